@@ -1,0 +1,96 @@
+/**
+ * The command line: `main` takes arguments and the world, and gives back an exit code.
+ *
+ * @module
+ */
+
+import config from "./deno.json" with { type: "json" };
+import type { Io } from "./lib/commands/io.ts";
+import { describeIoError } from "./lib/describe_io_error.ts";
+import { BadInputError, InterruptedError } from "./lib/errors.ts";
+export type { Io } from "./lib/commands/io.ts";
+import type { Invocation } from "./lib/parse_args.ts";
+
+/** Exit codes; 1 is a bug, and Deno's own for an uncaught error. */
+const EXIT = { done: 0, bug: 1, badInput: 2 } as const;
+
+/**
+ * Runs the command line.
+ *
+ * @param argv Arguments, without the program.
+ * @returns The exit code; for an interrupted run 130, and the caller knows which signal it was.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  if (argv[0] === "--version") {
+    io.stdout(`isotherm ${config.version}\n`);
+    return EXIT.done;
+  }
+  try {
+    const { parseArgs } = await import("./lib/parse_args.ts");
+    await run(await parseArgs(argv), io);
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof InterruptedError) {
+      io.stderr(`error: ${error.message}\n`);
+      return 130;
+    }
+    if (error instanceof BadInputError) {
+      io.stderr(`error: ${error.message}\n`);
+      return EXIT.badInput;
+    }
+    const trace = error instanceof Error && argv.includes("--verbose") ? error.stack : undefined;
+    io.stderr(`error: This is a bug in Isotherm ${config.version}: ${trace ?? String(error)}\n`);
+    return EXIT.bug;
+  }
+}
+
+async function run(invocation: Invocation, io: Io): Promise<void> {
+  if (invocation.help) {
+    const { renderHelp } = await import("./lib/render_help.ts");
+    return io.stdout(renderHelp(invocation.command));
+  }
+  switch (invocation.command) {
+    case "quantize":
+      return (await import("./lib/commands/quantize.ts")).quantize(invocation, io);
+    case "inspect":
+      return (await import("./lib/commands/inspect.ts")).inspect(invocation, io);
+    case "verify":
+      return (await import("./lib/commands/verify.ts")).verify(invocation, io);
+  }
+}
+
+/** Writes all of a text; streams may take less at a time. */
+function writeAll(stream: { writeSync: (bytes: Uint8Array) => number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+}
+
+if (import.meta.main) {
+  const controller = new AbortController();
+  let stoppedBy = 130;
+  Deno.addSignalListener("SIGINT", () => controller.abort());
+  Deno.addSignalListener("SIGTERM", () => {
+    stoppedBy = 143;
+    controller.abort();
+  });
+  const code = await main(Deno.args, {
+    stdout: (text) => {
+      try {
+        writeAll(Deno.stdout, text);
+      } catch (error) {
+        throw new BadInputError(`Cannot write to standard output: ${describeIoError(error)}`);
+      }
+    },
+    stderr: (text) => {
+      try {
+        writeAll(Deno.stderr, text);
+      } catch {
+        // Nowhere left to say so.
+      }
+    },
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined,
+    now: () => performance.now(),
+    signal: controller.signal,
+  });
+  Deno.exit(code === 130 ? stoppedBy : code);
+}

@@ -1,0 +1,15 @@
+/** The world a command runs in, so that tests can hand it another one. */
+
+/** Streams, clock and cancellation. */
+export interface Io {
+  /** Writes to standard output; throws `BadInputError` if that fails. */
+  stdout: (text: string) => void;
+  /** Writes to standard error; never throws. */
+  stderr: (text: string) => void;
+  /** Width of the terminal behind standard error; `undefined` where it is none. */
+  columns: number | undefined;
+  /** Milliseconds on a monotonic clock. */
+  now: () => number;
+  /** Aborted by SIGINT and SIGTERM. */
+  signal: AbortSignal;
+}

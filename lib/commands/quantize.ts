@@ -1,0 +1,128 @@
+/** `isotherm --model DIR --output DIR`: the run, its report and its log. */
+
+import { writeWhole } from "../safetensors/write.ts";
+import { BadInputError } from "../errors.ts";
+import { escapeText, quote } from "../escape_text.ts";
+import type { Invocation } from "../parse_args.ts";
+import { checkPlan, openPlan, type RunPlan, runPlan } from "../pipeline.ts";
+import { formatReport, type Report } from "../report/build_report.ts";
+import { renderConsole } from "../report/render_console.ts";
+import { renderPlan, summarizePlan } from "../report/render_plan.ts";
+import {
+  checkOutput,
+  isInside,
+  resolvePath,
+  type Stage,
+  stageDirectory,
+  stageFile,
+} from "../stage_output.ts";
+import type { Io } from "./io.ts";
+import { watchRun } from "./watch_run.ts";
+
+/** Runs the command. */
+export async function quantize(invocation: Invocation, io: Io): Promise<void> {
+  const { settings } = invocation;
+  const plan = openPlan(invocation.model, settings);
+  checkPlan(plan, settings);
+  const log: string[] = [];
+  const say = (line: string, shown: boolean) => {
+    log.push(line);
+    if (shown) io.stderr(`${line}\n`);
+  };
+  for (const line of warnings(plan)) say(line, true);
+  if (invocation.dryRun) {
+    if (invocation.output !== "") checkTarget(invocation, plan);
+    const summary = summarizePlan(plan, settings);
+    io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
+    return;
+  }
+  const target = checkTarget(invocation, plan);
+  const sourceBytes = plan.model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
+  const stages: Stage[] = [];
+  const watch = watchRun(io, sourceBytes);
+  try {
+    const stage = stageDirectory(target);
+    stages.push(stage);
+    const reportFile = stageFile(invocation.report, stage);
+    const logFile = stageFile(logName(invocation.report), stage);
+    stages.push(reportFile, logFile);
+    say(headline(plan, invocation), true);
+    const report = await runPlan(plan, settings, stage, {
+      onProgress: watch.onProgress,
+      onLog: (line) => {
+        if (invocation.verbose) watch.clear();
+        say(line, invocation.verbose);
+      },
+    });
+    watch.clear();
+    const text = formatReport(report);
+    const block = renderConsole(report);
+    const closing = nextSteps(report, invocation);
+    const utf8 = new TextEncoder();
+    writeWhole(reportFile.path, invocation.report, utf8.encode(text));
+    const logText = [...log, block, ...closing, ""].join("\n");
+    writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    // Printed before anything is put in place: a result nobody could read leaves nothing behind.
+    io.stdout(invocation.json ? text : block);
+    for (const staged of stages) staged.commit();
+    for (const line of closing) io.stderr(`${line}\n`);
+  } finally {
+    watch.clear();
+    for (const staged of stages) staged.discard();
+  }
+}
+
+function checkTarget({ output, overwrite, report }: Invocation, { model }: RunPlan): string {
+  const target = checkOutput(output, model.directory, overwrite);
+  for (const file of [report, logName(report)]) {
+    if (isInside(resolvePath(file), model.directory)) {
+      throw new BadInputError(
+        `Cannot write ${quote(file)}: it lies inside the model directory: give another --report`,
+      );
+    }
+  }
+  return target;
+}
+
+/** The report's name with .log. */
+function logName(report: string): string {
+  if (report.endsWith(".log")) {
+    throw new BadInputError(`--report is ${quote(report)}, must not end in .log: the log does`);
+  }
+  return `${report.replace(/\.json$/, "")}.log`;
+}
+
+function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
+  const blocks = settings.groupSize === undefined ? "" : `, blocks of ${settings.groupSize}`;
+  return `Quantizing ${escapeText(model.name)}: ${selection.layers.length} layers to ` +
+    `INT${settings.bits}, ${settings.timeGroups} time groups${blocks}, ` +
+    `${selection.skipped.length} tensors left as they are`;
+}
+
+function warnings({ model, selection }: RunPlan): string[] {
+  const lines = selection.unusedPatterns.map((pattern) =>
+    `Warning: --ignore ${quote(pattern)} matches no tensor`
+  );
+  const fallback = selection.layers.filter((layer) => layer.fallback);
+  if (fallback[0] !== undefined) {
+    lines.push(
+      `Warning: --group-size does not divide the columns of ${fallback.length} layers, ` +
+        `the first ${quote(fallback[0].name)}: they take one block a slice`,
+    );
+  }
+  if (model.leftOut.length > 0) {
+    const shown = model.leftOut.slice(0, 3).map(quote).join(", ");
+    const more = model.leftOut.length > 3 ? `, and ${model.leftOut.length - 3} more` : "";
+    lines.push(`Not copied: ${shown}${more}`);
+  }
+  return lines;
+}
+
+function nextSteps(report: Report, { output, model, report: file }: Invocation): string[] {
+  const { score, violations, next_step } = report.interpretation;
+  return [
+    `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,
+    `Look at the report ${escapeText(file)}; check the checkpoint: ` +
+    `isotherm verify ${escapeText(output)} --against ${escapeText(model)}`,
+  ];
+}

@@ -1,0 +1,19 @@
+/**
+ * The errors callers catch, one class for each exit code, so that a program
+ * or a CI job can tell bad input from a bug.
+ *
+ * Message style: the action that failed, the quoted subject, the present value,
+ * the allowed value, what to do. Upper-case start, no full stop, one line.
+ */
+
+/** Bad usage or bad input: the file, flag or tensor named in the message has to change. Exit code 2. */
+export class BadInputError extends Error {
+  /** Always `"BadInputError"`. */
+  override readonly name = "BadInputError";
+}
+
+/** The run was stopped by a signal or by the caller's `AbortSignal`. Exit code 130 or 143. */
+export class InterruptedError extends Error {
+  /** Always `"InterruptedError"`. */
+  override readonly name = "InterruptedError";
+}

@@ -1,0 +1,118 @@
+/** Lists a model directory: which files hold weights, which go along, and that no link leaves it. */
+
+import { basename, dirname, join, sep } from "node:path";
+import { describeIoError } from "../describe_io_error.ts";
+import { BadInputError } from "../errors.ts";
+import { quote } from "../escape_text.ts";
+
+/** What a model directory holds. */
+export interface ModelListing {
+  /** The directory's real path. */
+  directory: string;
+  /** Names of the `*.safetensors` files at its top level, sorted. */
+  weightFiles: string[];
+  /** Names of the `*.safetensors.index.json` files at its top level, sorted. */
+  indexFiles: string[];
+  /** Paths, relative to the directory and sorted, of the files to be copied along. */
+  sideFiles: string[];
+  /** Paths of what is not copied: weights in another format, links to directories, special files. */
+  leftOut: string[];
+}
+
+/** Weights in other formats: their values would contradict the quantized ones, and they are large. */
+const OTHER_WEIGHTS =
+  /\.(safetensors|bin|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|gguf|ggml|npz|npy|pb|tflite|ot|mlmodel|pkl|pickle)$/i;
+
+/**
+ * Lists a model directory.
+ *
+ * @throws {BadInputError} It does not exist, is not a directory, or a file in it links out of it.
+ */
+export function listModelFiles(path: string): ModelListing {
+  const directory = resolveDirectory(path);
+  const listing: ModelListing = {
+    directory,
+    weightFiles: [],
+    indexFiles: [],
+    sideFiles: [],
+    leftOut: [],
+  };
+  walk("");
+  for (const list of [listing.weightFiles, listing.indexFiles, listing.sideFiles]) list.sort();
+  listing.leftOut.sort();
+  return listing;
+
+  function walk(folder: string): void {
+    for (const entry of readDirectory(join(directory, folder), path)) {
+      if (entry.name.startsWith(".")) continue;
+      const relative = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isDirectory) {
+        walk(relative);
+      } else {
+        place(relative, folder === "", entry.isSymlink);
+      }
+    }
+  }
+
+  function place(relative: string, top: boolean, isLink: boolean): void {
+    const real = isLink ? followLink(directory, relative) : join(directory, relative);
+    if (!Deno.statSync(real).isFile) {
+      // Not opened, so a FIFO cannot hang the run; named as weights it is an error later on.
+      if (top && relative.endsWith(".safetensors")) listing.weightFiles.push(relative);
+      else listing.leftOut.push(relative);
+    } else if (top && relative.endsWith(".safetensors")) {
+      listing.weightFiles.push(relative);
+    } else if (top && relative.endsWith(".safetensors.index.json")) {
+      listing.indexFiles.push(relative);
+    } else if (OTHER_WEIGHTS.test(relative) || relative.endsWith(".index.json")) {
+      listing.leftOut.push(relative);
+    } else {
+      listing.sideFiles.push(relative);
+    }
+  }
+}
+
+function resolveDirectory(path: string): string {
+  const hint =
+    "a model directory holds config.json and model.safetensors, or shards with model.safetensors.index.json";
+  try {
+    const real = Deno.realPathSync(path);
+    if (Deno.statSync(real).isDirectory) return real;
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound ? "" : `: ${describeIoError(error)}`;
+    throw new BadInputError(`Model not found: ${quote(path)}${reason}: ${hint}`);
+  }
+  throw new BadInputError(`Model is not a directory: ${quote(path)}: give its directory: ${hint}`);
+}
+
+function readDirectory(path: string, label: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(path)];
+  } catch (error) {
+    throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
+  }
+}
+
+/** The real path of a link, if it stays in the model or is the Hugging Face cache's own. */
+function followLink(directory: string, relative: string): string {
+  let real: string;
+  try {
+    real = Deno.realPathSync(join(directory, relative));
+  } catch (error) {
+    throw new BadInputError(
+      `Cannot follow the link ${quote(relative)} in the model directory: ${describeIoError(error)}`,
+    );
+  }
+  if (real.startsWith(directory + sep) || isCacheBlob(directory, real)) return real;
+  throw new BadInputError(
+    `Refused to follow ${quote(relative)}: the link leaves the model directory: ` +
+      "replace it with the file itself",
+  );
+}
+
+/** Hugging Face cache layout: ROOT/snapshots/REVISION/... links to ROOT/blobs/HASH. */
+function isCacheBlob(directory: string, real: string): boolean {
+  const blobs = dirname(real);
+  if (basename(blobs) !== "blobs" || !/^[0-9a-f]{40,64}$/.test(basename(real))) return false;
+  return directory.startsWith(join(dirname(blobs), "snapshots") + sep);
+}

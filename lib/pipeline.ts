@@ -1,0 +1,220 @@
+/**
+ * The stages in order: open, select, plan, measure, estimate, encode, score, report, write.
+ * Read this file first; it is the only one that knows the order.
+ */
+
+import { join } from "node:path";
+import type { Backend } from "./backends/backend.ts";
+import { referenceBackend } from "./backends/reference.ts";
+import { appendEntry, describeQuantization } from "./describe_quantization.ts";
+import { BadInputError } from "./errors.ts";
+import { escapeText, quote } from "./escape_text.ts";
+import { estimateLayerParams } from "./estimate_params.ts";
+import { type Model, openModel } from "./model/open_model.ts";
+import type { QuantizeSettings } from "./options.ts";
+import { planShard, type ShardPlan } from "./plan_checkpoint.ts";
+import { encodeLayer, type LayerInput, measureRanges } from "./quantize_layer.ts";
+import { buildReport, type LayerResult, type Report } from "./report/build_report.ts";
+import { openSource } from "./safetensors/read.ts";
+import { createSink, writeWhole } from "./safetensors/write.ts";
+import { type Selection, selectLayers } from "./select_layers.ts";
+import { checkOutput, OUTPUT_MARK, type Stage, stageDirectory } from "./stage_output.ts";
+import type { LayerPlan, Schedule } from "./types.ts";
+import {
+  checkWritten,
+  copySideFiles,
+  copyTensor,
+  formatIndex,
+  writeParams,
+  writeText,
+} from "./write_checkpoint.ts";
+import { encodeTimeGroups } from "./write_time_groups.ts";
+
+/** A model, and what a run with given settings would do with it. Nothing has been written yet. */
+export interface RunPlan {
+  /** The source. */
+  model: Model;
+  /** What is quantized and what is not. */
+  selection: Selection;
+  /** The output shards. */
+  shards: ShardPlan[];
+}
+
+/** What a run tells its caller while it works. */
+export interface RunHooks {
+  /** Work done since the last call, in source bytes, and on which layer. May wait, or throw to stop. */
+  onProgress?: (tensor: string, bytes: number) => Promise<void>;
+  /** A line for the log. */
+  onLog?: (line: string) => void;
+}
+
+/**
+ * Opens a model and plans a run, whether or not the run would be refused.
+ *
+ * @param path The model directory.
+ * @throws {BadInputError} The model is malformed.
+ */
+export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
+  const model = openModel(path);
+  const selection = selectLayers(model.shards, settings);
+  const byTensor = new Map(selection.layers.map((layer) => [layer.tensor.name, layer]));
+  return { model, selection, shards: model.shards.map((shard) => planShard(shard, byTensor)) };
+}
+
+/**
+ * Checks that a planned run may start.
+ *
+ * @throws {BadInputError} The model is already quantized, nothing is left to quantize, or `strict` forbids it.
+ */
+export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
+  refuseQuantized(model);
+  const { layers, skipped } = selection;
+  if (layers.length === 0) {
+    throw new BadInputError(
+      `Nothing to quantize in ${
+        quote(model.name)
+      }: all ${skipped.length} tensors are left as they ` +
+        "are, and isotherm inspect says why: lower --num-time-groups or give --no-default-ignore",
+    );
+  }
+  const fallback = layers.filter((layer) => layer.fallback);
+  if (settings.strict && fallback[0] !== undefined) {
+    throw new BadInputError(
+      `Cannot use --group-size ${settings.groupSize} for ${fallback.length} layers, the first ` +
+        `${quote(fallback[0].name)}: it does not divide ${fallback[0].columns} columns: ` +
+        "give a divisor, or leave --strict out",
+    );
+  }
+}
+
+function refuseQuantized(model: Model): void {
+  const again = "quantizing twice would lose quality: start from the original model";
+  if (model.config?.entries.has("quantization_config")) {
+    throw new BadInputError(
+      `The model ${quote(model.name)} is already quantized: its config.json has a ` +
+        `quantization_config: ${again}`,
+    );
+  }
+  for (const { name, tensors } of model.shards) {
+    const packed = tensors.find((tensor) => /\.(weight_packed|qweight)$/.test(tensor.name));
+    if (packed === undefined) continue;
+    throw new BadInputError(
+      `The model ${quote(model.name)} is already quantized: ${quote(name)} holds ` +
+        `${quote(packed.name)}: ${again}`,
+    );
+  }
+}
+
+/**
+ * Quantizes a model into a directory in the making; the caller adds its report and commits.
+ *
+ * @param stage From {@linkcode stageDirectory}.
+ * @returns The report of the run.
+ * @throws {BadInputError} A weight cannot be quantized, or a file cannot be read or written.
+ */
+export async function runPlan(
+  plan: RunPlan,
+  settings: QuantizeSettings,
+  stage: Stage,
+  hooks: RunHooks = {},
+): Promise<Report> {
+  const start = performance.now();
+  const { model, selection } = plan;
+  const backend = referenceBackend;
+  const results: LayerResult[] = [];
+  for (const shard of plan.shards) {
+    results.push(...await writeShard(model, shard, stage.path, backend, hooks));
+  }
+  const report = buildReport({
+    model,
+    selection,
+    results,
+    settings,
+    backend: backend.name,
+    outputBytes: plan.shards.reduce((size, { header }) => size + header.byteLength, 0),
+    elapsedSeconds: () => (performance.now() - start) / 1000,
+  });
+  const schedules = encodeTimeGroups(report.layers, report.source, report.phase);
+  writeWhole(join(stage.path, OUTPUT_MARK), OUTPUT_MARK, schedules);
+  const quantization = describeQuantization(selection.layers, selection.skipped);
+  const config = appendEntry(model.config?.text, "quantization_config", quantization);
+  writeText(stage.path, "config.json", config);
+  if (model.index !== undefined) {
+    writeText(stage.path, model.index.name, formatIndex(model.index, plan.shards));
+  }
+  copySideFiles(model, stage.path);
+  checkWritten(stage.path, plan.shards);
+  return report;
+}
+
+async function writeShard(
+  model: Model,
+  shard: ShardPlan,
+  directory: string,
+  backend: Backend,
+  hooks: RunHooks,
+): Promise<LayerResult[]> {
+  const { begins, bytes, byteLength } = shard.header;
+  const { path, name } = model.shards.find((one) => one.name === shard.name)!;
+  const source = openSource(path, name);
+  const sink = createSink(join(directory, name), name, byteLength);
+  const onProgress = hooks.onProgress ?? (() => Promise.resolve());
+  try {
+    sink.write(0, bytes);
+    const results: LayerResult[] = [];
+    for (const layer of shard.layers) {
+      // Each weight is read twice, for its range and for its codes.
+      const onTile = (size: number) => onProgress(layer.name, size / 2);
+      const input: LayerInput = { source, backend, onTile };
+      const schedule = await baselineSchedule(layer, input);
+      const begin = begins.get(`${layer.name}.weight_packed`)!;
+      const sums = await encodeLayer(layer, schedule, input, { sink, begin });
+      writeParams(layer, schedule, sink, begins);
+      results.push({ layer, schedule, sums });
+      hooks.onLog?.(`Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`);
+    }
+    for (const tensor of shard.copies) {
+      const onTile = (size: number) => onProgress(tensor.name, size);
+      await copyTensor(tensor, source, sink, begins.get(tensor.name)!, onTile);
+    }
+    sink.finish();
+    return results;
+  } finally {
+    sink.close();
+    source.close();
+  }
+}
+
+/** Phase baseline: parameters from the range of each time group, constant inside it. */
+async function baselineSchedule(layer: LayerPlan, input: LayerInput): Promise<Schedule> {
+  const { lo, hi } = await measureRanges(layer, input);
+  const blocks = layer.columns / layer.blockColumns;
+  const params = estimateLayerParams(lo, hi, blocks, layer.bits, layer.dtype);
+  return { starts: layer.boundaries, blocks, ...params };
+}
+
+/**
+ * Quantizes a model directory into another one.
+ *
+ * @param modelPath The source: a Hugging Face style directory with safetensors weights.
+ * @param outputPath The target: must not exist, or be empty, or with `overwrite` an earlier output.
+ * @throws {BadInputError} The model or the output cannot be used; nothing has been written then.
+ */
+export async function quantizeModel(
+  modelPath: string,
+  outputPath: string,
+  settings: QuantizeSettings & { overwrite?: boolean },
+  hooks: RunHooks = {},
+): Promise<Report> {
+  const plan = openPlan(modelPath, settings);
+  checkPlan(plan, settings);
+  const target = checkOutput(outputPath, plan.model.directory, settings.overwrite ?? false);
+  const stage = stageDirectory(target);
+  try {
+    const report = await runPlan(plan, settings, stage, hooks);
+    stage.commit();
+    return report;
+  } finally {
+    stage.discard();
+  }
+}

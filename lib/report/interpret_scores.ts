@@ -1,0 +1,96 @@
+/** What scores and violations mean, in words. */
+
+import type { Severity, Smoothness } from "../score_smoothness.ts";
+import type { Bits } from "../types.ts";
+
+/** A reading of the figures and the step it suggests. */
+export interface Interpretation {
+  /** Reading of the smoothness score. */
+  score: string;
+  /** Reading of the violation count. */
+  violations: string;
+  /** What to do next. */
+  next_step: string;
+  /** Score seen on models of this size and width, [least, most]; `null` where none is known. */
+  expected_score: [number, number] | null;
+}
+
+/** Patterns among violations: their severities, where they lie, how large they are. */
+export function describePatterns({ violations, boundary_scores }: Smoothness): string[] {
+  if (violations.length === 0) return ["No violations detected - excellent smoothness"];
+  const lines: string[] = [];
+  for (const severity of ["high", "medium", "low"] satisfies Severity[]) {
+    const count = violations.filter((violation) => violation.severity === severity).length;
+    if (count === 0) continue;
+    const share = ((100 * count) / violations.length).toFixed(1);
+    const word = severity[0]!.toUpperCase() + severity.slice(1);
+    lines.push(`${word} severity violations: ${count} (${share}%)`);
+  }
+  const places = violations.map(({ boundary_idx }) => boundary_idx);
+  lines.push(`Violations at boundaries: [${places.join(", ")}]`);
+  // The middle boundary of an odd number lies in neither half.
+  const middle = (boundary_scores.length - 1) / 2;
+  if (places.every((place) => place < middle)) {
+    lines.push("Violations cluster at early boundaries");
+  } else if (places.every((place) => place > middle)) {
+    lines.push("Violations cluster at late boundaries");
+  }
+  const jumps = violations.map(({ scale_jump }) => scale_jump);
+  const largest = jumps.reduce((a, b) => Math.max(a, b));
+  const mean = jumps.reduce((a, b) => a + b) / jumps.length;
+  const percent = (value: number) => `${(100 * value).toFixed(1)}%`;
+  lines.push(`Scale jumps: max=${percent(largest)}, avg=${percent(mean)}`);
+  return lines;
+}
+
+/**
+ * Reads the figures of a run.
+ *
+ * @param parameterCount Elements of the model.
+ */
+export function interpretScores(
+  { smoothness_score, violation_count }: Smoothness,
+  bits: Bits,
+  parameterCount: number,
+): Interpretation {
+  return {
+    score: readScore(smoothness_score),
+    violations: readViolations(violation_count),
+    next_step: recommend(smoothness_score, violation_count, bits),
+    expected_score: expectedScore(bits, parameterCount),
+  };
+}
+
+function readScore(score: number): string {
+  if (score >= 0.9) return "Excellent (phases 2 and 3 optional)";
+  if (score >= 0.82) return "Good (phase 2 target achieved)";
+  if (score >= 0.65) return "Baseline (normal for INT2, go on to phase 2)";
+  return "Poor (phase 3, or more time groups)";
+}
+
+function readViolations(count: number): string {
+  if (count === 0) return "Perfect";
+  if (count <= 3) return "Normal";
+  if (count <= 6) return "Concerning (more time groups)";
+  return "Poor (INT4 or phase 3)";
+}
+
+function recommend(score: number, violations: number, bits: Bits): string {
+  if (violations > 6) {
+    return bits === 2
+      ? "Try --bit-width 4, or optimize the transitions (phase 3)"
+      : "Optimize the transitions (phase 3)";
+  }
+  if (score < 0.65) return "Optimize the transitions (phase 3), or raise --num-time-groups";
+  if (violations > 3) return "Raise --num-time-groups";
+  if (score < 0.82) return "Smooth the boundaries (phase 2)";
+  return "Keep this report as the baseline to compare later runs with";
+}
+
+/** Scores seen: Dream 7B at every width; models below 3 B and above 10 B parameters at 2 bits. */
+function expectedScore(bits: Bits, parameterCount: number): [number, number] | null {
+  if (parameterCount < 3e9) return bits === 2 ? [0.7, 0.8] : null;
+  if (parameterCount > 1e10) return bits === 2 ? [0.6, 0.75] : null;
+  if (bits === 2) return [0.65, 0.78];
+  return bits === 4 ? [0.75, 0.85] : [0.85, 0.95];
+}

@@ -1,0 +1,287 @@
+/**
+ * Reads and writes the header of a safetensors file: 8 bytes with its length N
+ * (little-endian), N bytes of JSON, then the data. Every check the reference
+ * reader makes is made here, once, before anything else looks at the file.
+ */
+
+import { BadInputError } from "../errors.ts";
+import { escapeText, quote } from "../escape_text.ts";
+import { bitsPerElement, knownDtypes } from "./dtype.ts";
+import { JsonNumber, JsonSyntaxError, type JsonValue, scanJson } from "./scan_json.ts";
+
+/** One tensor of a file. */
+export interface TensorInfo {
+  /** Name as stored; may hold any character. */
+  name: string;
+  /** One of the format's dtypes, upper case. */
+  dtype: string;
+  /** Dimensions, each 0 or more; empty for a scalar. */
+  shape: number[];
+  /** First byte of the data, counted from the start of the file. */
+  begin: number;
+  /** Byte after the last one. */
+  end: number;
+}
+
+/** What a header says. */
+export interface Header {
+  /** Tensors in the order of their data. */
+  tensors: TensorInfo[];
+  /** The `__metadata__` entry; `undefined` where there is none. */
+  metadata: Map<string, string> | undefined;
+}
+
+/** Largest header accepted and written, in bytes: the reference reader's limit. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+/** Bytes before the JSON. */
+export const LENGTH_BYTES = 8;
+
+/**
+ * Reads the length of the JSON from the first bytes of a file and checks it
+ * against the file's length, before anything is allocated.
+ *
+ * @param prefix The first 8 bytes, or all of a shorter file.
+ * @param byteLength Length of the file in bytes.
+ * @returns Length of the JSON in bytes.
+ * @throws {BadInputError} Not a safetensors file, or cut short.
+ */
+export function readHeaderLength(prefix: Uint8Array, byteLength: number): number {
+  if (prefix.length < LENGTH_BYTES) {
+    throw new BadInputError(
+      `header too small: the file has ${byteLength} bytes, at least 8 are needed${
+        describeContent(prefix)
+      }`,
+    );
+  }
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES)) {
+    throw new BadInputError(
+      `header too large: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed${
+        describeContent(prefix)
+      }`,
+    );
+  }
+  if (LENGTH_BYTES + Number(length) > byteLength) {
+    throw new BadInputError(
+      `invalid header length: ${length} bytes announced, the file has ${byteLength}: it is cut short or damaged`,
+    );
+  }
+  return Number(length);
+}
+
+/** Says what else a file looks like, from its first bytes; empty for nothing known. */
+function describeContent(prefix: Uint8Array): string {
+  const text = new TextDecoder("latin1").decode(prefix);
+  if (text.startsWith("version")) return ": it looks like a Git LFS pointer: run git lfs pull";
+  if (/^\s*<(!doc|html|\?xml)/i.test(text)) {
+    return ": it looks like an HTML page: download the file again";
+  }
+  if (text.startsWith("GGUF")) return ": it looks like a GGUF file: start from safetensors weights";
+  const isPickle = prefix[0] === 0x80 && prefix[1]! >= 2 && prefix[1]! <= 5;
+  if (text.startsWith("PK") || isPickle) {
+    return ": it looks like a PyTorch pickle: convert it to safetensors";
+  }
+  return "";
+}
+
+/**
+ * Parses and validates a header.
+ *
+ * @param json The N bytes of JSON.
+ * @param byteLength Length of the whole file in bytes; the tensors must cover it exactly.
+ * @throws {BadInputError} Any rule of the format is broken; the message names the tensor.
+ */
+export function parseHeader(json: Uint8Array, byteLength: number): Header {
+  const root = parseJson(json);
+  if (!(root instanceof Map)) throw new BadInputError("invalid header: it is not a JSON object");
+  const metadata = readMetadata(root.get("__metadata__"));
+  root.delete("__metadata__");
+  const dataStart = LENGTH_BYTES + json.length;
+  const tensors = [...root].map(([name, entry]) => readEntry(name, entry, dataStart));
+  tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkCover(tensors, dataStart, byteLength);
+  return { tensors, metadata };
+}
+
+function parseJson(json: Uint8Array): JsonValue {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
+  } catch {
+    throw new BadInputError("invalid UTF-8 in header");
+  }
+  try {
+    return scanJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw new BadInputError(`invalid JSON in header: ${escapeText(error.message)}`);
+  }
+}
+
+function readMetadata(value: JsonValue | undefined): Map<string, string> | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!(value instanceof Map)) {
+    throw new BadInputError('invalid header: "__metadata__" is not an object of strings');
+  }
+  const metadata = new Map<string, string>();
+  for (const [key, text] of value) {
+    if (typeof text !== "string") {
+      throw new BadInputError(
+        `invalid header: "__metadata__" entry ${quote(key)} is not a string`,
+      );
+    }
+    metadata.set(key, text);
+  }
+  return metadata;
+}
+
+function readEntry(name: string, entry: JsonValue, dataStart: number): TensorInfo {
+  const fail = (what: string): never => {
+    throw new BadInputError(`tensor ${quote(name)}: ${what}`);
+  };
+  if (!(entry instanceof Map)) return fail("its header entry is not an object");
+  for (const field of ["dtype", "shape", "data_offsets"]) {
+    if (!entry.has(field)) fail(`missing field "${field}"`);
+  }
+  const dtype = entry.get("dtype");
+  if (typeof dtype !== "string") return fail("dtype is not a string");
+  const bits = bitsPerElement(dtype);
+  if (bits === undefined) {
+    return fail(`unknown dtype ${quote(dtype)}, expected one of ${knownDtypes().join(" ")}`);
+  }
+  const shape = readIntegers(entry.get("shape"), "shape", fail);
+  const offsets = readIntegers(entry.get("data_offsets"), "data_offsets", fail);
+  if (offsets.length !== 2) {
+    return fail(`data_offsets has ${offsets.length} numbers, exactly 2 are needed`);
+  }
+  const [begin, end] = offsets as [bigint, bigint];
+  if (end < begin) fail(`invalid data_offsets: end ${end} is before begin ${begin}`);
+  const size = byteSize(shape, bits, fail);
+  if (end - begin !== size) {
+    fail(`shape [${shape}] of ${dtype} needs ${size} bytes, data_offsets give ${end - begin}`);
+  }
+  return {
+    name,
+    dtype,
+    shape: shape.map((value) => toSafe(value, "dimension", fail)),
+    begin: dataStart + toSafe(begin, "offset", fail),
+    end: dataStart + toSafe(end, "offset", fail),
+  };
+}
+
+type Fail = (what: string) => never;
+
+function readIntegers(value: JsonValue | undefined, field: string, fail: Fail): bigint[] {
+  if (!Array.isArray(value)) return fail(`${field} is not a list of integers`);
+  return value.map((item) => {
+    const integer = item instanceof JsonNumber ? item.asUnsigned() : undefined;
+    return integer ?? fail(`${field} holds something other than an integer from 0 to 2^64-1`);
+  });
+}
+
+/** Bytes of a tensor; every product is checked against u64 from left to right, as the reference does. */
+function byteSize(shape: bigint[], bits: number, fail: Fail): bigint {
+  let size = 1n;
+  for (const factor of [...shape, BigInt(bits)]) {
+    size *= factor;
+    if (size >= 2n ** 64n) fail("overflow computing its size from shape and dtype");
+  }
+  if (size % 8n !== 0n) fail(`its ${size} bits are not whole bytes`);
+  return size / 8n;
+}
+
+function toSafe(value: bigint, what: string, fail: Fail): number {
+  if (value > BigInt(Number.MAX_SAFE_INTEGER)) fail(`${what} ${value} is above 2^53-1`);
+  return Number(value);
+}
+
+/** The data must be covered from first to last byte: no hole, overlap or trailing byte. */
+function checkCover(tensors: TensorInfo[], dataStart: number, byteLength: number): void {
+  let expected = dataStart;
+  for (const { name, begin, end } of tensors) {
+    if (begin !== expected) {
+      throw new BadInputError(
+        `tensor ${quote(name)}: invalid offset: its data begins at byte ${begin - dataStart}, ` +
+          `expected ${expected - dataStart}: the header leaves a hole or overlaps`,
+      );
+    }
+    expected = end;
+  }
+  if (expected !== byteLength) {
+    throw new BadInputError(
+      `incomplete metadata, file not fully covered: tensors end at byte ${expected}, ` +
+        `the file has ${byteLength}: it is cut short, or has trailing data`,
+    );
+  }
+}
+
+/** A tensor to be written. */
+export interface NewTensor {
+  /** Name; must not be `__metadata__`. */
+  name: string;
+  /** One of the format's dtypes. */
+  dtype: string;
+  /** Dimensions. */
+  shape: number[];
+  /** Size of the data in bytes. */
+  byteLength: number;
+}
+
+/** A header ready to be written, and where each tensor's data goes. */
+export interface EncodedHeader {
+  /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** First byte of each tensor, counted from the start of the file. */
+  begins: Map<string, number>;
+  /** Length of the whole file in bytes. */
+  byteLength: number;
+}
+
+/**
+ * Lays out a file: tensors by element width (widest first), then by name, so that
+ * all data is aligned and the same tensors give the same bytes in any order.
+ *
+ * @throws {BadInputError} A name is used twice or is `__metadata__`, or the header would pass 100 MB.
+ */
+export function encodeHeader(
+  tensors: readonly NewTensor[],
+  metadata: ReadonlyMap<string, string>,
+): EncodedHeader {
+  const width = (tensor: NewTensor) => bitsPerElement(tensor.dtype) ?? 0;
+  const order = [...tensors].sort((a, b) =>
+    width(b) - width(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  );
+  const parts: string[] = [];
+  if (metadata.size > 0) {
+    const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
+    const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    parts.push(`"__metadata__":{${pairs.join(",")}}`);
+  }
+  const offsets = new Map<string, number>();
+  let offset = 0;
+  for (const { name, dtype, shape, byteLength } of order) {
+    if (name === "__metadata__" || offsets.has(name)) {
+      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
+    }
+    offsets.set(name, offset);
+    const range = `[${offset},${offset + byteLength}]`;
+    parts.push(
+      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`,
+    );
+    offset += byteLength;
+  }
+  const json = new TextEncoder().encode(`{${parts.join(",")}}`);
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > MAX_HEADER_BYTES) {
+    throw new BadInputError(
+      `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
+        "split the model into more shards",
+    );
+  }
+  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20, LENGTH_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, LENGTH_BYTES);
+  const begins = new Map([...offsets].map(([name, begin]) => [name, bytes.length + begin]));
+  return { bytes, begins, byteLength: bytes.length + offset };
+}

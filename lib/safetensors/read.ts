@@ -1,0 +1,85 @@
+/** Reading: the one place that opens a weight file, and the interface the rest reads through. */
+
+import { describeIoError } from "../describe_io_error.ts";
+import { BadInputError } from "../errors.ts";
+import { quote } from "../escape_text.ts";
+import { type Header, LENGTH_BYTES, parseHeader, readHeaderLength } from "./header.ts";
+
+/** Bytes one can read at any offset. */
+export interface ByteSource {
+  /** Length in bytes, as it was when opened. */
+  readonly byteLength: number;
+  /**
+   * Fills `out` from byte `offset` on.
+   *
+   * @throws {BadInputError} The source ends before `out` is full, or cannot be read.
+   */
+  readInto(offset: number, out: Uint8Array): void;
+  /** Releases the file. */
+  close(): void;
+}
+
+/**
+ * Opens a regular file for reading. A FIFO or device is refused before it can hang the open.
+ *
+ * @param path The file.
+ * @param label Its name in messages.
+ * @throws {BadInputError} It does not exist, is no regular file or cannot be opened.
+ */
+export function openSource(path: string, label: string): ByteSource {
+  let file: Deno.FsFile;
+  let byteLength: number;
+  try {
+    const info = Deno.statSync(path);
+    if (!info.isFile) {
+      throw new BadInputError(`Cannot read ${quote(label)}: it is not a regular file`);
+    }
+    byteLength = info.size;
+    file = Deno.openSync(path);
+  } catch (error) {
+    if (error instanceof BadInputError) throw error;
+    throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
+  }
+  return {
+    byteLength,
+    readInto(offset, out) {
+      let filled = 0;
+      try {
+        file.seekSync(offset, Deno.SeekMode.Start);
+        while (filled < out.length) {
+          const count = file.readSync(filled === 0 ? out : out.subarray(filled));
+          if (count === null || count === 0) break;
+          filled += count;
+        }
+      } catch (error) {
+        throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
+      }
+      if (filled < out.length) {
+        throw new BadInputError(
+          `Cannot read ${quote(label)}: the file ended early at byte ${offset + filled}, ` +
+            `${byteLength} bytes were there when it was opened: it was cut while being read`,
+        );
+      }
+    },
+    close: () => file.close(),
+  };
+}
+
+/**
+ * Reads and validates the header of an open file.
+ *
+ * @param label The file's name in messages.
+ * @throws {BadInputError} The file is not a well-formed safetensors file; the message names it.
+ */
+export function readHeader(source: ByteSource, label: string): Header {
+  try {
+    const prefix = new Uint8Array(Math.min(LENGTH_BYTES, source.byteLength));
+    source.readInto(0, prefix);
+    const json = new Uint8Array(readHeaderLength(prefix, source.byteLength));
+    source.readInto(LENGTH_BYTES, json);
+    return parseHeader(json, source.byteLength);
+  } catch (error) {
+    if (!(error instanceof BadInputError) || error.message.startsWith("Cannot read")) throw error;
+    throw new BadInputError(`Cannot read ${quote(label)}: ${error.message}`);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Isotherm quantizes safetensors diffusion models to INT2, INT4 or INT8 and scores how smoothly the
+ * quantization parameters move from one time group to the next.
+ *
+ * @example Score the parameters of four time groups
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { scoreSmoothness } from "./mod.ts";
+ *
+ * const groups = [0.10, 0.11, 0.18, 0.17].map((scale) => ({ scale, zero_point: 1 }));
+ * const { smoothness_score, violations } = scoreSmoothness(groups, 2);
+ * assert.equal(smoothness_score.toFixed(2), "0.87");
+ * assert.deepEqual(violations.map(({ boundary_idx }) => boundary_idx), [1]);
+ * ```
+ *
+ * @module
+ */
+
+export { BadInputError, InterruptedError } from "./lib/errors.ts";
+export { estimateParams } from "./lib/estimate_params.ts";
+export { measureQuality, type Quality } from "./lib/measure_quality.ts";
+export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/options.ts";
+export { packedBytes, packRow, unpackRow } from "./lib/pack_codes.ts";
+export { quantizeModel, type RunHooks } from "./lib/pipeline.ts";
+export { planTimeGroups } from "./lib/plan_time_groups.ts";
+export type { LayerReport, Report } from "./lib/report/build_report.ts";
+export type { Interpretation } from "./lib/report/interpret_scores.ts";
+export type { FloatDtype } from "./lib/safetensors/dtype.ts";
+export {
+  type BoundaryJump,
+  measureJumps,
+  scoreJumps,
+  scoreSmoothness,
+  type Severity,
+  type Smoothness,
+  type Violation,
+  weightJumps,
+} from "./lib/score_smoothness.ts";
+export type { Bits, QualitySums, QuantParams, SkippedTensor } from "./lib/types.ts";
+export { type Verification, verifyCheckpoint } from "./lib/verify_checkpoint.ts";
