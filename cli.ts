@@ -21,11 +21,11 @@ const EXIT = { done: 0, bug: 1, badInput: 2 } as const;
  * @returns The exit code; for an interrupted run 130, and the caller knows which signal it was.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
-  if (argv[0] === "--version") {
-    io.stdout(`isotherm ${config.version}\n`);
-    return EXIT.done;
-  }
   try {
+    if (argv[0] === "--version") {
+      io.stdout(`isotherm ${config.version}\n`);
+      return EXIT.done;
+    }
     const { parseArgs } = await import("./lib/parse_args.ts");
     await run(await parseArgs(argv), io);
     return EXIT.done;
@@ -62,7 +62,11 @@ async function run(invocation: Invocation, io: Io): Promise<void> {
 /** Writes all of a text; streams may take less at a time. */
 function writeAll(stream: { writeSync: (bytes: Uint8Array) => number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
-  for (let done = 0; done < bytes.length;) done += stream.writeSync(bytes.subarray(done));
+  for (let done = 0; done < bytes.length;) {
+    const count = stream.writeSync(bytes.subarray(done));
+    if (count === 0) throw new Deno.errors.WriteZero();
+    done += count;
+  }
 }
 
 if (import.meta.main) {
@@ -73,6 +77,8 @@ if (import.meta.main) {
     stoppedBy = 143;
     controller.abort();
   });
+  // Heard, so that a limit on file sizes is an error like any other and not the end of the process.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
   const code = await main(Deno.args, {
     stdout: (text) => {
       try {
@@ -88,7 +94,8 @@ if (import.meta.main) {
         // Nowhere left to say so.
       }
     },
-    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : undefined,
+    // A terminal that does not know its width says 0.
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns || 80 : undefined,
     now: () => performance.now(),
     signal: controller.signal,
   });

@@ -18,10 +18,12 @@ import { quote } from "./escape_text.ts";
  * ```
  */
 export function compilePattern(pattern: string): RegExp {
-  const source = pattern.startsWith("re:") ? `^(?:${pattern.slice(3)})` : globSource(pattern);
   try {
     if (pattern === "" || pattern === "re:") throw new SyntaxError("empty");
-    return new RegExp(source, "su");
+    if (!pattern.startsWith("re:")) return new RegExp(globSource(pattern), "su");
+    // Compiled alone first: "a)|(b" is malformed, yet legal inside the group.
+    const { source } = new RegExp(pattern.slice(3), "su");
+    return new RegExp(`^(?:${source})`, "su");
   } catch {
     throw new BadInputError(
       `Cannot read the ignore pattern ${quote(pattern)}: ` +
@@ -35,8 +37,9 @@ function globSource(glob: string): string {
     if (set !== undefined) return `[${not ? "^" : ""}${set.replace(/[\\^[]/g, "\\$&")}]`;
     if (part === "*") return ".*";
     if (part === "?") return ".";
-    // A bracket without its partner stays bare, so that the compiler refuses it.
-    return part === "[" || part === "]" ? part : `\\${part}`;
+    // A bracket without its partner, or around nothing, becomes a group that never ends, so that
+    // the compiler refuses it.
+    return part === "[" || part === "]" ? "(" : `\\${part}`;
   });
   return `^${body}$`;
 }

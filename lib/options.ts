@@ -1,5 +1,6 @@
 /** Every setting: its default, its limits and the reason for them, and how the command line spells it. */
 
+import type { BackendChoice } from "./backends/open_backend.ts";
 import { DEFAULT_THRESHOLD } from "./score_smoothness.ts";
 import type { Bits } from "./types.ts";
 
@@ -19,6 +20,8 @@ export interface QuantizeSettings {
   defaultIgnore: boolean;
   /** Whether a layer whose columns `groupSize` does not divide is an error. Default false. */
   strict: boolean;
+  /** What computes. Default `auto`: the fastest this machine has; all give the same bytes. */
+  backend: BackendChoice;
 }
 
 /** The settings of a run without flags. */
@@ -30,6 +33,7 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   ignore: [],
   defaultIgnore: true,
   strict: false,
+  backend: "auto",
 };
 
 /** Where the report of a run goes by default. */

@@ -91,10 +91,8 @@ async function splitCommand(
   const command = COMMANDS.find((name) => name === first);
   if (command !== undefined) return { command, rest: argv.slice(1) };
   const near = await nearest(first, COMMANDS);
-  throw new BadInputError(
-    `Unknown command ${quote(first)}${near ? `: did you mean ${near}?` : ""}: ` +
-      `expected ${COMMANDS.join(", ")} or flags`,
-  );
+  const hint = near ? `did you mean ${near}?` : `expected ${COMMANDS.join(", ")} or flags`;
+  throw new BadInputError(`Unknown command ${quote(first)}: ${hint}`);
 }
 
 async function readFlags(
@@ -120,7 +118,9 @@ async function readFlags(
     const name = token.name === "h" ? "help" : token.name;
     const flag = known.find((one) => one.name === name);
     if (flag === undefined) throw await unknownFlag(token.rawName, command, known);
-    const value = flagValue(flag, token.value);
+    // The tokenizer takes whatever comes next: another flag there means that the value was forgotten.
+    const forgotten = token.inlineValue === false && token.value.startsWith("--");
+    const value = flagValue(flag, forgotten ? undefined : token.value);
     if (values.has(name) && !flag.repeatable && flag.value !== undefined) {
       throw new BadInputError(`--${name} is given twice: give it once`);
     }

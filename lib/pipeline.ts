@@ -1,25 +1,23 @@
 /**
- * The stages in order: open, select, plan, measure, estimate, encode, score, report, write.
+ * The stages in order: open, select, plan, quantize, score, report, write.
  * Read this file first; it is the only one that knows the order.
  */
 
 import { join } from "node:path";
 import type { Backend } from "./backends/backend.ts";
-import { referenceBackend } from "./backends/reference.ts";
+import { openBackend } from "./backends/open_backend.ts";
 import { appendEntry, describeQuantization } from "./describe_quantization.ts";
 import { BadInputError } from "./errors.ts";
 import { escapeText, quote } from "./escape_text.ts";
-import { estimateLayerParams } from "./estimate_params.ts";
 import { type Model, openModel } from "./model/open_model.ts";
 import type { QuantizeSettings } from "./options.ts";
-import { planShard, type ShardPlan } from "./plan_checkpoint.ts";
-import { encodeLayer, type LayerInput, measureRanges } from "./quantize_layer.ts";
+import { packedNames, planShard, type ShardPlan } from "./plan_checkpoint.ts";
+import { quantizeLayer } from "./quantize_layer.ts";
 import { buildReport, type LayerResult, type Report } from "./report/build_report.ts";
-import { openSource } from "./safetensors/read.ts";
-import { createSink, writeWhole } from "./safetensors/write.ts";
+import { type ByteSink, createSink, writeWhole } from "./safetensors/write.ts";
 import { type Selection, selectLayers } from "./select_layers.ts";
 import { checkOutput, OUTPUT_MARK, type Stage, stageDirectory } from "./stage_output.ts";
-import type { LayerPlan, Schedule } from "./types.ts";
+import type { LayerPlan } from "./types.ts";
 import {
   checkWritten,
   copySideFiles,
@@ -42,7 +40,10 @@ export interface RunPlan {
 
 /** What a run tells its caller while it works. */
 export interface RunHooks {
-  /** Work done since the last call, in source bytes, and on which layer. May wait, or throw to stop. */
+  /**
+   * Work done since the last call, in source bytes, and the tensor finished last. May wait, or throw
+   * to stop the run.
+   */
   onProgress?: (tensor: string, bytes: number) => Promise<void>;
   /** A line for the log. */
   onLog?: (line: string) => void;
@@ -120,10 +121,19 @@ export async function runPlan(
 ): Promise<Report> {
   const start = performance.now();
   const { model, selection } = plan;
-  const backend = referenceBackend;
-  const results: LayerResult[] = [];
-  for (const shard of plan.shards) {
-    results.push(...await writeShard(model, shard, stage.path, backend, hooks));
+  const sourceBytes = model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
+  let finished = "";
+  const onBytes = (bytes: number) => hooks.onProgress?.(finished, bytes);
+  const backend = await openBackend(settings.backend, sourceBytes, onBytes);
+  hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
+  let results: LayerResult[];
+  try {
+    results = await writeShards(plan, stage.path, backend, (tensor, line) => {
+      finished = tensor;
+      if (line !== undefined) hooks.onLog?.(line);
+    });
+  } finally {
+    backend.close();
   }
   const report = buildReport({
     model,
@@ -147,50 +157,62 @@ export async function runPlan(
   return report;
 }
 
-async function writeShard(
-  model: Model,
-  shard: ShardPlan,
-  directory: string,
-  backend: Backend,
-  hooks: RunHooks,
-): Promise<LayerResult[]> {
-  const { begins, bytes, byteLength } = shard.header;
-  const { path, name } = model.shards.find((one) => one.name === shard.name)!;
-  const source = openSource(path, name);
-  const sink = createSink(join(directory, name), name, byteLength);
-  const onProgress = hooks.onProgress ?? (() => Promise.resolve());
-  try {
-    sink.write(0, bytes);
-    const results: LayerResult[] = [];
-    for (const layer of shard.layers) {
-      // Each weight is read twice, for its range and for its codes.
-      const onTile = (size: number) => onProgress(layer.name, size / 2);
-      const input: LayerInput = { source, backend, onTile };
-      const schedule = await baselineSchedule(layer, input);
-      const begin = begins.get(`${layer.name}.weight_packed`)!;
-      const sums = await encodeLayer(layer, schedule, input, { sink, begin });
-      writeParams(layer, schedule, sink, begins);
-      results.push({ layer, schedule, sums });
-      hooks.onLog?.(`Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`);
-    }
-    for (const tensor of shard.copies) {
-      const onTile = (size: number) => onProgress(tensor.name, size);
-      await copyTensor(tensor, source, sink, begins.get(tensor.name)!, onTile);
-    }
-    sink.finish();
-    return results;
-  } finally {
-    sink.close();
-    source.close();
-  }
+/** A piece of work of a run, and how much of it there is. */
+interface Task {
+  bytes: number;
+  run: () => Promise<void>;
 }
 
-/** Phase baseline: parameters from the range of each time group, constant inside it. */
-async function baselineSchedule(layer: LayerPlan, input: LayerInput): Promise<Schedule> {
-  const { lo, hi } = await measureRanges(layer, input);
-  const blocks = layer.columns / layer.blockColumns;
-  const params = estimateLayerParams(lo, hi, blocks, layer.bits, layer.dtype);
-  return { starts: layer.boundaries, blocks, ...params };
+/** Writes all shards, the largest tensors first, so that no worker is left with one at the end. */
+async function writeShards(
+  { model, shards, selection }: RunPlan,
+  directory: string,
+  backend: Backend,
+  onFinished: (tensor: string, line?: string) => void,
+): Promise<LayerResult[]> {
+  const results = new Map<LayerPlan, LayerResult>();
+  const sinks: ByteSink[] = [];
+  try {
+    const tasks = shards.flatMap((shard) => {
+      const { path } = model.shards.find(({ name }) => name === shard.name)!;
+      const target = join(directory, shard.name);
+      const sink = createSink(target, shard.name, shard.header.byteLength);
+      sinks.push(sink);
+      sink.write(0, shard.header.bytes);
+      const source = { path, label: shard.name };
+      const place = (name: string) => ({
+        path: target,
+        label: shard.name,
+        begin: shard.header.begins.get(name)!,
+      });
+      return [
+        ...shard.layers.map((layer): Task => ({
+          bytes: layer.tensor.end - layer.tensor.begin,
+          run: async () => {
+            const job = { layer, source, target: place(packedNames(layer.name).packed) };
+            const { schedule, sums } = await quantizeLayer(job, backend);
+            writeParams(layer, schedule, sink, shard.header.begins);
+            results.set(layer, { layer, schedule, sums });
+            const line = `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`;
+            onFinished(layer.name, line);
+          },
+        })),
+        ...shard.copies.map((tensor): Task => ({
+          bytes: tensor.end - tensor.begin,
+          run: async () => {
+            await copyTensor(tensor, source, place(tensor.name), backend);
+            onFinished(tensor.name);
+          },
+        })),
+      ];
+    });
+    tasks.sort((a, b) => b.bytes - a.bytes);
+    await Promise.all(tasks.map((task) => task.run()));
+    for (const sink of sinks) sink.finish();
+  } finally {
+    for (const sink of sinks) sink.close();
+  }
+  return selection.layers.map((layer) => results.get(layer)!);
 }
 
 /**

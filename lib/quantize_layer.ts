@@ -1,162 +1,122 @@
-/** One layer, tile by tile, through a backend: first the ranges of its blocks, then its codes. */
+/** One layer through a backend: its time groups are measured, given parameters and encoded. */
 
-import type { Backend, Tile } from "./backends/backend.ts";
-import { SUMS_PER_BLOCK } from "./backends/backend.ts";
+import type { Backend, FilePlace, Slice, SliceTarget } from "./backends/backend.ts";
 import { BadInputError } from "./errors.ts";
 import { quote } from "./escape_text.ts";
-import { MAX_RANGE } from "./estimate_params.ts";
+import { estimateLayerParams, MAX_RANGE } from "./estimate_params.ts";
+import { addSums } from "./measure_quality.ts";
 import { packedBytes } from "./pack_codes.ts";
-import { planTiles, type TilePlan } from "./plan_tiles.ts";
+import { planTiles } from "./plan_tiles.ts";
 import { decodeFloats, floatBytes } from "./safetensors/dtype.ts";
-import type { ByteSource } from "./safetensors/read.ts";
-import type { ByteSink } from "./safetensors/write.ts";
+import { openSource } from "./safetensors/read.ts";
 import type { LayerPlan, QualitySums, Schedule } from "./types.ts";
 
-/** Bytes of weights in memory at a time. */
-const TILE_BYTES = 4 * 2 ** 20;
+/** Weights looked at a time to say what is wrong with them. */
+const TILE_ELEMENTS = 2 ** 20;
 
-/** What a layer is read through. */
-export interface LayerInput {
-  /** The shard, open. */
-  source: ByteSource;
-  /** What computes. */
-  backend: Backend;
-  /** Called after each tile with the bytes it had; may wait, or throw to stop the run. */
-  onTile: (bytes: number) => Promise<void>;
+/** A layer, where it is read and where its codes go. */
+export interface LayerJob {
+  /** The layer. */
+  layer: LayerPlan;
+  /** The source shard. */
+  source: { path: string; label: string };
+  /** First byte of its packed tensor in the output shard. */
+  target: FilePlace;
 }
 
-/** Where the packed codes of a layer go. */
-export interface LayerOutput {
-  /** The output shard, open. */
-  sink: ByteSink;
-  /** First byte of the packed tensor. */
-  begin: number;
+/** What became of a layer. */
+export interface QuantizedLayer {
+  /** Its parameters. */
+  schedule: Schedule;
+  /** Its energies. */
+  sums: QualitySums;
 }
 
-let buffer = new Uint8Array(0);
-
-/** Reads a tile's rows, which lie one behind the other in the file, into the reused buffer. */
-function readTile(layer: LayerPlan, source: ByteSource, tile: TilePlan): Uint8Array {
-  if (buffer.length === 0) buffer = new Uint8Array(TILE_BYTES);
-  const width = floatBytes(layer.dtype);
-  const bytes = buffer.subarray(0, tile.rows * tile.columns * width);
-  source.readInto(layer.tensor.begin + (tile.row * layer.columns + tile.column) * width, bytes);
-  return bytes;
-}
-
-/** The tiles of a run of rows, and how each is cut into blocks that span all its rows. */
-function* tilesOf(layer: LayerPlan, from: number, to: number): Generator<[TilePlan, Tile]> {
-  const { columns, blockColumns, dtype } = layer;
-  const most = TILE_BYTES / floatBytes(dtype);
-  for (const plan of planTiles(from, to, columns, blockColumns, most)) {
-    const tile = {
-      dtype,
-      rows: plan.rows,
-      columns: plan.columns,
-      blockRows: plan.rows,
-      blockColumns: Math.min(blockColumns, plan.columns),
-    };
-    yield [plan, tile];
-  }
+/** Rows [from, to) of a layer as a slice. */
+function sliceOf(
+  { layer, source, target }: LayerJob,
+  from: number,
+  to: number,
+): Slice & SliceTarget {
+  const { columns, blockColumns, dtype, bits, tensor } = layer;
+  return {
+    source: { ...source, begin: tensor.begin + from * columns * floatBytes(dtype) },
+    target: { ...target, begin: target.begin + from * packedBytes(columns, bits) },
+    dtype,
+    rows: to - from,
+    columns,
+    blockColumns,
+    bits,
+  };
 }
 
 /**
- * The range of each block of each time group.
+ * Phase baseline: each time group takes the parameters of its own range; those with an all-zero block
+ * wait for their neighbours' and are encoded last.
  *
- * @returns lo and hi, [G*K] each, group by group.
- * @throws {BadInputError} A weight is NaN or infinite, or a block's range exceeds 2^126.
+ * @throws {BadInputError} A weight is NaN or infinite, or the range of a block exceeds 2^126.
  */
-export async function measureRanges(
-  layer: LayerPlan,
-  input: LayerInput,
-): Promise<{ lo: Float32Array; hi: Float32Array }> {
+export async function quantizeLayer(job: LayerJob, backend: Backend): Promise<QuantizedLayer> {
+  const { layer } = job;
+  const { boundaries, bits, dtype } = layer;
   const blocks = layer.columns / layer.blockColumns;
-  const groups = layer.boundaries.length - 1;
+  const groups = boundaries.length - 1;
+  const slices = Array.from(
+    { length: groups },
+    (_, g) => sliceOf(job, boundaries[g]!, boundaries[g + 1]!),
+  );
+  const found = await Promise.all(slices.map((slice) => backend.quantize(slice)));
   const lo = new Float32Array(groups * blocks);
   const hi = new Float32Array(groups * blocks);
-  for (let group = 0; group < groups; group++) {
-    const [from, to] = [layer.boundaries[group]!, layer.boundaries[group + 1]!];
-    for (const [plan, tile] of tilesOf(layer, from, to)) {
-      const bytes = readTile(layer, input.source, plan);
-      const found = input.backend.range(bytes, tile);
-      const first = group * blocks + Math.floor(plan.column / layer.blockColumns);
-      for (let i = 0; i < found.lo.length; i++) {
-        const [min, max] = [found.lo[i]!, found.hi[i]!];
-        if (!(max - min <= MAX_RANGE)) await refuse(layer, input);
-        lo[first + i] = Math.min(lo[first + i]!, min);
-        hi[first + i] = Math.max(hi[first + i]!, max);
-      }
-      await input.onTile(bytes.length);
-    }
+  for (const [group, ranges] of found.entries()) {
+    lo.set(ranges.lo, group * blocks);
+    hi.set(ranges.hi, group * blocks);
   }
   for (let i = 0; i < lo.length; i++) {
-    if (hi[i]! - lo[i]! > MAX_RANGE) await refuse(layer, input);
+    if (!(hi[i]! - lo[i]! <= MAX_RANGE)) refuse(job);
   }
-  return { lo, hi };
+  const params = estimateLayerParams(lo, hi, blocks, bits, dtype);
+  const sums = await Promise.all(found.map(({ sums }, group) => {
+    const [first, last] = [group * blocks, (group + 1) * blocks];
+    return sums ?? backend.encode(slices[group]!, {
+      scale: params.scale.subarray(first, last),
+      zero_point: params.zero_point.subarray(first, last),
+    });
+  }));
+  return { schedule: { starts: boundaries, blocks, ...params }, sums: addSums(sums) };
 }
 
-/** Reads the layer again to say what is wrong with it: how many values, and where the first one is. */
-async function refuse(layer: LayerPlan, input: LayerInput): Promise<never> {
+/** Reads a layer again to say what is wrong with it: how many values, and where the first one is. */
+function refuse({ layer, source }: LayerJob): never {
+  const { rows, columns, dtype, tensor } = layer;
   const counts = { "NaN": 0, "infinite": 0 };
   let first = -1;
-  for (const [plan] of tilesOf(layer, 0, layer.rows)) {
-    const bytes = readTile(layer, input.source, plan);
-    const values = new Float32Array(plan.rows * plan.columns);
-    decodeFloats(bytes, layer.dtype, values);
-    for (let i = 0; i < values.length; i++) {
-      if (Number.isFinite(values[i]!)) continue;
-      counts[Number.isNaN(values[i]!) ? "NaN" : "infinite"]++;
-      if (first < 0) first = plan.row * layer.columns + plan.column + i;
+  const file = openSource(source.path, source.label);
+  try {
+    for (const tile of planTiles(0, rows, columns, columns, TILE_ELEMENTS)) {
+      const values = new Float32Array(tile.rows * tile.columns);
+      const bytes = new Uint8Array(values.length * floatBytes(dtype));
+      const start = tile.row * columns + tile.column;
+      file.readInto(tensor.begin + start * floatBytes(dtype), bytes);
+      decodeFloats(bytes, dtype, values);
+      for (let i = 0; i < values.length; i++) {
+        if (Number.isFinite(values[i]!)) continue;
+        counts[Number.isNaN(values[i]!) ? "NaN" : "infinite"]++;
+        if (first < 0) first = start + i;
+      }
     }
-    await input.onTile(0);
+  } finally {
+    file.close();
   }
-  const subject = `Cannot quantize tensor ${quote(layer.tensor.name)} in ${quote(layer.shard)}`;
+  const subject = `Cannot quantize tensor ${quote(tensor.name)} in ${quote(source.label)}`;
+  const advice = "repair the weights, or leave it out with --ignore";
   if (first < 0) {
-    throw new BadInputError(
-      `${subject}: the range of a block exceeds 2^126: repair the weights, or leave it out with --ignore`,
-    );
+    throw new BadInputError(`${subject}: the range of a block exceeds 2^126: ${advice}`);
   }
-  const at = `[${Math.floor(first / layer.columns)}, ${first % layer.columns}]`;
+  const at = `[${Math.floor(first / columns)}, ${first % columns}]`;
   const kinds = Object.entries(counts).filter(([, count]) => count > 0);
   const what = kinds.map(([kind, count]) => `${count} ${kind}`).join(" and ");
   throw new BadInputError(
-    `${subject}: ${what} of ${layer.rows * layer.columns} values, the first at ${at}: ` +
-      "repair the weights, or leave it out with --ignore",
+    `${subject}: ${what} of ${rows * columns} values, the first at ${at}: ${advice}`,
   );
-}
-
-/**
- * Quantizes a layer with the parameters of a schedule and writes its packed codes.
- *
- * @returns The energies of the whole layer.
- */
-export async function encodeLayer(
-  layer: LayerPlan,
-  schedule: Schedule,
-  input: LayerInput,
-  output: LayerOutput,
-): Promise<QualitySums> {
-  const total = { signal: 0, decoded: 0, error: 0 };
-  const rowBytes = packedBytes(layer.columns, layer.bits);
-  for (let segment = 0; segment + 1 < schedule.starts.length; segment++) {
-    const [from, to] = [schedule.starts[segment]!, schedule.starts[segment + 1]!];
-    for (const [plan, tile] of tilesOf(layer, from, to)) {
-      const bytes = readTile(layer, input.source, plan);
-      const first = segment * schedule.blocks + Math.floor(plan.column / layer.blockColumns);
-      const last = first + Math.ceil(tile.columns / tile.blockColumns);
-      const { packed, sums } = input.backend.encode(bytes, tile, layer.bits, {
-        scale: schedule.scale.subarray(first, last),
-        zero_point: schedule.zero_point.subarray(first, last),
-      });
-      const at = plan.row * rowBytes + (plan.column * layer.bits) / 8;
-      output.sink.write(output.begin + at, packed);
-      for (let i = 0; i < sums.length; i += SUMS_PER_BLOCK) {
-        total.signal += sums[i]!;
-        total.decoded += sums[i + 1]!;
-        total.error += sums[i + 2]!;
-      }
-      await input.onTile(bytes.length);
-    }
-  }
-  return total;
 }

@@ -18,7 +18,7 @@ Usage: isotherm verify DIR --against MODEL [flags]`,
 
 const EXAMPLES: Record<Command, string> = {
   quantize: `isotherm --model Dream-7B --output Dream-7B-int4 --bit-width 4
-          isotherm --model dit --output dit-q --group-size 128 --ignore 'blocks.0.*'`,
+          isotherm --model dit --output q --group-size 128 --ignore 'blocks.0.*'`,
   inspect: `isotherm inspect Dream-7B --bit-width 4 --group-size 128`,
   verify: `isotherm verify Dream-7B-int4 --against Dream-7B`,
 };

@@ -27,7 +27,7 @@ export class Progress {
   /**
    * Starts counting.
    *
-   * @param total Source bytes to be worked through.
+   * @param total Source bytes to be worked through; 0 where that is not known.
    */
   constructor(io: ProgressIo, total: number) {
     this.#io = io;
@@ -47,20 +47,26 @@ export class Progress {
   }
 
   #show(tensor: string, seconds: number): void {
-    const share = this.#total === 0 ? 1 : Math.min(1, this.#done / this.#total);
     const speed = this.#done / 1e6 / Math.max(seconds, 1e-3);
-    const left = Math.ceil((this.#total - this.#done) / 1e6 / Math.max(speed, 1e-3));
-    const figures = `${Math.floor(100 * share)}% ${speed.toFixed(0)} MB/s ${left} s left`;
+    const share = Math.min(1, this.#done / this.#total);
+    const figures = this.#total === 0
+      ? `${(this.#done / 1e6).toFixed(0)} MB done, ${speed.toFixed(0)} MB/s`
+      : `${Math.floor(100 * share)}% ${speed.toFixed(0)} MB/s ${this.#secondsLeft(speed)} s left`;
     const name = escapeText(tensor);
     if (this.#io.columns === undefined) {
       this.#io.write(`Progress: ${figures}, ${name}\n`);
       return;
     }
-    const width = 20;
-    const filled = Math.round(share * width);
-    const line = `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${figures} ${name}`;
-    this.#io.write(`\r\x1b[K${line.slice(0, this.#io.columns - 1)}`);
+    const line = `${this.#total === 0 ? "" : `${drawBar(share)} `}${figures} ${name}`;
+    // Cut between characters, not inside one.
+    const shown = [...line].slice(0, this.#io.columns - 1).join("");
+    this.#io.write(`\r\x1b[K${shown}`);
     this.#drawn = true;
+  }
+
+  #secondsLeft(speed: number): number {
+    const left = Math.max(0, this.#total - this.#done) / 1e6;
+    return Math.ceil(left / Math.max(speed, 1e-3));
   }
 
   /** Clears the bar, so that other lines can follow. */
@@ -68,4 +74,10 @@ export class Progress {
     if (this.#drawn) this.#io.write("\r\x1b[K");
     this.#drawn = false;
   }
+}
+
+function drawBar(share: number): string {
+  const width = 20;
+  const filled = Math.round(share * width);
+  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
 }

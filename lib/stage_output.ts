@@ -17,9 +17,11 @@ export interface Stage {
   readonly path: string;
   /** Where it will be. */
   readonly target: string;
-  /** Puts it in place. */
+  /** Puts it in place. What was there is kept, so that `discard` can still put it back. */
+  place(): void;
+  /** Puts it in place, if it is not there yet, and for good. */
   commit(): void;
-  /** Removes what was written; nothing happens after `commit`. */
+  /** Undoes all that was done; nothing happens after `commit`. */
   discard(): void;
 }
 
@@ -64,11 +66,12 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (target === model) fail("it is the model directory: give another --output");
   if (isInside(target, model)) fail("it lies inside the model directory: give another --output");
   if (isInside(model, target)) fail("the model directory lies inside it: give another --output");
-  const parent = statOf(dirname(target));
-  if (parent === undefined) fail(`${quote(dirname(output))} does not exist: create it first`);
-  if (!parent!.isDirectory) fail(`${quote(dirname(output))} is not a directory`);
+  if (statOf(dirname(target)) === undefined) fail(missingParent(output));
   const existing = statOf(target);
-  if (existing === undefined) return target;
+  if (existing === undefined) {
+    if (isLink(target)) fail("it is a link that leads nowhere: remove it");
+    return target;
+  }
   if (!existing.isDirectory) fail("a file of that name exists");
   const names = namesIn(target, output);
   if (names.length === 0) return target;
@@ -77,6 +80,18 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
     fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
   }
   return target;
+}
+
+function missingParent(path: string): string {
+  return `${quote(dirname(path))} does not exist: create it first`;
+}
+
+function isLink(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
 }
 
 function statOf(path: string): Deno.FileInfo | undefined {
@@ -103,7 +118,8 @@ function beside(target: string, kind: "tmp" | "old"): string {
 }
 
 /**
- * Starts an output directory.
+ * Starts an output directory. What lies at the target now is replaced, as {@linkcode checkOutput} has
+ * allowed; what appears there later is not.
  *
  * @param target From {@linkcode checkOutput}.
  * @throws {BadInputError} Its parent cannot be written to.
@@ -111,21 +127,12 @@ function beside(target: string, kind: "tmp" | "old"): string {
 export function stageDirectory(target: string): Stage {
   const path = beside(target, "tmp");
   attempt(target, () => Deno.mkdirSync(path));
-  return makeStage(path, target, () => {
+  // An empty directory needs no replacing: the rename itself does that.
+  const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
+  const replaces = isFilled();
+  return makeStage(path, target, target, () => {
     syncDirectory(path);
-    const old = statOf(target) !== undefined && namesIn(target, target).length > 0
-      ? beside(target, "old")
-      : undefined;
-    // An empty directory is replaced by the rename itself.
-    if (old !== undefined) attempt(target, () => Deno.renameSync(target, old));
-    try {
-      attempt(target, () => Deno.renameSync(path, target));
-    } catch (error) {
-      if (old !== undefined) Deno.renameSync(old, target);
-      throw error;
-    }
-    syncDirectory(dirname(target));
-    if (old !== undefined) Deno.removeSync(old, { recursive: true });
+    return replaces && isFilled();
   });
 }
 
@@ -134,43 +141,118 @@ export function stageDirectory(target: string): Stage {
  *
  * @param path As the user gave it.
  * @param within The output directory in the making, if there is one.
- * @throws {BadInputError} It is a directory, or its parent does not exist or cannot be written to.
+ * @throws {BadInputError} It is no regular file, or its parent does not exist or cannot be written to.
  */
 export function stageFile(path: string, within: Stage | undefined): Stage {
   const target = resolvePath(path);
-  if (within !== undefined && isInside(target, within.target)) {
-    const staged = join(within.path, relative(within.target, target));
-    attempt(path, () => Deno.mkdirSync(dirname(staged), { recursive: true }));
-    return { path: staged, target, commit: () => {}, discard: () => {} };
-  }
-  if (statOf(target)?.isDirectory) {
-    throw new BadInputError(`Cannot write ${quote(path)}: it is a directory: give a file name`);
+  if (within !== undefined && isInside(target, within.target)) return stageWithin(path, within);
+  const exists = () => {
+    const existing = statOf(target);
+    if (existing !== undefined && !existing.isFile) {
+      const kind = existing.isDirectory ? "a directory" : "not a regular file";
+      throw new BadInputError(`Cannot write ${quote(path)}: it is ${kind}: give a file name`);
+    }
+    return existing !== undefined;
+  };
+  exists();
+  if (statOf(dirname(target)) === undefined) {
+    throw new BadInputError(`Cannot write ${quote(path)}: ${missingParent(path)}`);
   }
   const temporary = beside(target, "tmp");
   // Created at once, so that a directory one may not write to is found before the work, not after.
   attempt(path, () => Deno.openSync(temporary, { write: true, createNew: true }).close());
   attempt(path, () => Deno.removeSync(temporary));
-  return makeStage(temporary, target, () => {
-    attempt(path, () => Deno.renameSync(temporary, target));
-    syncDirectory(dirname(target));
-  });
+  return makeStage(temporary, target, path, exists);
 }
 
-function makeStage(path: string, target: string, place: () => void): Stage {
-  let done = false;
-  return {
-    path,
-    target,
-    commit: () => {
-      place();
-      done = true;
-    },
-    discard: () => {
-      if (done) return;
-      done = true;
-      if (statOf(path) !== undefined) Deno.removeSync(path, { recursive: true });
-    },
+/** A file that comes and goes with the directory it lies in. */
+function stageWithin(path: string, within: Stage): Stage {
+  const target = resolvePath(path);
+  if (target === within.target) {
+    throw new BadInputError(
+      `Cannot write ${quote(path)}: it is the output directory: give a file name`,
+    );
+  }
+  const staged = join(within.path, relative(within.target, target));
+  attempt(path, () => Deno.mkdirSync(dirname(staged), { recursive: true }));
+  return { path: staged, target, place: () => {}, commit: () => {}, discard: () => {} };
+}
+
+/**
+ * @param label The target in messages.
+ * @param isInTheWay Called before it is put in place: whether what is there has to go aside first.
+ */
+function makeStage(path: string, target: string, label: string, isInTheWay: () => boolean): Stage {
+  const old = beside(target, "old");
+  let state: "staged" | "placed" | "done" = "staged";
+  let hasOld = false;
+  const place = () => {
+    if (state !== "staged") return;
+    if (isInTheWay()) {
+      attempt(label, () => Deno.renameSync(target, old));
+      hasOld = true;
+    }
+    attempt(label, () => Deno.renameSync(path, target));
+    state = "placed";
+    syncDirectory(dirname(target));
   };
+  const commit = () => {
+    place();
+    state = "done";
+    if (hasOld) remove(old, `Wrote ${quote(label)}, but cannot remove what was there before`);
+  };
+  const discard = () => {
+    if (state === "done") return;
+    if (state === "placed") attempt(label, () => Deno.renameSync(target, path));
+    state = "done";
+    if (hasOld) putBack(old, target);
+    try {
+      Deno.removeSync(path, { recursive: true });
+    } catch (error) {
+      // The error that led here matters more, and no reader takes what stays for a model.
+      if (!(error instanceof Error)) throw error;
+    }
+  };
+  return { path, target, place, commit, discard };
+}
+
+/**
+ * Puts directories and files in place together: all of them, or none.
+ *
+ * @throws {BadInputError} One cannot be put in place, and discarding takes the others back; or all are,
+ *   and what was there before cannot be removed.
+ */
+export function commitAll(stages: readonly Stage[]): void {
+  for (const stage of stages) stage.place();
+  const failures = stages.flatMap((stage) => {
+    try {
+      stage.commit();
+      return [];
+    } catch (error) {
+      return [error];
+    }
+  });
+  if (failures.length > 0) throw failures[0];
+}
+
+function remove(path: string, problem: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    throw new BadInputError(
+      `${problem}: ${describeIoError(error)}: remove ${quote(path)} yourself`,
+    );
+  }
+}
+
+function putBack(old: string, target: string): void {
+  try {
+    Deno.renameSync(old, target);
+  } catch (error) {
+    throw new BadInputError(
+      `Cannot put back ${quote(target)}: ${describeIoError(error)}: it is now ${quote(old)}`,
+    );
+  }
 }
 
 function attempt<T>(label: string, action: () => T): T {

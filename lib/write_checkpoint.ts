@@ -1,6 +1,7 @@
 /** Writes the parts of a checkpoint that are not codes: parameters, copies, config, index, side files. */
 
 import { dirname, join } from "node:path";
+import type { Backend, FilePlace } from "./backends/backend.ts";
 import { describeIoError } from "./describe_io_error.ts";
 import { BadInputError } from "./errors.ts";
 import { quote } from "./escape_text.ts";
@@ -9,7 +10,7 @@ import { packZeroPoints } from "./pack_codes.ts";
 import { packedNames, type ShardPlan } from "./plan_checkpoint.ts";
 import { encodeFloats } from "./safetensors/dtype.ts";
 import type { TensorInfo } from "./safetensors/header.ts";
-import { type ByteSource, openSource, readHeader } from "./safetensors/read.ts";
+import { openSource, readHeader } from "./safetensors/read.ts";
 import { JsonNumber, type JsonValue } from "./safetensors/scan_json.ts";
 import { type ByteSink, writeWhole } from "./safetensors/write.ts";
 import type { LayerPlan, Schedule } from "./types.ts";
@@ -17,8 +18,8 @@ import type { LayerPlan, Schedule } from "./types.ts";
 /** Rows of parameters expanded at a time: a multiple of 16, so that packed zero points end on a word. */
 const CHUNK_ELEMENTS = 2 ** 19;
 
-/** Bytes copied at a time. */
-const COPY_BYTES = 2 ** 20;
+/** Bytes of a copy that one worker makes. */
+const COPY_BYTES = 16 * 2 ** 20;
 
 /**
  * Writes the scales, the packed zero points and the shape of a layer. The rows of a segment share
@@ -58,21 +59,22 @@ export function writeParams(
   sink.write(begins.get(names.shape)!, new Uint8Array(shape.buffer));
 }
 
-/** Copies a tensor byte for byte. */
+/** Copies a tensor byte for byte, in pieces that several workers can share. */
 export async function copyTensor(
   tensor: TensorInfo,
-  source: ByteSource,
-  sink: ByteSink,
-  begin: number,
-  onTile: (bytes: number) => Promise<void>,
+  source: { path: string; label: string },
+  target: FilePlace,
+  backend: Backend,
 ): Promise<void> {
-  const buffer = new Uint8Array(Math.min(COPY_BYTES, tensor.end - tensor.begin));
-  for (let at = tensor.begin; at < tensor.end; at += buffer.length) {
-    const bytes = buffer.subarray(0, Math.min(buffer.length, tensor.end - at));
-    source.readInto(at, bytes);
-    sink.write(begin + at - tensor.begin, bytes);
-    await onTile(bytes.length);
+  const pieces: Promise<void>[] = [];
+  for (let at = tensor.begin; at < tensor.end; at += COPY_BYTES) {
+    pieces.push(backend.copy({
+      source: { ...source, begin: at },
+      target: { ...target, begin: target.begin + at - tensor.begin },
+      byteLength: Math.min(COPY_BYTES, tensor.end - at),
+    }));
   }
+  await Promise.all(pieces);
 }
 
 /** Copies the files that go along: tokenizer, remote code, licence. */

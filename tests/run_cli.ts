@@ -1,6 +1,6 @@
 /** Runs the command line in this process, and as a process of its own. */
 
-import { main } from "../cli.ts";
+import { type Io, main } from "../cli.ts";
 
 /** What a run printed and how it ended. */
 export interface Outcome {
@@ -10,7 +10,12 @@ export interface Outcome {
 }
 
 /** Calls `main` with streams that are kept. */
-export async function runMain(...argv: string[]): Promise<Outcome> {
+export function runMain(...argv: string[]): Promise<Outcome> {
+  return runIn({}, ...argv);
+}
+
+/** Calls `main` in a world of which parts are replaced; what a replaced stream gets is not kept. */
+export async function runIn(world: Partial<Io>, ...argv: string[]): Promise<Outcome> {
   const outcome = { code: 0, stdout: "", stderr: "" };
   outcome.code = await main(argv, {
     stdout: (text) => outcome.stdout += text,
@@ -18,6 +23,7 @@ export async function runMain(...argv: string[]): Promise<Outcome> {
     columns: undefined,
     now: () => performance.now(),
     signal: new AbortController().signal,
+    ...world,
   });
   return outcome;
 }
@@ -25,20 +31,35 @@ export async function runMain(...argv: string[]): Promise<Outcome> {
 /** Path of the command line's file. */
 export const CLI = new URL("../cli.ts", import.meta.url).pathname;
 
-/** Starts the command line as a process with the permissions a user would give. */
-export function spawnCli(argv: string[], options: Deno.CommandOptions = {}): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
+/** How a process is started. */
+export interface SpawnOptions {
+  /** Working directory. */
+  cwd?: string;
+  /** Permission flags; by default those a user would give. */
+  permissions?: string[];
+}
+
+/** Starts the command line as a process. */
+export function spawnCli(argv: string[], options: SpawnOptions = {}): Deno.ChildProcess {
+  const { permissions = ["--allow-read", "--allow-write"], ...rest } = options;
+  // By name, since that is what `--allow-run=deno` allows.
+  return new Deno.Command("deno", {
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-    ...options,
-    args: ["run", "--no-prompt", "--allow-read", "--allow-write", CLI, ...argv],
+    ...rest,
+    args: ["run", "--no-prompt", ...permissions, CLI, ...argv],
   }).spawn();
 }
 
-/** Runs the command line as a process to its end. */
-export async function runProcess(...argv: string[]): Promise<Outcome> {
-  const { code, stdout, stderr } = await spawnCli(argv).output();
+/** Waits for a process and reads what it printed. */
+export async function outcomeOf(child: Deno.ChildProcess): Promise<Outcome> {
+  const { code, stdout, stderr } = await child.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Runs the command line as a process to its end. */
+export function runProcess(...argv: string[]): Promise<Outcome> {
+  return outcomeOf(spawnCli(argv));
 }

@@ -1,72 +1,84 @@
 /**
- * What a backend computes: ranges and codes of the blocks of a tile. A backend knows bytes and
- * blocks; it never sees a tensor name, a time group or a score. Every backend gives the same
- * ranges, codes and packed bytes as the reference, bit for bit; sums agree within 1e-6 relative.
+ * What a run asks of a backend: slices of files in, packed rows in files out. Jobs are plain data, so
+ * that they can go to a worker; weights never do. A backend knows files, bytes and blocks; it never
+ * sees a tensor name, a time group or a score.
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits } from "../types.ts";
+import type { Bits, QualitySums } from "../types.ts";
+import type { BlockParams, BlockRanges } from "./kernels.ts";
 
-/** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
-export interface Tile {
-  /** Dtype of the bytes. */
+/** The backends, fastest hardware first. */
+export const BACKENDS = ["webgpu", "wasm", "reference"] as const;
+
+/** Name of a backend, as `--backend` and the report give it. */
+export type BackendName = typeof BACKENDS[number];
+
+/** A place in a file. */
+export interface FilePlace {
+  /** Path to open. */
+  path: string;
+  /** The file's name in messages. */
+  label: string;
+  /** First byte. */
+  begin: number;
+}
+
+/** A run of whole rows of a matrix whose columns are cut into blocks that span all of them. */
+export interface Slice {
+  /** Where the weights lie, row behind row. */
+  source: FilePlace;
+  /** Dtype of the weights. */
   dtype: FloatDtype;
   /** Rows, at least 1. */
   rows: number;
   /** Columns, at least 1. */
   columns: number;
-  /** Rows of a block, at least 1; the last ones may be cut short by the tile. */
-  blockRows: number;
   /** Columns of a block: `columns`, or a multiple of 16 that divides them. */
   blockColumns: number;
 }
 
-/** The range of each block, [blocks] in row-major order, subnormal values counted as 0. */
-export interface BlockRanges {
-  /** min(0, smallest value); NaN where the block holds a NaN or an infinity. */
-  lo: Float32Array;
-  /** max(0, largest value); NaN where the block holds a NaN or an infinity. */
-  hi: Float32Array;
+/** What becomes of a slice's codes. */
+export interface SliceTarget {
+  /** Where the packed rows go; the file exists and has its final length. */
+  target: FilePlace;
+  /** Width of a code. */
+  bits: Bits;
 }
 
-/** The parameters of each block, [blocks] in row-major order. */
-export interface BlockParams {
-  /** A normal F32 above 0. */
-  scale: Float32Array;
-  /** 0 to qmax. */
-  zero_point: Uint8Array;
+/** A slice that was measured and, where that was enough to fix its parameters, encoded. */
+export interface QuantizedSlice extends BlockRanges {
+  /** Energies of the slice; `undefined` where a block is all zero or beyond bounds, so that nothing was encoded. */
+  sums: QualitySums | undefined;
 }
 
-/** Numbers in {@linkcode EncodedTile.sums} for each block. */
-export const SUMS_PER_BLOCK = 3;
-
-/** A tile as codes. */
-export interface EncodedTile {
-  /** Packed rows, see pack_codes.ts: [rows, ceil(columns * bits / 32)] little-endian words. */
-  packed: Uint8Array<ArrayBuffer>;
-  /** For each block: sum of x^2, of v^2, and of (x - v)^2, v the decoded value. */
-  sums: Float64Array;
+/** Bytes to be copied as they are. */
+export interface CopyJob {
+  /** From where. */
+  source: FilePlace;
+  /** To where; the file exists and has its final length. */
+  target: FilePlace;
+  /** How many. */
+  byteLength: number;
 }
 
-/** One way to compute. Results are valid until the next call, which may reuse their memory. */
+/** One way to compute. Any number of calls may be under way at once. */
 export interface Backend {
-  /** As `--backend` and the report name it. */
-  readonly name: "reference";
-  /** The range of each block. */
-  range(bytes: Uint8Array, tile: Tile): BlockRanges;
-  /**
-   * Codes, packed, and sums:
-   * code = clamp(round_half_even(f32(x * f32(1 / scale))) + zero_point, 0, qmax).
-   */
-  encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams): EncodedTile;
+  /** Which one it is. */
+  readonly name: BackendName;
+  /** What it runs on, in a few words, for the log. */
+  readonly description: string;
+  /** The range of each block of a slice: [blocks]. */
+  measure(slice: Slice): Promise<BlockRanges>;
+  /** Encodes a slice with given parameters. */
+  encode(slice: Slice & SliceTarget, params: BlockParams): Promise<QualitySums>;
+  /** Measures a slice and encodes it with the parameters of its own range, reading it once if it can. */
+  quantize(slice: Slice & SliceTarget): Promise<QuantizedSlice>;
+  /** Copies bytes. */
+  copy(job: CopyJob): Promise<void>;
+  /** Releases files, workers and devices; calls under way are abandoned. */
+  close(): void;
 }
 
-/** Blocks side by side in a tile. */
-export function blocksAcross(tile: Tile): number {
-  return Math.ceil(tile.columns / tile.blockColumns);
-}
-
-/** Blocks of a tile. */
-export function blockCount(tile: Tile): number {
-  return Math.ceil(tile.rows / tile.blockRows) * blocksAcross(tile);
-}
+/** Called with source bytes worked through; may wait, or throw to stop the run. */
+export type OnBytes = (bytes: number) => Promise<void> | void;

@@ -10,6 +10,7 @@ import { renderConsole } from "../report/render_console.ts";
 import { renderPlan, summarizePlan } from "../report/render_plan.ts";
 import {
   checkOutput,
+  commitAll,
   isInside,
   resolvePath,
   type Stage,
@@ -64,11 +65,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
     io.stdout(invocation.json ? text : block);
-    for (const staged of stages) staged.commit();
+    commitAll(stages);
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
-    for (const staged of stages) staged.discard();
+    for (const staged of stages.toReversed()) staged.discard();
   }
 }
 

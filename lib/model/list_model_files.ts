@@ -23,6 +23,9 @@ export interface ModelListing {
 const OTHER_WEIGHTS =
   /\.(safetensors|bin|pt|pth|ckpt|h5|msgpack|onnx|onnx_data|gguf|ggml|npz|npy|pb|tflite|ot|mlmodel|pkl|pickle)$/i;
 
+/** Indexes of weights that are not copied, such as `NAME.safetensors.index.fp16.json` of diffusers. */
+const OTHER_INDEX = /\.index(\.[^./]+)?\.json$/i;
+
 /**
  * Lists a model directory.
  *
@@ -56,7 +59,7 @@ export function listModelFiles(path: string): ModelListing {
 
   function place(relative: string, top: boolean, isLink: boolean): void {
     const real = isLink ? followLink(directory, relative) : join(directory, relative);
-    if (!Deno.statSync(real).isFile) {
+    if (!isFile(real, relative)) {
       // Not opened, so a FIFO cannot hang the run; named as weights it is an error later on.
       if (top && relative.endsWith(".safetensors")) listing.weightFiles.push(relative);
       else listing.leftOut.push(relative);
@@ -64,7 +67,7 @@ export function listModelFiles(path: string): ModelListing {
       listing.weightFiles.push(relative);
     } else if (top && relative.endsWith(".safetensors.index.json")) {
       listing.indexFiles.push(relative);
-    } else if (OTHER_WEIGHTS.test(relative) || relative.endsWith(".index.json")) {
+    } else if (OTHER_WEIGHTS.test(relative) || OTHER_INDEX.test(relative)) {
       listing.leftOut.push(relative);
     } else {
       listing.sideFiles.push(relative);
@@ -93,6 +96,14 @@ function readDirectory(path: string, label: string): Deno.DirEntry[] {
   }
 }
 
+function isFile(path: string, label: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
+  }
+}
+
 /** The real path of a link, if it stays in the model or is the Hugging Face cache's own. */
 function followLink(directory: string, relative: string): string {
   let real: string;
@@ -103,7 +114,8 @@ function followLink(directory: string, relative: string): string {
       `Cannot follow the link ${quote(relative)} in the model directory: ${describeIoError(error)}`,
     );
   }
-  if (real.startsWith(directory + sep) || isCacheBlob(directory, real)) return real;
+  const stays = real === directory || real.startsWith(directory + sep);
+  if (stays || isCacheBlob(directory, real)) return real;
   throw new BadInputError(
     `Refused to follow ${quote(relative)}: the link leaves the model directory: ` +
       "replace it with the file itself",

@@ -86,14 +86,18 @@ export function openModel(path: string): Model {
     index,
     config,
     sideFiles: listing.sideFiles.filter((name) => name !== "config.json"),
-    leftOut: [...listing.leftOut, ...listing.weightFiles.filter((name) => !names.includes(name))],
+    leftOut: [
+      ...listing.leftOut,
+      ...listing.weightFiles.filter((name) => !names.includes(name)),
+      ...listing.indexFiles.filter((name) => name !== index?.name),
+    ],
   };
 }
 
-/** The directory's name; for ROOT/models--OWNER--NAME/snapshots/REVISION[/PART] the model's own. */
+/** The directory's name; for ROOT/models--[OWNER--]NAME/snapshots/REVISION[/PART] the model's own. */
 function modelName(directory: string): string {
-  const cached = /(?:^|\/)models--([^/]+?)--([^/]+)\/snapshots\/[^/]+(\/.*)?$/.exec(directory);
-  if (cached) return `${cached[1]}/${cached[2]}${cached[3] ?? ""}`;
+  const cached = /(?:^|\/)models--([^/]+)\/snapshots\/[^/]+(\/.*)?$/.exec(directory);
+  if (cached) return cached[1]!.replace("--", "/") + (cached[2] ?? "");
   return basename(directory) || basename(dirname(directory)) || "model";
 }
 

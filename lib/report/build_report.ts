@@ -1,6 +1,7 @@
 /** Collects what a run measured into a report: plain JSON, the one thing that console, files and gate read. */
 
 import config from "../../deno.json" with { type: "json" };
+import type { BackendName } from "../backends/backend.ts";
 import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
 import type { Model } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
@@ -67,7 +68,7 @@ export interface Report extends Smoothness, Quality {
   /** How the parameters were chosen. */
   phase: "baseline";
   /** What computed. */
-  backend: string;
+  backend: BackendName;
   /** Width of a code. */
   bit_width: Bits;
   /** Time groups G. */
@@ -131,7 +132,7 @@ export interface RunResults {
   /** The settings of the run. */
   settings: QuantizeSettings;
   /** What computed. */
-  backend: string;
+  backend: BackendName;
   /** Bytes of the output weights on disk. */
   outputBytes: number;
   /** Wall time so far. */

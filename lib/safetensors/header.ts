@@ -159,7 +159,8 @@ function readEntry(name: string, entry: JsonValue, dataStart: number): TensorInf
   if (end < begin) fail(`invalid data_offsets: end ${end} is before begin ${begin}`);
   const size = byteSize(shape, bits, fail);
   if (end - begin !== size) {
-    fail(`shape [${shape}] of ${dtype} needs ${size} bytes, data_offsets give ${end - begin}`);
+    const shown = escapeText(shape.join(","));
+    fail(`shape [${shown}] of ${dtype} needs ${size} bytes, data_offsets give ${end - begin}`);
   }
   return {
     name,

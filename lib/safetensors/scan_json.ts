@@ -47,6 +47,14 @@ export interface ScanOptions {
 /** Deepest nesting accepted, as in the reference reader (serde_json). */
 const MAX_DEPTH = 128;
 
+/**
+ * Most values accepted, so that memory stays bounded: 100 MB of `{},{},…` would end the process.
+ * An object counts for 8, as it takes that much more memory. A header of 100 MB has room for
+ * 2 million tensors, each one object with 6 values or more.
+ */
+const MAX_VALUES = 2 ** 25;
+const OBJECT_COST = 8;
+
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const NON_FINITE = /NaN|-?Infinity/y;
 const QUOTE = 0x22;
@@ -61,6 +69,7 @@ const BACKSLASH = 0x5c;
 export function scanJson(text: string, options: ScanOptions = {}): JsonValue {
   let at = 0;
   let depth = 0;
+  let values = 0;
 
   function fail(what: string): never {
     throw new JsonSyntaxError(`${what} at character ${at}`);
@@ -121,12 +130,14 @@ export function scanJson(text: string, options: ScanOptions = {}): JsonValue {
       const key = readString();
       if (entries.has(key)) fail(`Duplicate key ${JSON.stringify(key)}`);
       skipSpace();
-      if (text[at++] !== ":") fail("Expected a colon after a key");
+      if (text[at] !== ":") fail("Expected a colon after a key");
+      at++;
       entries.set(key, readValue());
       skipSpace();
-      const next = text[at++];
+      const next = text[at];
+      if (next !== "," && next !== "}") fail("Expected a comma or a closing brace");
+      at++;
       if (next === "}") return entries;
-      if (next !== ",") fail("Expected a comma or a closing brace");
     }
   }
 
@@ -141,9 +152,10 @@ export function scanJson(text: string, options: ScanOptions = {}): JsonValue {
     for (;;) {
       items.push(readValue());
       skipSpace();
-      const next = text[at++];
+      const next = text[at];
+      if (next !== "," && next !== "]") fail("Expected a comma or a closing bracket");
+      at++;
       if (next === "]") return items;
-      if (next !== ",") fail("Expected a comma or a closing bracket");
     }
   }
 
@@ -162,6 +174,8 @@ export function scanJson(text: string, options: ScanOptions = {}): JsonValue {
 
   function readValue(): JsonValue {
     skipSpace();
+    values += text[at] === "{" ? OBJECT_COST : 1;
+    if (values > MAX_VALUES) fail("Too many values for one document");
     switch (text[at]) {
       case "{":
         return readNested(readObject);

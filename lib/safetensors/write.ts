@@ -27,39 +27,55 @@ export interface ByteSink {
  * @throws {BadInputError} It exists or cannot be created.
  */
 export function createSink(path: string, label: string, byteLength: number): ByteSink {
-  const attempt = <T>(action: () => T): T => {
-    try {
-      return action();
-    } catch (error) {
-      throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
-    }
-  };
-  const file = attempt(() => Deno.openSync(path, { write: true, createNew: true }));
+  const file = attempt(label, () => Deno.openSync(path, { write: true, createNew: true }));
+  try {
+    attempt(label, () => file.truncateSync(byteLength));
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+  return sinkTo(file, label);
+}
+
+/**
+ * Opens a file that exists and has its final length, to fill a part of it.
+ *
+ * @throws {BadInputError} It cannot be opened.
+ */
+export function openSink(path: string, label: string): ByteSink {
+  return sinkTo(attempt(label, () => Deno.openSync(path, { write: true })), label);
+}
+
+function sinkTo(file: Deno.FsFile, label: string): ByteSink {
   let open = true;
   const close = () => {
     if (open) file.close();
     open = false;
   };
-  try {
-    attempt(() => file.truncateSync(byteLength));
-  } catch (error) {
-    close();
-    throw error;
-  }
   return {
     write: (offset, bytes) =>
-      attempt(() => {
+      attempt(label, () => {
         file.seekSync(offset, Deno.SeekMode.Start);
         for (let done = 0; done < bytes.length;) {
-          done += file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+          if (count === 0) throw new Deno.errors.WriteZero();
+          done += count;
         }
       }),
     finish: () => {
-      attempt(() => file.syncSync());
+      attempt(label, () => file.syncSync());
       close();
     },
     close,
   };
+}
+
+function attempt<T>(label: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
+  }
 }
 
 /**

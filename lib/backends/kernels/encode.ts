@@ -10,12 +10,12 @@ import {
   type EncodedTile,
   SUMS_PER_BLOCK,
   type Tile,
-} from "../backend.ts";
+} from "../kernels.ts";
 
 /** Adding and subtracting 1.5 * 2^52 rounds a double to an integer, half to even. */
 const ROUND = 1.5 * 2 ** 52;
 
-/** See {@linkcode Backend.encode}. */
+/** See {@linkcode Kernels.encode}. */
 export function encode(
   bytes: Uint8Array,
   tile: Tile,

@@ -1,9 +1,9 @@
 /** Smallest and largest value of each block. Kept dull on purpose: it is what other kernels are tested against. */
 
 import { decodeFloats, floatBytes } from "../../safetensors/dtype.ts";
-import { blockCount, type BlockRanges, blocksAcross, type Tile } from "../backend.ts";
+import { blockCount, type BlockRanges, blocksAcross, type Tile } from "../kernels.ts";
 
-/** See {@linkcode Backend.range}. */
+/** See {@linkcode Kernels.range}. */
 export function range(bytes: Uint8Array, tile: Tile): BlockRanges {
   const { rows, columns, blockRows, blockColumns, dtype } = tile;
   const across = blocksAcross(tile);

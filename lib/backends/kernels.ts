@@ -1,0 +1,75 @@
+/**
+ * What every backend computes: ranges and codes of the blocks of a tile. Kernels know bytes and
+ * blocks; they never see a tensor name, a time group or a score. All give the same ranges, codes and
+ * packed bytes as the reference, bit for bit; sums agree within 1e-6 relative.
+ */
+
+import type { FloatDtype } from "../safetensors/dtype.ts";
+import type { Bits } from "../types.ts";
+
+/** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
+export interface Tile {
+  /** Dtype of the bytes. */
+  dtype: FloatDtype;
+  /** Rows, at least 1. */
+  rows: number;
+  /** Columns, at least 1. */
+  columns: number;
+  /** Rows of a block, at least 1; the last ones may be cut short by the tile. */
+  blockRows: number;
+  /** Columns of a block: `columns`, or a multiple of 16 that divides them. */
+  blockColumns: number;
+}
+
+/** The range of each block, [blocks] in row-major order, subnormal values counted as 0. */
+export interface BlockRanges {
+  /** min(0, smallest value); NaN where the block holds a NaN or an infinity. */
+  lo: Float32Array;
+  /** max(0, largest value); NaN where the block holds a NaN or an infinity. */
+  hi: Float32Array;
+}
+
+/** The parameters of each block, [blocks] in row-major order. */
+export interface BlockParams {
+  /** A normal F32 above 0. */
+  scale: Float32Array;
+  /** 0 to qmax. */
+  zero_point: Uint8Array;
+}
+
+/** Numbers in {@linkcode EncodedTile.sums} for each block. */
+export const SUMS_PER_BLOCK = 3;
+
+/** A tile as codes. */
+export interface EncodedTile {
+  /** Packed rows, see pack_codes.ts: [rows, ceil(columns * bits / 32)] little-endian words. */
+  packed: Uint8Array<ArrayBuffer>;
+  /** For each block: sum of x^2, of v^2, and of (x - v)^2, v the decoded value. */
+  sums: Float64Array;
+}
+
+/** Kernels that run on this thread. Packed bytes are valid until the next call, which may reuse their memory. */
+export interface Kernels {
+  /**
+   * A buffer of `byteLength` bytes that tiles are best read into: passing it, or a part of it, to
+   * the kernels costs no copy. Valid until the next call with a larger size.
+   */
+  input(byteLength: number): Uint8Array<ArrayBuffer>;
+  /** The range of each block. */
+  range(bytes: Uint8Array, tile: Tile): BlockRanges;
+  /**
+   * Codes, packed, and sums:
+   * code = clamp(round_half_even(f32(x * f32(1 / scale))) + zero_point, 0, qmax).
+   */
+  encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams): EncodedTile;
+}
+
+/** Blocks side by side in a tile. */
+export function blocksAcross(tile: Tile): number {
+  return Math.ceil(tile.columns / tile.blockColumns);
+}
+
+/** Blocks of a tile. */
+export function blockCount(tile: Tile): number {
+  return Math.ceil(tile.rows / tile.blockRows) * blocksAcross(tile);
+}

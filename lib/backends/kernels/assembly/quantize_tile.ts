@@ -1,0 +1,361 @@
+// AssemblyScript: `range` and `encode` of a tile with SIMD. The plain twins are ../range.ts and
+// ../encode.ts; `deno task wasm` compiles this file to ../quantize_tile.wasm.
+//
+// The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse F32,
+// scale F32, zero point I32. Sums of block b lie at b * 24, three F64: t^2, s^2 and error^2, where
+// t = x / scale and s = code - zero_point; the first two and, but for F32 weights, the third are in
+// units of scale^2, so that neither huge nor tiny weights overflow a F32.
+
+// Kinds of weights.
+const BF16 = 0;
+const F16 = 1;
+const F32 = 2;
+
+/** Adding and subtracting 1.5 * 2^23 rounds a F32 below 2^22 to an integer, half to even. */
+const ROUND: f32 = 12582912.0;
+
+/** 16-element steps between two moves of the F32 sums to F64: fewer than 2^24 of squared steps, exactly summed. */
+const STEPS_PER_FLUSH = 16;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// range
+//
+// The bits of two floats of equal sign order like integers. So the largest bits as signed integers
+// are the largest positive value's, and the largest as unsigned ones the lowest negative value's.
+
+/**
+ * Writes for each block the largest bits, as signed and as unsigned integers: two I32 at b * 8.
+ * `lanes` has room for 32 bytes for each block side by side.
+ */
+// @ts-ignore: decorator
+@inline
+function rangeTile(
+  wide: bool,
+  input: usize,
+  rows: i32,
+  columns: i32,
+  blockRows: i32,
+  blockColumns: i32,
+  lanes: usize,
+  out: usize,
+): void {
+  const across = (columns + blockColumns - 1) / blockColumns;
+  for (let row = 0; row < rows; row += blockRows) {
+    const height = min(blockRows, rows - row);
+    memory.fill(lanes, 0, (across as usize) << 5);
+    // Whole rows lie one behind the other, and so are one run.
+    const runs = across == 1 ? 1 : height;
+    const length = across == 1 ? columns * height : columns;
+    const limit = across == 1 ? length : blockColumns;
+    for (let run = 0; run < runs; run++) {
+      let lane = lanes;
+      for (let start = 0; start < length; start += limit) {
+        rangeRun(wide, input, min(limit, length - start), lane);
+        input += (min(limit, length - start) as usize) << (wide ? 2 : 1);
+        lane += 32;
+      }
+    }
+    for (let block = 0; block < across; block++) {
+      let high: i32 = 0;
+      let low: u32 = 0;
+      const first = lanes + ((block as usize) << 5);
+      for (let at = first; at < first + 16; at += wide ? 4 : 2) {
+        high = max(high, wide ? load<i32>(at) : (load<i16>(at) as i32));
+        low = max(low, wide ? load<u32>(at, 16) : (load<u16>(at, 16) as u32));
+      }
+      store<i32>(out, high);
+      store<u32>(out, low, 4);
+      out += 8;
+    }
+  }
+}
+
+/** Takes one run of weights into the lanes of its block: 16 bytes signed, 16 bytes unsigned. */
+// @ts-ignore: decorator
+@inline
+function rangeRun(wide: bool, input: usize, count: i32, lane: usize): void {
+  const bytes = (count as usize) << (wide ? 2 : 1);
+  const fast = bytes & ~15;
+  let signed = v128.load(lane);
+  let unsigned = v128.load(lane, 16);
+  for (let at = input; at < input + fast; at += 16) {
+    const bits = v128.load(at);
+    signed = wide ? i32x4.max_s(signed, bits) : i16x8.max_s(signed, bits);
+    unsigned = wide ? i32x4.max_u(unsigned, bits) : i16x8.max_u(unsigned, bits);
+  }
+  v128.store(lane, signed);
+  v128.store(lane, unsigned, 16);
+  for (let at = input + fast; at < input + bytes; at += wide ? 4 : 2) {
+    if (wide) {
+      store<i32>(lane, max(load<i32>(lane), load<i32>(at)));
+      store<u32>(lane, max(load<u32>(lane, 16), load<u32>(at)), 16);
+    } else {
+      store<i16>(lane, max(load<i16>(lane), load<i16>(at)));
+      store<u16>(lane, max(load<u16>(lane, 16), load<u16>(at)), 16);
+    }
+  }
+}
+
+export function range_16(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, lanes: usize, out: usize): void {
+  rangeTile(false, input, rows, columns, blockRows, blockColumns, lanes, out);
+}
+export function range_32(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, lanes: usize, out: usize): void {
+  rangeTile(true, input, rows, columns, blockRows, blockColumns, lanes, out);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// encode
+
+/** Four weights as F32. */
+// @ts-ignore: decorator
+@inline
+function load4(kind: i32, at: usize): v128 {
+  if (kind == F32) return v128.load(at);
+  const bits = v128.load64_zero(at);
+  if (kind == BF16) {
+    return i8x16.shuffle(i64x2.splat(0), bits, 0, 0, 16, 17, 0, 0, 18, 19, 0, 0, 20, 21, 0, 0, 22, 23);
+  }
+  // Exponent and mantissa moved into place are the value * 2^-112, subnormal ones included.
+  const wide = i32x4.extend_low_i16x8_s(bits);
+  const magnitude = i32x4.shl(v128.and(wide, i32x4.splat(0x7fff)), 13);
+  const value = f32x4.mul(magnitude, f32x4.splat(5192296858534827628530496329220096.0));
+  return v128.or(value, v128.and(wide, i32x4.splat(<i32>0x80000000)));
+}
+
+// @ts-ignore: decorator
+@inline
+function load1(kind: i32, at: usize): f32 {
+  if (kind == F32) return load<f32>(at);
+  if (kind == BF16) return reinterpret<f32>((load<u16>(at) as u32) << 16);
+  const bits = load<u16>(at) as u32;
+  const value = reinterpret<f32>((bits & 0x7fff) << 13) * 5192296858534827628530496329220096.0;
+  return reinterpret<f32>(reinterpret<u32>(value) | ((bits & 0x8000) << 16));
+}
+
+/** The sum of the four lanes in double precision. */
+// @ts-ignore: decorator
+@inline
+function total(lanes: v128): f64 {
+  const low = f64x2.promote_low_f32x4(lanes);
+  const high = f64x2.promote_low_f32x4(i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  const sum = f64x2.add(low, high);
+  return f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1);
+}
+
+/** The squared error of four F32 weights in double precision, as two pairs added up. */
+// @ts-ignore: decorator
+@inline
+function wideError(x: v128, s: v128, scale: v128): v128 {
+  const low = f64x2.sub(f64x2.promote_low_f32x4(x), f64x2.mul(f64x2.promote_low_f32x4(s), scale));
+  const x2 = i8x16.shuffle(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  const s2 = i8x16.shuffle(s, s, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+  const high = f64x2.sub(f64x2.promote_low_f32x4(x2), f64x2.mul(f64x2.promote_low_f32x4(s2), scale));
+  return f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high));
+}
+
+/** Stores 16 codes, one a byte, packed. */
+// @ts-ignore: decorator
+@inline
+function store16(bits: i32, out: usize, codes: v128): void {
+  if (bits == 8) {
+    v128.store(out, codes);
+    return;
+  }
+  if (bits == 4) {
+    const pairs = v128.or(codes, i16x8.shr_u(codes, 4));
+    v128.store64_lane(out, i8x16.shuffle(pairs, pairs, 0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14), 0);
+    return;
+  }
+  const pairs = v128.or(codes, i16x8.shr_u(codes, 6));
+  const fours = v128.or(pairs, i32x4.shr_u(pairs, 12));
+  v128.store32_lane(out, i8x16.shuffle(fours, fours, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0);
+}
+
+/** One run of weights of one block: codes to `out`, sums added at `sums`. */
+// @ts-ignore: decorator
+@inline
+function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, params: usize, sums: usize): void {
+  const shift: usize = kind == F32 ? 2 : 1;
+  const inverse1 = load<f32>(params);
+  const scale1 = load<f32>(params, 4);
+  const zeroPoint = load<i32>(params, 8);
+  const least1 = -(zeroPoint as f32);
+  const most1 = (((1 << bits) - 1 - zeroPoint) as f32);
+  const inverse = f32x4.splat(inverse1);
+  const scale = f32x4.splat(scale1);
+  const wideScale = f64x2.splat(scale1 as f64);
+  const least = f32x4.splat(least1);
+  const most = f32x4.splat(most1);
+  const round = f32x4.splat(ROUND);
+  const offset = i32x4.splat(reinterpret<i32>(ROUND) - zeroPoint);
+  let signal: f64 = 0;
+  let decoded: f64 = 0;
+  let error: f64 = 0;
+  let wide = f64x2.splat(0);
+  let left = count >> 4;
+  while (left > 0) {
+    let signals = f32x4.splat(0);
+    let decodeds = f32x4.splat(0);
+    let errors = f32x4.splat(0);
+    const steps = min(left, STEPS_PER_FLUSH);
+    left -= steps;
+    for (let step = 0; step < steps; step++) {
+      const a = load4(kind, input);
+      const b = load4(kind, input + (4 << shift));
+      const c = load4(kind, input + (8 << shift));
+      const d = load4(kind, input + (12 << shift));
+      const ta = f32x4.mul(a, inverse);
+      const tb = f32x4.mul(b, inverse);
+      const tc = f32x4.mul(c, inverse);
+      const td = f32x4.mul(d, inverse);
+      signals = f32x4.add(
+        signals,
+        f32x4.add(
+          f32x4.add(f32x4.mul(ta, ta), f32x4.mul(tb, tb)),
+          f32x4.add(f32x4.mul(tc, tc), f32x4.mul(td, td)),
+        ),
+      );
+      const ra = f32x4.add(f32x4.pmin(f32x4.pmax(ta, least), most), round);
+      const rb = f32x4.add(f32x4.pmin(f32x4.pmax(tb, least), most), round);
+      const rc = f32x4.add(f32x4.pmin(f32x4.pmax(tc, least), most), round);
+      const rd = f32x4.add(f32x4.pmin(f32x4.pmax(td, least), most), round);
+      store16(
+        bits,
+        out,
+        i8x16.narrow_i16x8_u(
+          i16x8.narrow_i32x4_u(i32x4.sub(ra, offset), i32x4.sub(rb, offset)),
+          i16x8.narrow_i32x4_u(i32x4.sub(rc, offset), i32x4.sub(rd, offset)),
+        ),
+      );
+      const sa = f32x4.sub(ra, round);
+      const sb = f32x4.sub(rb, round);
+      const sc = f32x4.sub(rc, round);
+      const sd = f32x4.sub(rd, round);
+      decodeds = f32x4.add(
+        decodeds,
+        f32x4.add(
+          f32x4.add(f32x4.mul(sa, sa), f32x4.mul(sb, sb)),
+          f32x4.add(f32x4.mul(sc, sc), f32x4.mul(sd, sd)),
+        ),
+      );
+      if (kind == F32) {
+        wide = f64x2.add(wide, f64x2.add(wideError(a, sa, wideScale), wideError(b, sb, wideScale)));
+        wide = f64x2.add(wide, f64x2.add(wideError(c, sc, wideScale), wideError(d, sd, wideScale)));
+      } else {
+        const ea = f32x4.mul(f32x4.sub(a, f32x4.mul(sa, scale)), inverse);
+        const eb = f32x4.mul(f32x4.sub(b, f32x4.mul(sb, scale)), inverse);
+        const ec = f32x4.mul(f32x4.sub(c, f32x4.mul(sc, scale)), inverse);
+        const ed = f32x4.mul(f32x4.sub(d, f32x4.mul(sd, scale)), inverse);
+        errors = f32x4.add(
+          errors,
+          f32x4.add(
+            f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)),
+            f32x4.add(f32x4.mul(ec, ec), f32x4.mul(ed, ed)),
+          ),
+        );
+      }
+      input += 16 << shift;
+      out += bits << 1;
+    }
+    signal += total(signals);
+    decoded += total(decodeds);
+    error += total(errors);
+  }
+  error += f64x2.extract_lane(wide, 0) + f64x2.extract_lane(wide, 1);
+  // The rest, one by one, up to a whole number of 32-bit words.
+  let word: u32 = 0;
+  let filled = 0;
+  for (let i = 0; i < (count & 15); i++) {
+    const x = load1(kind, input);
+    const t = x * inverse1;
+    const rounded = min(max(t, least1), most1) + ROUND;
+    const s = rounded - ROUND;
+    word |= ((reinterpret<i32>(rounded) - reinterpret<i32>(ROUND) + zeroPoint) as u32) << filled;
+    filled += bits;
+    if (filled == 32) {
+      store<u32>(out, word);
+      out += 4;
+      word = 0;
+      filled = 0;
+    }
+    const e = (x as f64) - (s as f64) * (scale1 as f64);
+    const n = kind == F32 ? e : e * (inverse1 as f64);
+    signal += (t as f64) * (t as f64);
+    decoded += (s as f64) * (s as f64);
+    error += n * n;
+    input += 1 << shift;
+  }
+  if (filled > 0) store<u32>(out, word);
+  store<f64>(sums, load<f64>(sums) + signal);
+  store<f64>(sums, load<f64>(sums, 8) + decoded, 8);
+  store<f64>(sums, load<f64>(sums, 16) + error, 16);
+}
+
+/** All runs of a tile. Sums are added to what is there. */
+// @ts-ignore: decorator
+@inline
+function encodeTile(
+  kind: i32,
+  bits: i32,
+  input: usize,
+  rows: i32,
+  columns: i32,
+  blockRows: i32,
+  blockColumns: i32,
+  params: usize,
+  out: usize,
+  sums: usize,
+): void {
+  const rowBits = columns * bits;
+  const rowBytes = ((rowBits + 31) >> 5) << 2;
+  const across = (columns + blockColumns - 1) / blockColumns;
+  const whole = blockColumns >= columns && (rowBits & 31) == 0;
+  const shift: usize = kind == F32 ? 2 : 1;
+  let block = 0;
+  for (let row = 0; row < rows;) {
+    // Whole rows without padding lie one behind the other on both sides, and so are one run.
+    const height = whole ? min(blockRows - row % blockRows, rows - row) : 1;
+    block = (row / blockRows) * across;
+    for (let column = 0; column < columns; column += blockColumns) {
+      encodeRun(
+        kind,
+        bits,
+        input + (((row as usize) * columns + column) << shift),
+        min(blockColumns, columns - column) * height,
+        out + (row as usize) * rowBytes + ((column * bits) >> 3),
+        params + (block as usize) * 12,
+        sums + (block as usize) * 24,
+      );
+      block++;
+    }
+    row += height;
+  }
+}
+
+export function encode_bf16_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(BF16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_bf16_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(BF16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_bf16_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(BF16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f16_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f16_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f16_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f32_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F32, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f32_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F32, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}
+export function encode_f32_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
+  encodeTile(F32, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+}

@@ -1,0 +1,28 @@
+/** What passes between a pool and its workers. Plain data; no tensor among it. */
+
+import type { CopyJob, QuantizedSlice, Slice, SliceTarget } from "./backend.ts";
+import type { BlockParams, BlockRanges } from "./kernels.ts";
+import type { QualitySums } from "../types.ts";
+
+/** A call of one of a backend's methods. */
+export type Call =
+  | { method: "measure"; args: [Slice] }
+  | { method: "encode"; args: [Slice & SliceTarget, BlockParams] }
+  | { method: "quantize"; args: [Slice & SliceTarget] }
+  | { method: "copy"; args: [CopyJob] };
+
+/** What a call gives back. */
+export type CallResult = BlockRanges | QualitySums | QuantizedSlice | undefined;
+
+/** To a worker. */
+export type Request = Call & { id: number };
+
+/** From a worker. */
+export type Reply =
+  /** It is ready for requests. */
+  | { kind: "ready" }
+  /** Source bytes worked through since the last time. */
+  | { kind: "progress"; bytes: number }
+  | { kind: "done"; id: number; result: CallResult }
+  /** `isBadInput`: the message is for the user; else it is a bug's. */
+  | { kind: "failed"; id: number; message: string; isBadInput: boolean };

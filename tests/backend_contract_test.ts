@@ -1,0 +1,229 @@
+/** Every backend's kernels against the reference: equal bit for bit, sums within 1e-6 relative. */
+
+import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
+import { blockCount, type BlockParams, type Kernels, type Tile } from "../lib/backends/kernels.ts";
+import { referenceKernels } from "../lib/backends/reference_kernels.ts";
+import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
+import { estimateParams } from "../lib/estimate_params.ts";
+import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
+import type { Bits } from "../lib/types.ts";
+import { noise } from "./make_model.ts";
+
+/** The kernels under test; a device answers later, a thread at once. */
+interface Contender {
+  name: string;
+  range: (
+    ...args: Parameters<Kernels["range"]>
+  ) => ReturnType<Kernels["range"]> | Promise<ReturnType<Kernels["range"]>>;
+  encode: (
+    ...args: Parameters<Kernels["encode"]>
+  ) => ReturnType<Kernels["encode"]> | Promise<ReturnType<Kernels["encode"]>>;
+}
+
+const CONTENDERS: Contender[] = [{ name: "wasm", ...wasmKernels }];
+
+const DTYPES: FloatDtype[] = ["F32", "F16", "BF16"];
+const WIDTHS: Bits[] = [2, 4, 8];
+
+/** Shapes by what is hard about them: [rows, columns, blockRows, blockColumns]. */
+const SHAPES: Record<string, [number, number, number, number]> = {
+  "one weight": [1, 1, 1, 1],
+  "a one-row slice": [1, 256, 1, 256],
+  "a whole slice": [24, 128, 24, 128],
+  "a slice of several flushes of the sums": [40, 1024, 40, 1024],
+  "ragged columns": [5, 37, 5, 37],
+  "columns of no whole byte": [3, 7, 3, 7],
+  "columns of whole words but no whole step": [3, 24, 3, 24],
+  "blocks of 16": [6, 96, 6, 16],
+  "blocks of 48": [4, 144, 4, 48],
+  "a block a row": [7, 64, 1, 64],
+  "blocks of 32 a row": [7, 96, 1, 32],
+  "blocks cut short by the tile": [5, 64, 3, 32],
+};
+
+/** Weights by what is hard about them. */
+const WEIGHTS: Record<string, (dtype: FloatDtype) => (index: number) => number> = {
+  "noise": () => noise(1),
+  "positive": () => (i) => 1 + noise(2)(i) / 2,
+  "negative": () => (i) => -3 + noise(3)(i),
+  "an outlier": () => (i) => i % 61 === 7 ? 50 : noise(4)(i) / 100,
+  "ties": () => (i) => ((i * 7) % 31 - 15) / 2,
+  "zeros of both signs": () => (i) => i % 3 === 0 ? -0 : i % 5 === 0 ? 1 : 0,
+  "denormals among others": (dtype) => (i) =>
+    i % 2 === 0 ? noise(5)(i) : (dtype === "F16" ? 2 ** -20 : 2 ** -130) * noise(6)(i),
+  "nothing but denormals": (dtype) => (i) => (dtype === "F16" ? 2 ** -20 : 2 ** -128) * noise(7)(i),
+  "the least normals": (dtype) => (i) =>
+    (dtype === "F16" ? 2 ** -14 : 2 ** -126) * (1 + Math.abs(noise(8)(i))) * (i % 2 === 0 ? 3 : -1),
+  "huge": (dtype) => (i) => (dtype === "F16" ? 32000 : 2 ** 124) * noise(9)(i),
+  "tiny": (dtype) => (i) => (dtype === "F16" ? 2 ** -12 : 2 ** -110) * noise(10)(i),
+};
+
+function tileOf(dtype: FloatDtype, shape: [number, number, number, number]): Tile {
+  const [rows, columns, blockRows, blockColumns] = shape;
+  return { dtype, rows, columns, blockRows, blockColumns };
+}
+
+function bytesOf({ rows, columns, dtype }: Tile, value: (index: number) => number): Uint8Array {
+  const values = Float32Array.from(
+    { length: rows * columns },
+    (_, i) => roundToDtype(value(i), dtype),
+  );
+  return encodeFloats(values, dtype);
+}
+
+/** Parameters from the ranges; a block of zeros takes the scale of its dtype's least normal or 1. */
+function paramsOf(lo: Float32Array, hi: Float32Array, bits: Bits, dtype: FloatDtype): BlockParams {
+  const params = Array.from(
+    lo,
+    (min, i) =>
+      min === 0 && hi[i] === 0
+        ? { scale: 1, zero_point: 0 }
+        : estimateParams(min, hi[i]!, bits, dtype),
+  );
+  return {
+    scale: Float32Array.from(params, ({ scale }) => scale),
+    zero_point: Uint8Array.from(params, ({ zero_point }) => zero_point),
+  };
+}
+
+/** Compares one tile; `params` are those of its own ranges unless others are given. */
+async function compare(
+  contender: Contender,
+  bytes: Uint8Array,
+  tile: Tile,
+  bits: Bits,
+  given?: BlockParams,
+): Promise<void> {
+  const expected = referenceKernels.range(bytes, tile);
+  const found = await contender.range(bytes, tile);
+  assert.deepEqual(found.lo, expected.lo, "lo");
+  assert.deepEqual(found.hi, expected.hi, "hi");
+  const params = given ?? paramsOf(expected.lo, expected.hi, bits, tile.dtype);
+  const codes = referenceKernels.encode(bytes, tile, bits, params);
+  const theirs = await contender.encode(bytes, tile, bits, params);
+  assert.deepEqual(theirs.packed.slice(), codes.packed, "packed");
+  assert.equal(theirs.sums.length, codes.sums.length);
+  for (const [i, sum] of codes.sums.entries()) {
+    const distance = Math.abs(theirs.sums[i]! - sum);
+    // Subnormal weights have the code of 0 everywhere; their own energy may be counted or not.
+    const bound = 1e-6 * sum + tile.rows * tile.columns * 2 ** -252;
+    assert.ok(distance <= bound, `sum ${i}: ${theirs.sums[i]}, expected ${sum}`);
+  }
+}
+
+for (const contender of CONTENDERS) {
+  const { name } = contender;
+  for (const dtype of DTYPES) {
+    for (const bits of WIDTHS) {
+      Deno.test(`${name} equals the reference from ${dtype} to INT${bits} for every shape and kind of weight`, async (t) => {
+        for (const [shapeName, shape] of Object.entries(SHAPES)) {
+          await t.step(shapeName, async () => {
+            for (const [kind, make] of Object.entries(WEIGHTS)) {
+              const tile = tileOf(dtype, shape);
+              try {
+                await compare(contender, bytesOf(tile, make(dtype)), tile, bits);
+              } catch (error) {
+                throw new Error(`${kind}: ${error instanceof Error ? error.message : error}`);
+              }
+            }
+          });
+        }
+      });
+    }
+  }
+
+  Deno.test(`${name} marks a block with a NaN or an infinity, wherever it stands, and no other`, async () => {
+    for (const dtype of DTYPES) {
+      const tile = tileOf(dtype, [4, 48, 2, 16]);
+      for (const bad of [NaN, Infinity, -Infinity]) {
+        for (const place of [0, 15, 16, 47, 50, 100, 191]) {
+          const bytes = bytesOf(tile, (i) => i === place ? bad : noise(11)(i));
+          const expected = referenceKernels.range(bytes, tile);
+          const found = await contender.range(bytes, tile);
+          // As lists: a NaN is a NaN, whatever its bits.
+          assert.deepEqual([...found.lo], [...expected.lo]);
+          assert.deepEqual([...found.hi], [...expected.hi]);
+          assert.equal(found.lo.filter(Number.isNaN).length, 1);
+        }
+      }
+    }
+  });
+
+  Deno.test(`${name} marks a NaN of either sign and any payload`, async () => {
+    const tile = tileOf("BF16", [1, 16, 1, 16]);
+    for (const nan of [0x7f81, 0x7fff, 0xff81, 0xffc0, 0xffff]) {
+      const words = new Uint16Array(16);
+      words[9] = nan;
+      const { lo, hi } = await contender.range(new Uint8Array(words.buffer), tile);
+      assert.ok(Number.isNaN(lo[0]) && Number.isNaN(hi[0]));
+    }
+  });
+
+  Deno.test(`${name} clamps to codes 0 and qmax when parameters do not cover the weights`, async () => {
+    for (const dtype of DTYPES) {
+      for (const bits of WIDTHS) {
+        const tile = tileOf(dtype, [3, 64, 3, 32]);
+        const bytes = bytesOf(tile, (i) => 100 * noise(12)(i));
+        for (const [scale, zeroPoint] of [[0.5, 0], [0.25, 2 ** bits - 1], [300, 1]] as const) {
+          const params = {
+            scale: Float32Array.of(scale, scale / 3),
+            zero_point: Uint8Array.of(zeroPoint, 1),
+          };
+          await compare(contender, bytes, tile, bits, params);
+        }
+      }
+    }
+  });
+
+  Deno.test(`${name} equals the reference for random shapes, parameters and weights`, async () => {
+    const cases = fc.record({
+      dtype: fc.constantFrom(...DTYPES),
+      bits: fc.constantFrom(...WIDTHS),
+      rows: fc.integer({ min: 1, max: 9 }),
+      blockRows: fc.integer({ min: 1, max: 9 }),
+      blocks: fc.integer({ min: 1, max: 4 }),
+      blockColumns: fc.constantFrom(16, 32, 48, 128),
+      ragged: fc.option(fc.integer({ min: 1, max: 300 })),
+      seed: fc.integer(),
+      magnitude: fc.double({ min: -12, max: 12, noNaN: true }),
+      offset: fc.double({ min: -1, max: 1, noNaN: true }),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async (c) => {
+        const columns = c.ragged ?? c.blocks * c.blockColumns;
+        const shape = [c.rows, columns, Math.min(c.blockRows, c.rows), c.ragged ?? c.blockColumns];
+        const tile = tileOf(c.dtype, shape as [number, number, number, number]);
+        const value = noise(c.seed);
+        const bytes = bytesOf(tile, (i) => 2 ** c.magnitude * (value(i) + c.offset));
+        await compare(contender, bytes, tile, c.bits);
+        assert.equal((await contender.range(bytes, tile)).lo.length, blockCount(tile));
+      }),
+      { numRuns: 300, seed: 4 },
+    );
+  });
+
+  Deno.test(`${name} reads bytes at any alignment`, async () => {
+    const tile = tileOf("F32", [2, 32, 2, 32]);
+    const bytes = bytesOf(tile, noise(13));
+    const shifted = new Uint8Array(bytes.length + 3);
+    shifted.set(bytes, 3);
+    await compare(contender, shifted.subarray(3), tile, 4);
+  });
+}
+
+Deno.test("wasm keeps what was read into its input when its memory grows", () => {
+  const tile = tileOf("BF16", [64, 4096, 64, 4096]);
+  const bytes = bytesOf(tile, noise(14));
+  wasmKernels.input(bytes.length).set(bytes);
+  const { packed } = wasmKernels.encode(wasmKernels.input(bytes.length), tile, 8, {
+    scale: Float32Array.of(0.01),
+    zero_point: Uint8Array.of(128),
+  });
+  const expected = referenceKernels.encode(bytes, tile, 8, {
+    scale: Float32Array.of(0.01),
+    zero_point: Uint8Array.of(128),
+  });
+  assert.deepEqual(packed.slice(), expected.packed);
+  assert.deepEqual(wasmKernels.input(bytes.length).slice(), bytes);
+});

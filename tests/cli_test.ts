@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import config from "../deno.json" with { type: "json" };
+import { namesIn, smallModel, withSmallModel } from "./directories.ts";
+import { withFiles } from "./make_model.ts";
+import { type Outcome, outcomeOf, runIn, runMain, runProcess, spawnCli } from "./run_cli.ts";
+
+const DIGITS = new URL("../examples/digits-dit", import.meta.url).pathname;
+
+const RULE = "=".repeat(80);
+
+/** The block for the digits model; the time is the one figure that changes. */
+const DIGITS_BLOCK = `${RULE}
+BASELINE METRICS ESTABLISHED
+${RULE}
+
+Markov Smoothness Metrics:
+  Overall smoothness score: 0.8643
+  Violation count: 0
+  Smoothness threshold: 0.3
+
+Boundary Score Statistics:
+  Min: 0.8535
+  Max: 0.8725
+  Mean: 0.8643
+  Std: 0.0080
+  Total boundaries: 3
+
+Quantization Quality:
+  Cosine similarity: 0.6233
+  Compression ratio: 2.17x
+  Model size: 1.16 MB
+  Quantization time: #s
+
+Common Violation Patterns:
+  - No violations detected - excellent smoothness
+${RULE}
+`;
+
+const withoutTime = (text: string) => text.replace(/(Quantization time: )\d+\.\d\ds/, "$1#s");
+
+Deno.test("main() prints the results block when the digits model is quantized", async () => {
+  await withFiles({}, async (root) => {
+    const [output, report] = [join(root, "q"), join(root, "r.json")];
+    const args = ["--model", DIGITS, "--output", output, "--report", report];
+    const { code, stdout, stderr } = await runProcess(...args);
+    assert.equal(code, 0);
+    assert.equal(withoutTime(stdout), DIGITS_BLOCK);
+    const closing =
+      "Score: Good (phase 2 target achieved). Violations: Perfect. Next: Keep this report as " +
+      "the baseline to compare later runs with.\n" +
+      `Look at the report ${report}; check the checkpoint: ` +
+      `isotherm verify ${output} --against ${DIGITS}\n`;
+    const headline =
+      "Quantizing digits-dit: 16 layers to INT2, 4 time groups, 36 tensors left as they are\n";
+    assert.equal(stderr, headline + closing);
+    assert.deepEqual(namesIn(root), ["q", "r.json", "r.log"]);
+    assert.deepEqual(namesIn(output), [
+      "config.json",
+      "model.safetensors",
+      "time_groups.safetensors",
+    ]);
+    const log = Deno.readTextFileSync(join(root, "r.log"));
+    const layers = log.match(/^Quantized .*$/gm) ?? [];
+    assert.equal(layers.length, 16);
+    assert.ok(layers.includes("Quantized blocks.0.attn.qkv [384, 128]"));
+    const [backend] = log.match(/^Backend: \w+, .+$/m)!;
+    const lines = [headline.trimEnd(), backend, ...layers];
+    assert.equal(withoutTime(log), `${lines.join("\n")}\n${DIGITS_BLOCK}\n${closing}`);
+  });
+});
+
+Deno.test("main() prints exactly the report file when --json is given", async () => {
+  await withSmallModel(async ({ root, run }) => {
+    const { code, stdout } = await runMain(...run, "--json");
+    assert.equal(code, 0);
+    assert.equal(stdout, Deno.readTextFileSync(join(root, "report.json")));
+    const report = JSON.parse(stdout);
+    assert.equal(report.model_name, "model");
+    assert.deepEqual(report.layers.map(({ name }: { name: string }) => name), [
+      "blocks.0.fc",
+      "blocks.1.fc",
+    ]);
+    assert.deepEqual(report.skipped, [
+      { name: "blocks.0.fc.bias", reason: "not a matrix (rank 1)" },
+      { name: "embed_tokens.weight", reason: "sensitive layer: embedding" },
+    ]);
+  });
+});
+
+Deno.test("main() writes baseline_metrics files when no report is named", async () => {
+  await withSmallModel(async ({ root }) => {
+    const child = spawnCli(["--model", "model", "--output", "out"], { cwd: root });
+    assert.equal((await outcomeOf(child)).code, 0);
+    assert.deepEqual(namesIn(root), [
+      "baseline_metrics.json",
+      "baseline_metrics.log",
+      "model",
+      "out",
+    ]);
+  });
+});
+
+Deno.test("main() writes nothing when the run is dry", async () => {
+  await withSmallModel(async ({ root, output, run }) => {
+    const dry = await runMain(...run, "--dry-run", "--json");
+    assert.equal(dry.code, 0);
+    assert.deepEqual(namesIn(root), ["model"]);
+    const { output_bytes, source_bytes, left_out } = JSON.parse(dry.stdout);
+    assert.deepEqual(left_out, ["pytorch_model.bin"]);
+    assert.equal(source_bytes, smallModel()["model/model.safetensors"]!.length);
+    assert.equal((await runMain(...run)).code, 0);
+    assert.equal(output_bytes, Deno.statSync(join(output, "model.safetensors")).size);
+  });
+});
+
+Deno.test("main() shows the plan when inspecting and when the run is dry", async () => {
+  await withSmallModel(async ({ model }) => {
+    const plan = [
+      "model: 1 weight file, 4 tensors, 0.00 M parameters, 0.00 MB",
+      "INT2, 4 time groups: 2 layers to quantize, 0.00 MB -> 0.00 MB (1.90x)",
+      "",
+      "To be quantized (2):",
+      "  blocks.0.fc  F32  [8, 32], blocks of 32",
+      "  blocks.1.fc  BF16 [16, 48], one block a slice: the block size does not divide 48",
+      "",
+      "Left as they are (2):",
+      "  not a matrix (rank 1) (1): blocks.0.fc.bias",
+      "  sensitive layer: embedding (1): embed_tokens.weight",
+      "",
+      'Files not copied: "pytorch_model.bin"',
+      "",
+    ].join("\n");
+    const inspect = await runMain("inspect", model, "--group-size", "32");
+    assert.equal(inspect.stdout, plan);
+    assert.deepEqual({ code: inspect.code, stderr: inspect.stderr }, { code: 0, stderr: "" });
+    const dry = await runMain("--model", model, "--dry-run", "--group-size", "32");
+    assert.equal(dry.stdout, plan);
+  });
+});
+
+Deno.test("main() gives the same figures when the output is verified", async () => {
+  await withSmallModel(async ({ model, output, run }) => {
+    assert.equal((await runMain(...run, "--json", "--group-size", "16")).code, 0);
+    const report = JSON.parse(Deno.readTextFileSync(run.at(-1)!));
+    const { code, stdout, stderr } = await runMain("verify", output, "--against", model, "--json");
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    const result = JSON.parse(stdout);
+    assert.equal(result.model_name, "out");
+    assert.equal(result.copied_tensor_count, 2);
+    assert.ok(Math.abs(result.cosine_similarity - report.cosine_similarity) < 1e-9);
+    assert.ok(Math.abs(result.sqnr_db - report.sqnr_db) < 1e-6);
+    assert.deepEqual(Object.keys(result.layers[0]), ["name", "cosine_similarity", "sqnr_db"]);
+    const human = await runMain("verify", output, "--against", model);
+    const [first, ...rest] = result.layers.sort((a: Layer, b: Layer) => a.sqnr_db - b.sqnr_db);
+    const line = (layer: Layer) =>
+      `    ${layer.sqnr_db.toFixed(2)} dB, cosine ${
+        layer.cosine_similarity.toFixed(4)
+      }: ${layer.name}`;
+    assert.equal(
+      human.stdout,
+      [
+        "Verified out: 2 layers decoded from disk",
+        `  Cosine similarity: ${result.cosine_similarity.toFixed(4)}`,
+        `  SQNR: ${result.sqnr_db.toFixed(2)} dB`,
+        "  Other tensors: 2, equal byte for byte",
+        "  Lowest SQNR:",
+        line(first),
+        ...rest.map(line),
+        "",
+      ].join("\n"),
+    );
+  });
+});
+
+type Layer = { name: string; sqnr_db: number; cosine_similarity: number };
+
+Deno.test("main() prints the version when asked", async () => {
+  const expected: Outcome = { code: 0, stdout: `isotherm ${config.version}\n`, stderr: "" };
+  assert.deepEqual(await runProcess("--version"), expected);
+});
+
+Deno.test("main() prints help on standard output when asked", async () => {
+  for (const command of ["quantize", "inspect", "verify"]) {
+    const { code, stdout, stderr } = await runMain(command, "--help");
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    assert.match(stdout, /^[A-Z].*\.\n\nUsage: isotherm /);
+  }
+});
+
+Deno.test("main() answers with one line and exit code 2 when the command line is wrong", async () => {
+  assert.deepEqual(await runProcess("--modle", "x"), {
+    code: 2,
+    stdout: "",
+    stderr: 'error: Unknown flag "--modle": did you mean --model?\n',
+  });
+});
+
+Deno.test("main() answers with exit code 1 when it has a bug", async () => {
+  const broken = {
+    stdout: () => {
+      throw new TypeError("broken");
+    },
+  };
+  const { code, stderr } = await runIn(broken, "--help");
+  assert.equal(code, 1);
+  assert.equal(stderr, `error: This is a bug in Isotherm ${config.version}: TypeError: broken\n`);
+  const verbose = await runIn(broken, "inspect", DIGITS, "--help");
+  assert.equal(verbose.code, 1);
+  await withSmallModel(async ({ run }) => {
+    const traced = await runIn(broken, ...run, "--dry-run", "--verbose");
+    assert.equal(traced.code, 1);
+    assert.match(traced.stderr, /TypeError: broken\n +at .*cli_test\.ts/);
+  });
+});

@@ -1,0 +1,83 @@
+/** Makes one call to the file system fail, to see that a run copes with a failure at any point. */
+
+/** Functions of `Deno` that change something. */
+const FUNCTIONS = ["mkdirSync", "renameSync", "removeSync", "copyFileSync", "openSync"] as const;
+
+/** Methods of an open file. */
+const METHODS = ["writeSync", "truncateSync", "syncSync", "seekSync", "readSync"] as const;
+
+/** Calls that need room on the disk. */
+const GROWING = ["mkdirSync", "copyFileSync", "writeSync", "truncateSync", "syncSync"];
+
+/** What a failing call throws: the system's error for a full disk or a broken one. */
+function systemError(call: string): Error {
+  return new Error(
+    GROWING.includes(call)
+      ? "No space left on device (os error 28)"
+      : "Input/output error (os error 5)",
+  );
+}
+
+/** Which calls were made, and which of them failed. */
+export interface CallLog {
+  /** Names of the calls in their order. */
+  calls: string[];
+  /** Name of the call that failed; `undefined` where fewer were made. */
+  failed: string | undefined;
+}
+
+// deno-lint-ignore no-explicit-any -- functions of every signature are replaced alike
+type Replaceable = Record<string, (...args: any[]) => any>;
+
+const FILE = Deno.FsFile.prototype as unknown as Replaceable;
+
+/**
+ * Runs `action` while the call of this number fails.
+ *
+ * @param number Counted from 1.
+ * @param persistent Whether the disk is full from then on: all later calls that need room fail as well.
+ */
+export async function whileFailing(
+  number: number,
+  persistent: boolean,
+  action: () => Promise<void>,
+): Promise<CallLog> {
+  const log: CallLog = { calls: [], failed: undefined };
+  const check = (name: string) => {
+    log.calls.push(name);
+    if (log.calls.length === number) log.failed = name;
+    const isFull = persistent && log.failed !== undefined && GROWING.includes(log.failed);
+    if (log.calls.length === number || (isFull && GROWING.includes(name))) throw systemError(name);
+  };
+  const restore = [
+    ...FUNCTIONS.map((name) => replace(Deno as unknown as Replaceable, name, () => check(name))),
+    ...METHODS.map((name) => replace(FILE, name, () => check(name))),
+  ];
+  try {
+    await action();
+  } finally {
+    for (const undo of restore) undo();
+  }
+  return log;
+}
+
+/** Runs `action` while files take, and give, at most `most` bytes at a time. */
+export async function whileShort(most: number, action: () => Promise<void>): Promise<void> {
+  const cut = (args: unknown[]) => void (args[0] = (args[0] as Uint8Array).subarray(0, most));
+  const restore = [replace(FILE, "writeSync", cut), replace(FILE, "readSync", cut)];
+  try {
+    await action();
+  } finally {
+    for (const undo of restore) undo();
+  }
+}
+
+/** Calls `before` with the arguments of each call of a function; gives back how to undo that. */
+function replace(owner: Replaceable, name: string, before: (args: unknown[]) => void): () => void {
+  const original = owner[name]!;
+  owner[name] = function (...args) {
+    before(args);
+    return original.apply(this, args);
+  };
+  return () => owner[name] = original;
+}

@@ -1,0 +1,223 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { namesIn, smallModel, stateOf, writeLargeModel } from "./directories.ts";
+import { withFiles } from "./make_model.ts";
+import { outcomeOf, runIn, runMain, spawnCli, type SpawnOptions } from "./run_cli.ts";
+
+/** The directories of a run in which a large model is quantized by a process. */
+interface LargeRun {
+  root: string;
+  model: string;
+  output: string;
+  /** The flags. */
+  argv: string[];
+  /** Starts the process. */
+  start: (options?: SpawnOptions) => Deno.ChildProcess;
+}
+
+/** Makes a model of so many 16 MB layers and hands over how to quantize it. */
+function withLargeModel(layers: number, use: (run: LargeRun) => Promise<void>): Promise<void> {
+  return withFiles({}, async (root) => {
+    const [model, output] = [join(root, "model"), join(root, "out")];
+    writeLargeModel(model, layers);
+    const argv = ["--model", model, "--output", output, "--report", join(root, "r.json")];
+    await use({ root, model, output, argv, start: (options) => spawnCli(argv, options) });
+  });
+}
+
+/** Waits until a run has begun to write. */
+async function untilWriting(root: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
+    const stage = namesIn(root).find((name) => name.startsWith(".out.tmp-"));
+    if (stage !== undefined && namesIn(join(root, stage)).includes("model.safetensors")) return;
+    await new Promise((resume) => setTimeout(resume, 2));
+  }
+  assert.fail("the run did not begin to write");
+}
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`the command line leaves nothing and exits with ${code} when it gets ${signal}`, async () => {
+    // 2 GB: much more work than there is time for before the signal.
+    await withLargeModel(128, async ({ root, model, start }) => {
+      const weights = join(model, "model.safetensors");
+      const { mtime } = Deno.statSync(weights);
+      const child = start();
+      await untilWriting(root);
+      const sent = performance.now();
+      child.kill(signal);
+      const outcome = await outcomeOf(child);
+      assert.ok(performance.now() - sent < 5000);
+      assert.deepEqual({ ...outcome, stderr: outcome.stderr.split("\n") }, {
+        code,
+        stdout: "",
+        stderr: [
+          "Quantizing model: 128 layers to INT2, 4 time groups, 0 tensors left as they are",
+          "error: Interrupted: nothing was written",
+          "",
+        ],
+      });
+      assert.deepEqual(namesIn(root), ["model"]);
+      assert.deepEqual(namesIn(model), ["model.safetensors"]);
+      assert.deepEqual(Deno.statSync(weights).mtime, mtime);
+    });
+  });
+}
+
+Deno.test("the command line works as if nothing had been when a run was killed before", async () => {
+  await withLargeModel(16, async ({ root, model, output, start }) => {
+    const killed = start();
+    await untilWriting(root);
+    killed.kill("SIGKILL");
+    assert.equal((await killed.output()).code, 137);
+    const [left, ...others] = namesIn(root);
+    assert.match(left!, /^\.out\.tmp-\d+-[0-9a-f]{8}$/);
+    assert.deepEqual(others, ["model"]);
+    assert.equal((await outcomeOf(start())).code, 0);
+    assert.deepEqual(namesIn(root), [left, "model", "out", "r.json", "r.log"]);
+    const verified = await runMain("verify", output, "--against", model);
+    assert.equal(verified.code, 0, verified.stderr);
+  });
+});
+
+Deno.test("the command line gives one complete result when two runs share an output", async () => {
+  await withLargeModel(8, async ({ root, model, output, start }) => {
+    const first = start();
+    const second = start();
+    const outcomes = await Promise.all([outcomeOf(first), outcomeOf(second)]);
+    assert.deepEqual(outcomes.map(({ code }) => code).sort(), [0, 2]);
+    const loser = outcomes.find(({ code }) => code === 2)!;
+    assert.match(
+      loser.stderr,
+      /\nerror: Cannot write .*"[^"]+\/out": (it exists|the directory is) /,
+    );
+    assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
+    const verified = await runMain("verify", output, "--against", model);
+    assert.equal(verified.code, 0, verified.stderr);
+  });
+});
+
+Deno.test("the command line leaves no weights when nobody reads its standard output", async () => {
+  await withLargeModel(4, async ({ root, start }) => {
+    const child = start();
+    await child.stdout.cancel();
+    const stderr = await new Response(child.stderr).text();
+    assert.equal((await child.status).code, 2);
+    assert.match(
+      stderr,
+      /\nerror: Cannot write to standard output: its reader has closed it\n$/,
+    );
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test("main() stops within a tile when its signal is aborted", async () => {
+  await withLargeModel(4, async ({ root, argv }) => {
+    const controller = new AbortController();
+    const stderr: string[] = [];
+    const world = {
+      signal: controller.signal,
+      stderr: (text: string) => {
+        stderr.push(text);
+        controller.abort();
+      },
+    };
+    const { code, stdout } = await runIn(world, ...argv);
+    assert.deepEqual({ code, stdout }, { code: 130, stdout: "" });
+    assert.deepEqual(stderr.slice(1), ["error: Interrupted: nothing was written\n"]);
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test("main() stops when its signal is aborted while it verifies", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const [model, output] = [join(root, "model"), join(root, "out")];
+    const report = ["--report", join(root, "r.json")];
+    assert.equal((await runMain("--model", model, "--output", output, ...report)).code, 0);
+    const aborted = { signal: AbortSignal.abort() };
+    const outcome = await runIn(aborted, "verify", output, "--against", model);
+    assert.deepEqual(outcome, {
+      code: 130,
+      stdout: "",
+      stderr: "error: Interrupted: nothing was written\n",
+    });
+  });
+});
+
+Deno.test("main() says that a file ended early when it is cut during the run", async () => {
+  await withLargeModel(2, async ({ root, model, argv }) => {
+    const weights = join(model, "model.safetensors");
+    let stderr = "";
+    const world = {
+      stderr: (text: string) => {
+        stderr += text;
+        if (text.startsWith("Quantizing")) Deno.truncateSync(weights, 20_000_000);
+      },
+    };
+    const { code } = await runIn(world, ...argv);
+    assert.equal(code, 2);
+    assert.match(
+      stderr.split("\n").at(-2)!,
+      /^error: Cannot read "model\.safetensors": .*20000000/,
+    );
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+/** Runs a process on the small model with the given permissions; ROOT stands for the directory. */
+async function runWith(permissions: string[], root: string, ...flags: string[]) {
+  const argv = ["--model", "model", "--output", "q/out", "--report", "r/r.json", ...flags];
+  const given = permissions.map((flag) => flag.replaceAll("ROOT", root));
+  return await outcomeOf(spawnCli(argv, { cwd: root, permissions: given }));
+}
+
+const FORBIDDEN: { permissions: string[]; message: string }[] = [
+  {
+    permissions: ["--allow-read"],
+    message: 'Cannot write "ROOT/q/out": Deno was not given the permission: ' +
+      "add --allow-write for this path",
+  },
+  {
+    permissions: ["--allow-read", "--allow-write=ROOT/r"],
+    message: 'Cannot write "ROOT/q/out": Deno was not given the permission: ' +
+      "add --allow-write for this path",
+  },
+  {
+    permissions: ["--allow-read", "--allow-write=ROOT/q"],
+    message: 'Cannot write "r/r.json": Deno was not given the permission: ' +
+      "add --allow-write for this path",
+  },
+  {
+    permissions: ["--allow-read=ROOT/model", "--allow-write=ROOT"],
+    message: 'Cannot write "q/out": Deno was not given the permission: ' +
+      "add --allow-read for this path",
+  },
+  {
+    permissions: ["--allow-read=ROOT/q", "--allow-write=ROOT"],
+    message: 'Model not found: "model": Deno was not given the permission: ' +
+      "add --allow-read for this path: a model directory holds config.json and model.safetensors, " +
+      "or shards with model.safetensors.index.json",
+  },
+];
+
+for (const { permissions, message } of FORBIDDEN) {
+  Deno.test(`the command line names the permission that is missing when given ${permissions.join(" ")}`, async () => {
+    await withFiles({ ...smallModel(), "q/.keep": "", "r/.keep": "" }, async (root) => {
+      const before = stateOf(root);
+      const { code, stdout, stderr } = await runWith(permissions, root);
+      assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
+      const line = stderr.split("\n").at(-2);
+      assert.equal(line, `error: ${message.replaceAll("ROOT", root)}`);
+      assert.deepEqual(stateOf(root), before);
+    });
+  });
+}
+
+Deno.test("the command line works when it may write beside the output and the report only", async () => {
+  await withFiles({ ...smallModel(), "q/.keep": "", "r/.keep": "" }, async (root) => {
+    const { code, stderr } = await runWith(["--allow-read", "--allow-write=ROOT/q,ROOT/r"], root);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(namesIn(join(root, "q")), [".keep", "out"]);
+    assert.deepEqual(namesIn(join(root, "r")), [".keep", "r.json", "r.log"]);
+  });
+});

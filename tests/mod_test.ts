@@ -1,0 +1,60 @@
+/** The library as a program uses it: imported from a URL. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { withFiles } from "./make_model.ts";
+
+/** Media types, as any web server gives them. */
+const TYPES: Record<string, string> = {
+  json: "application/json",
+  ts: "application/typescript",
+  wasm: "application/wasm",
+};
+
+const ROOT = new URL("..", import.meta.url).pathname;
+
+Deno.test("mod.ts works when it is imported from a URL", async () => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
+    const path = new URL(request.url).pathname;
+    const type = TYPES[path.split(".").at(-1)!]!;
+    try {
+      return new Response(Deno.readFileSync(join(ROOT, path)), {
+        headers: { "content-type": type },
+      });
+    } catch {
+      return new Response("not found", { status: 404 });
+    }
+  });
+  const base = `http://127.0.0.1:${server.addr.port}`;
+  const program = `
+    import { DEFAULT_SETTINGS, quantizeModel, verifyCheckpoint } from "${base}/mod.ts";
+    const [model, output] = Deno.args;
+    const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, bits: 4 });
+    const { sqnr_db } = await verifyCheckpoint(output, model);
+    console.log(JSON.stringify([report.smoothness_score, report.sqnr_db, sqnr_db]));
+  `;
+  try {
+    await withFiles({ "program.ts": program }, async (directory) => {
+      const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--no-prompt",
+          "--no-lock",
+          "--reload=" + base,
+          `--allow-import=127.0.0.1:${server.addr.port}`,
+          `--allow-read=${ROOT},${directory}`,
+          `--allow-write=${directory}`,
+          join(directory, "program.ts"),
+          join(ROOT, "examples/digits-dit"),
+          join(directory, "out"),
+        ],
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const [score, reported, verified] = JSON.parse(new TextDecoder().decode(stdout));
+      assert.equal(score.toFixed(4), "0.9103");
+      assert.ok(Math.abs(reported - verified) < 1e-5);
+    });
+  } finally {
+    await server.shutdown();
+  }
+});

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { BadInputError } from "../lib/errors.ts";
+import { COMMANDS, DEFAULT_SETTINGS, FLAGS } from "../lib/options.ts";
+import { parseArgs } from "../lib/parse_args.ts";
+import { renderHelp } from "../lib/render_help.ts";
+
+/** Flags that `quantize` cannot do without. */
+const PATHS = ["--model", "m", "--output", "o"];
+
+/** What is said about a command line that is wrong. */
+async function refusal(argv: string[]): Promise<string> {
+  const error = await parseArgs(argv).then(
+    () => assert.fail(`accepted: ${argv}`),
+    (error) => error,
+  );
+  assert.ok(error instanceof BadInputError, String(error));
+  assert.match(error.message, /^(--|[A-Z])[^\n]*[^.\n]$/);
+  return error.message;
+}
+
+/** One test for each wrong command line and the message it gets. */
+function refuses(what: string, table: [argv: string[], message: string][]): void {
+  for (const [argv, message] of table) {
+    Deno.test(`parseArgs() refuses ${what} when given ${JSON.stringify(argv.join(" "))}`, async () => {
+      assert.equal(await refusal(argv), message);
+    });
+  }
+}
+
+const QUANTIZE = {
+  command: "quantize",
+  help: false,
+  model: "m",
+  output: "o",
+  settings: {
+    bits: 2,
+    timeGroups: 4,
+    groupSize: undefined,
+    threshold: 0.3,
+    ignore: [],
+    defaultIgnore: true,
+    strict: false,
+    backend: "auto",
+  },
+  report: "baseline_metrics.json",
+  overwrite: false,
+  dryRun: false,
+  json: false,
+  verbose: false,
+};
+
+Deno.test("parseArgs() gives every default when only the directories are named", async () => {
+  assert.deepEqual(await parseArgs(PATHS), QUANTIZE);
+  assert.deepEqual(await parseArgs(["quantize", ...PATHS]), QUANTIZE);
+  assert.deepEqual(DEFAULT_SETTINGS, QUANTIZE.settings);
+});
+
+Deno.test("parseArgs() reads every flag when all of quantize are given", async () => {
+  const all =
+    "--bit-width 4 --num-time-groups 8 --group-size 128 --smoothness-threshold 0.25 --ignore a.* " +
+    "--no-default-ignore --ignore re:b --strict --report r.json --overwrite --dry-run --json --verbose";
+  assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
+    ...QUANTIZE,
+    settings: {
+      bits: 4,
+      timeGroups: 8,
+      groupSize: 128,
+      threshold: 0.25,
+      ignore: ["a.*", "re:b"],
+      defaultIgnore: false,
+      strict: true,
+      backend: "auto",
+    },
+    report: "r.json",
+    overwrite: true,
+    dryRun: true,
+    json: true,
+    verbose: true,
+  });
+});
+
+Deno.test("parseArgs() reads the same when values follow an equals sign", async () => {
+  const spaced = await parseArgs([...PATHS, "--bit-width", "8", "--ignore", "a=b"]);
+  const joined = await parseArgs(["--model=m", "--output=o", "--bit-width=8", "--ignore=a=b"]);
+  assert.deepEqual(joined, spaced);
+  assert.deepEqual(joined.settings.ignore, ["a=b"]);
+});
+
+Deno.test("parseArgs() takes a value that begins with dashes when it follows an equals sign", async () => {
+  assert.equal((await parseArgs(["--model=--m", "--output", "o"])).model, "--m");
+  assert.equal((await parseArgs([...PATHS, "--report", "-r.json"])).report, "-r.json");
+});
+
+Deno.test("parseArgs() takes each limit itself when a number is on the edge", async () => {
+  const settings = async (...flags: string[]) => (await parseArgs([...PATHS, ...flags])).settings;
+  for (const bits of ["2", "4", "8"]) {
+    assert.equal((await settings("--bit-width", bits)).bits, Number(bits));
+  }
+  for (const groups of ["1", "1000"]) {
+    assert.equal((await settings("--num-time-groups", groups)).timeGroups, Number(groups));
+  }
+  for (const size of ["16", "48", "65536"]) {
+    assert.equal((await settings("--group-size", size)).groupSize, Number(size));
+  }
+  for (const threshold of ["10", "1e1", ".5", "5.", "1e-9"]) {
+    const read = (await settings("--smoothness-threshold", threshold)).threshold;
+    assert.equal(read, Number(threshold));
+  }
+});
+
+Deno.test("parseArgs() needs no output when the run is dry", async () => {
+  const { output, dryRun } = await parseArgs(["--model", "m", "--dry-run"]);
+  assert.deepEqual({ output, dryRun }, { output: "", dryRun: true });
+});
+
+Deno.test("parseArgs() takes a directory operand when inspecting or verifying", async () => {
+  const inspect = await parseArgs(["inspect", "m", "--group-size", "32", "--json"]);
+  assert.equal(inspect.command, "inspect");
+  assert.equal(inspect.model, "m");
+  assert.equal(inspect.settings.groupSize, 32);
+  assert.equal(inspect.json, true);
+  const verify = await parseArgs(["verify", "--against", "m", "--", "-o"]);
+  assert.equal(verify.command, "verify");
+  assert.deepEqual([verify.model, verify.output], ["m", "-o"]);
+});
+
+Deno.test("parseArgs() asks for nothing else when help is wanted", async () => {
+  for (const command of COMMANDS) {
+    for (const flag of ["--help", "-h"]) {
+      const { help, command: read } = await parseArgs([command, flag]);
+      assert.deepEqual({ help, read }, { help: true, read: command });
+    }
+  }
+  assert.equal((await parseArgs(["-h"])).command, "quantize");
+});
+
+Deno.test("parseArgs() accepts a switch twice when it is repeated", async () => {
+  assert.equal((await parseArgs([...PATHS, "--json", "--json"])).json, true);
+});
+
+const integer = (flag: string, limits: string, ...values: string[]) =>
+  values.map((value): [string[], string] => [
+    [...PATHS, `--${flag}`, value],
+    `--${flag} is "${value}", must be ${limits}`,
+  ]);
+
+refuses("a bit width that is not 2, 4 or 8", [
+  ...integer("bit-width", "2, 4 or 8", "3", "0", "16", "-2", "4.0", "02", "two", " 4"),
+  [["inspect", "m", "--bit-width", "1"], '--bit-width is "1", must be 2, 4 or 8'],
+]);
+refuses(
+  "a number of time groups outside 1 to 1000",
+  integer(
+    "num-time-groups",
+    "a whole number from 1 to 1000",
+    ...["0", "1001", "-1", "-0", "2.5", "1e2", "0x10", "NaN", "9".repeat(30)],
+  ),
+);
+refuses(
+  "a block size that is not a multiple of 16 up to 65536",
+  integer("group-size", "a multiple of 16 from 16 to 65536", "0", "8", "17", "100", "-16", "65552"),
+);
+refuses(
+  "a threshold that is not above 0 and at most 10",
+  integer(
+    "smoothness-threshold",
+    "a number above 0 and at most 10",
+    ...["0", "-0.3", "10.01", "1e-400", "NaN", "Infinity", "0,3", "30%", "."],
+  ),
+);
+
+refuses("a value that would break the line", [
+  [
+    [...PATHS, "--bit-width", "\x1b[31m\n4"],
+    '--bit-width is "\\u{1b}[31m\\u{a}4", must be 2, 4 or 8',
+  ],
+]);
+
+refuses("a misspelled flag", [
+  [["--modle", "m"], 'Unknown flag "--modle": did you mean --model?'],
+  [["--bitwidth=4"], 'Unknown flag "--bitwidth": did you mean --bit-width?'],
+  [["--bit", "4"], 'Unknown flag "--bit": did you mean --bit-width?'],
+  [["--time-groups", "4"], 'Unknown flag "--time-groups": did you mean --num-time-groups?'],
+  [["--threshold", "1"], 'Unknown flag "--threshold": did you mean --smoothness-threshold?'],
+  [["--overwrit"], 'Unknown flag "--overwrit": did you mean --overwrite?'],
+  [["--dryrun"], 'Unknown flag "--dryrun": did you mean --dry-run?'],
+  [["--colour"], 'Unknown flag "--colour": see isotherm quantize --help'],
+  [["-x"], 'Unknown flag "-x": see isotherm quantize --help'],
+  [["inspect", "m", "--overwrite"], 'Unknown flag "--overwrite": see isotherm inspect --help'],
+  [["verify", "o", "--agianst", "m"], 'Unknown flag "--agianst": did you mean --against?'],
+  [["--\x1b[2J"], 'Unknown flag "--\\u{1b}[2J": see isotherm quantize --help'],
+]);
+
+refuses("a misspelled command", [
+  [
+    ["verfy", "o"],
+    'Unknown command "verfy": did you mean verify?',
+  ],
+  [
+    ["inspekt"],
+    'Unknown command "inspekt": did you mean inspect?',
+  ],
+  [["train"], 'Unknown command "train": expected quantize, inspect, verify or flags'],
+  [[""], 'Unknown command "": expected quantize, inspect, verify or flags'],
+]);
+
+refuses("a flag without its value", [
+  [["--model"], "--model needs a value: --model DIR"],
+  [["--model="], "--model needs a value: --model DIR"],
+  [["--model", ""], "--model needs a value: --model DIR"],
+  [[...PATHS, "--bit-width"], "--bit-width needs a value: --bit-width 2|4|8"],
+  [["--model", "--output", "o"], "--model needs a value: --model DIR"],
+  [["--model", "m", "--output", "--json"], "--output needs a value: --output DIR"],
+]);
+
+refuses("a value given to a switch", [
+  [[...PATHS, "--json=yes"], '--json takes no value, "yes" given: leave it out'],
+  [[...PATHS, "--overwrite="], '--overwrite takes no value, "" given: leave it out'],
+]);
+
+refuses("a flag given twice", [
+  [["--model", "a", "--model", "b"], "--model is given twice: give it once"],
+  [[...PATHS, "--bit-width=2", "--bit-width", "2"], "--bit-width is given twice: give it once"],
+]);
+
+refuses("a missing or surplus directory", [
+  [[], "Missing --model DIR: see isotherm --help"],
+  [["--model", "m"], "Missing --output DIR: see isotherm --help"],
+  [["inspect"], "Missing the directory to inspect: isotherm inspect DIR"],
+  [["verify", "--against", "m"], "Missing the directory to verify: isotherm verify DIR"],
+  [["verify", "o"], "Missing --against DIR: see isotherm verify --help"],
+  [["inspect", "a", "b"], 'Unexpected argument "b": inspect takes one directory'],
+  [
+    ["--output", "o", "m"],
+    'Unexpected argument "m": give directories with --model and --output',
+  ],
+]);
+
+for (const command of COMMANDS) {
+  Deno.test(`renderHelp() fits 24 lines of 80 columns when the command is ${command}`, () => {
+    const lines = renderHelp(command).replace(/\n$/, "").split("\n");
+    assert.ok(lines.length <= 24, `${lines.length} lines`);
+    for (const line of lines) assert.ok(line.length <= 80, `${line.length} columns: ${line}`);
+  });
+
+  Deno.test(`renderHelp() names exactly the flags it takes when the command is ${command}`, () => {
+    const named = [...renderHelp(command).matchAll(/^ {2}--(\S+)/gm)].map(([, name]) => name);
+    const taken = FLAGS.filter((flag) => flag.commands.includes(command)).map(({ name }) => name);
+    assert.deepEqual(named, taken);
+  });
+}

@@ -1,0 +1,123 @@
+/** plan_time_groups.ts, plan_tiles.ts and plan_checkpoint.ts: plans are plain data, asserted as literals. */
+
+import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
+import { BadInputError } from "../lib/errors.ts";
+import { packedTensors, planShard } from "../lib/plan_checkpoint.ts";
+import { planTiles } from "../lib/plan_tiles.ts";
+import { planTimeGroups } from "../lib/plan_time_groups.ts";
+import { selectLayers } from "../lib/select_layers.ts";
+
+Deno.test("planTimeGroups() splits into contiguous groups", () => {
+  assert.deepEqual(planTimeGroups(8, 4), [0, 2, 4, 6, 8]);
+  assert.deepEqual(planTimeGroups(7, 3), [0, 2, 4, 7]);
+  assert.deepEqual(planTimeGroups(5, 1), [0, 5]);
+  assert.deepEqual(planTimeGroups(3, 3), [0, 1, 2, 3]);
+});
+
+Deno.test("planTimeGroups() refuses more groups than steps, and less than one", () => {
+  for (const [steps, groups] of [[3, 4], [3, 0], [3, 1.5], [0, 1]] as const) {
+    assert.throws(() => planTimeGroups(steps, groups), BadInputError);
+  }
+});
+
+Deno.test("planTiles() keeps rows whole when one fits and cuts at blocks when none does", () => {
+  assert.deepEqual(planTiles(2, 7, 10, 10, 25), [
+    { row: 2, rows: 2, column: 0, columns: 10 },
+    { row: 4, rows: 2, column: 0, columns: 10 },
+    { row: 6, rows: 1, column: 0, columns: 10 },
+  ]);
+  assert.deepEqual(planTiles(0, 1, 96, 32, 70), [
+    { row: 0, rows: 1, column: 0, columns: 64 },
+    { row: 0, rows: 1, column: 64, columns: 32 },
+  ]);
+  assert.deepEqual(planTiles(0, 1, 50, 50, 40), [
+    { row: 0, rows: 1, column: 0, columns: 32 },
+    { row: 0, rows: 1, column: 32, columns: 18 },
+  ]);
+});
+
+Deno.test("planTiles() covers every element once and never passes the limit", () => {
+  const cases = fc.record({
+    from: fc.integer({ min: 0, max: 5 }),
+    rows: fc.integer({ min: 1, max: 9 }),
+    blocks: fc.integer({ min: 1, max: 7 }),
+    width: fc.constantFrom(16, 32, 64),
+    limit: fc.integer({ min: 64, max: 700 }),
+  });
+  fc.assert(
+    fc.property(cases, ({ from, rows, blocks, width, limit }) => {
+      const columns = blocks * width;
+      let covered = 0;
+      for (const tile of planTiles(from, from + rows, columns, width, limit)) {
+        assert.ok(tile.rows * tile.columns <= limit);
+        assert.equal(tile.column % width, 0);
+        assert.equal(tile.row * columns + tile.column, from * columns + covered);
+        covered += tile.rows * tile.columns;
+      }
+      assert.equal(covered, rows * columns);
+    }),
+    { seed: 3 },
+  );
+});
+
+const shard = {
+  name: "model.safetensors",
+  metadata: undefined,
+  tensors: [
+    { name: "a.weight", dtype: "BF16", shape: [6, 40], begin: 100, end: 580 },
+    { name: "a.bias", dtype: "BF16", shape: [6], begin: 580, end: 592 },
+  ],
+};
+
+Deno.test("planShard() lays out the packed tensors of a layer and the copies", () => {
+  const { layers } = selectLayers([shard], {
+    bits: 2,
+    timeGroups: 2,
+    groupSize: undefined,
+    ignore: [],
+    defaultIgnore: true,
+  });
+  const [layer] = layers;
+  assert.deepEqual(packedTensors(layer!), [
+    { name: "a.weight_packed", dtype: "I32", shape: [6, 3], byteLength: 72 },
+    { name: "a.weight_scale", dtype: "BF16", shape: [6, 1], byteLength: 12 },
+    { name: "a.weight_zero_point", dtype: "I32", shape: [1, 1], byteLength: 4 },
+    { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
+  ]);
+  const plan = planShard(shard, new Map([["a.weight", layer!]]));
+  const start = plan.header.bytes.length;
+  assert.equal(start % 8, 0);
+  assert.deepEqual([...plan.header.begins], [
+    ["a.weight_shape", start],
+    ["a.weight_packed", start + 16],
+    ["a.weight_zero_point", start + 88],
+    ["a.bias", start + 92],
+    ["a.weight_scale", start + 104],
+  ]);
+  assert.equal(plan.tensorBytes, 116);
+});
+
+Deno.test("planShard() refuses a model whose own tensor has the name of a packed one", () => {
+  const taken = {
+    ...shard,
+    tensors: [...shard.tensors, {
+      name: "a.weight_scale",
+      dtype: "BF16",
+      shape: [1],
+      begin: 592,
+      end: 594,
+    }],
+  };
+  const { layers } = selectLayers([shard], {
+    bits: 4,
+    timeGroups: 1,
+    groupSize: undefined,
+    ignore: [],
+    defaultIgnore: true,
+  });
+  assert.throws(
+    () => planShard(taken, new Map([["a.weight", layers[0]!]])),
+    /tensor "a\.weight_scale": the name is already taken/,
+  );
+});

@@ -1,0 +1,198 @@
+/** The strict JSON reader against JSON.parse, and where it is stricter. */
+
+import assert from "node:assert/strict";
+import { JsonNumber, type JsonValue, scanJson } from "../lib/safetensors/scan_json.ts";
+
+/** What JSON.parse gives for the same text. */
+function plain(value: JsonValue): unknown {
+  if (value instanceof JsonNumber) return Number(value.text);
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  // Object.fromEntries defines properties, so that "__proto__" is one as in JSON.parse.
+  return Object.fromEntries([...value].map(([key, item]) => [key, plain(item)]));
+}
+
+const VALID = [
+  ..."null true false 0 -0 7 -7 64.0 0.5 -1.5e-3 1E+2 1e400 9007199254740993 123456789012".split(
+    " ",
+  ),
+  '""',
+  '"a"',
+  '"\\"\\\\\\/\\b\\f\\n\\r\\t"',
+  '"\\u0041\\u00e9\\ud83d\\ude00"',
+  '"\u00e9\u2028\x7f"',
+  '"\u{1f600}"',
+  '"\\\\"',
+  '"\\\\\\""',
+  '"\\u0000"',
+  "[]",
+  "[ ]",
+  "[1]",
+  "[1,2 , 3]",
+  "[[],[[]],{}]",
+  '["a",null,true,false]',
+  "{}",
+  "{ }",
+  '{"a":1}',
+  '{ "a" : 1 , "b" : [ { } ] }',
+  '{"":""}',
+  '{"a":{"a":{"a":0}}}',
+  '{"__proto__":{"x":1},"constructor":2}',
+  '{"b":1,"a":2,"10":3,"2":4}',
+  '{"A":0,"a":0}',
+  '{"\u00e9":0,"e\u0301":0}',
+  " \t\r\n[ \t\r\n] \t\r\n",
+  "[".repeat(128) + "]".repeat(128),
+];
+
+for (const text of VALID) {
+  Deno.test(`scanJson() agrees with JSON.parse when it reads ${JSON.stringify(text).slice(0, 60)}`, () => {
+    assert.deepEqual(plain(scanJson(text)), JSON.parse(text));
+  });
+}
+
+Deno.test("scanJson() keeps the order of the text when keys look like numbers", () => {
+  const value = scanJson('{"b":1,"10":2,"a":3,"2":4,"__proto__":5}');
+  assert.ok(value instanceof Map);
+  assert.deepEqual([...value.keys()], ["b", "10", "a", "2", "__proto__"]);
+});
+
+// The message's start and the position it gives, for texts that are not JSON or mean two things.
+const INVALID: [string, string, number][] = [
+  ["", "Expected a value", 0],
+  [" ", "Expected a value", 1],
+  ["\ufeff1", "Expected a value", 0],
+  ["\xa01", "Expected a value", 0],
+  ["nul", "Expected a value", 0],
+  ["True", "Expected a value", 0],
+  ["undefined", "Expected a value", 0],
+  ["'a'", "Expected a value", 0],
+  ["+1", "Expected a value", 0],
+  [".5", "Expected a value", 0],
+  ["-", "Expected a value", 0],
+  ["-a", "Expected a value", 0],
+  ["NaN", "Expected a value", 0],
+  ["Infinity", "Expected a value", 0],
+  ["-Infinity", "Expected a value", 0],
+  ["01", "Text after the end of the document", 1],
+  ["1.", "Text after the end of the document", 1],
+  ["1.e5", "Text after the end of the document", 1],
+  ["1e", "Text after the end of the document", 1],
+  ["0x10", "Text after the end of the document", 1],
+  ["1_000", "Text after the end of the document", 1],
+  ["nulls", "Text after the end of the document", 4],
+  ["{}{}", "Text after the end of the document", 2],
+  ["1 2", "Text after the end of the document", 2],
+  ["[1]\0", "Text after the end of the document", 3],
+  ["{} // note", "Text after the end of the document", 3],
+  ["[", "Expected a value", 1],
+  ["[1", "Expected a comma or a closing bracket", 2],
+  ["[1,", "Expected a value", 3],
+  ["[1,]", "Expected a value", 3],
+  ["[,1]", "Expected a value", 1],
+  ["[1 2]", "Expected a comma or a closing bracket", 3],
+  ["[1}", "Expected a comma or a closing bracket", 2],
+  ["{", "Expected a key in double quotes", 1],
+  ["{a:1}", "Expected a key in double quotes", 1],
+  ["{1:1}", "Expected a key in double quotes", 1],
+  ["{'a':1}", "Expected a key in double quotes", 1],
+  ['{"a":1,}', "Expected a key in double quotes", 7],
+  ['{"a"}', "Expected a colon after a key", 4],
+  ['{"a" 1}', "Expected a colon after a key", 5],
+  ['{"a":}', "Expected a value", 5],
+  ['{"a":1', "Expected a comma or a closing brace", 6],
+  ['{"a":1]', "Expected a comma or a closing brace", 6],
+  ['{"a":1 "b":2}', "Expected a comma or a closing brace", 7],
+  ['"', "Unterminated string", 1],
+  ['"a\\', "Unterminated string", 4],
+  ['"a\\"', "Unterminated string", 4],
+  ['"a\nb"', "Control character in a string", 2],
+  ['"\0"', "Control character in a string", 1],
+  ['"\x1f"', "Control character in a string", 1],
+  ['"\\x41"', "Invalid escape in a string", 6],
+  ['"\\u12"', "Invalid escape in a string", 6],
+  ['"\\u{41}"', "Invalid escape in a string", 8],
+  ['"\\\n"', "Invalid escape in a string", 4],
+  ['"\\ud800"', "Lone surrogate in a string", 8],
+  ['"\\ude00\\ud83d"', "Lone surrogate in a string", 14],
+  ['"\ud800"', "Lone surrogate in a string", 3],
+  ['{"\\udfff":0}', "Lone surrogate in a string", 9],
+  ['{"a":1,"a":1}', 'Duplicate key "a"', 10],
+  ['{"a":1,"\\u0061":1}', 'Duplicate key "a"', 15],
+  ['{"x":{"b":0,"b":0}}', 'Duplicate key "b"', 15],
+  ['{"__proto__":0,"__proto__":0}', 'Duplicate key "__proto__"', 26],
+  ["[".repeat(129) + "]".repeat(129), "Nesting deeper than 128", 128],
+  ['{"a":'.repeat(200), "Nesting deeper than 128", 640],
+];
+
+for (const [text, what, at] of INVALID) {
+  Deno.test(`scanJson() refuses the text when it is ${JSON.stringify(text).slice(0, 60)}`, () => {
+    assert.throws(() => scanJson(text), {
+      name: "JsonSyntaxError",
+      message: `${what} at character ${at}`,
+    });
+  });
+}
+
+Deno.test("scanJson() says nothing of the content when the text is no JSON", () => {
+  for (const text of ["root:x:0:0:secret", '{"a":secret', '["secret']) {
+    assert.throws(() => scanJson(text), (error) => !String(error).includes("secret"));
+  }
+});
+
+Deno.test("scanJson() reads what JSON.parse reads and nothing else when a text is damaged", () => {
+  const text = '{"a":[1,-2.5e3,"x\\u00e9\\n"],"b":{"c":null,"d":true}, "e":""}';
+  for (let at = 0; at < text.length; at++) {
+    for (const char of ['"', ",", "}", "]", "\\", "0", " ", ""]) {
+      const damaged = text.slice(0, at) + char + text.slice(at + 1);
+      let expected: unknown;
+      try {
+        expected = JSON.parse(damaged);
+      } catch {
+        assert.throws(() => scanJson(damaged), { name: "JsonSyntaxError" }, damaged);
+        continue;
+      }
+      assert.deepEqual(plain(scanJson(damaged)), expected, damaged);
+    }
+  }
+});
+
+Deno.test("scanJson() reads NaN and Infinity only when allowed to", () => {
+  const text = '[NaN, Infinity, -Infinity, {"rope_theta":-Infinity}, -1]';
+  assert.throws(() => scanJson(text), { message: "Expected a value at character 1" });
+  const expected = [NaN, Infinity, -Infinity, { rope_theta: -Infinity }, -1];
+  assert.deepEqual(plain(scanJson(text, { allowNonFinite: true })), expected);
+  for (const other of ["nan", "inf", "+Infinity", "-NaN", "Infinit"]) {
+    assert.throws(() => scanJson(other, { allowNonFinite: true }), { name: "JsonSyntaxError" });
+  }
+});
+
+Deno.test("scanJson() refuses the text when it has more than 4 million objects", () => {
+  const text = `[{}${",{}".repeat(2 ** 22)}]`;
+  assert.throws(() => scanJson(text), {
+    name: "JsonSyntaxError",
+    message: `Too many values for one document at character ${3 * 2 ** 22 - 2}`,
+  });
+});
+
+const UNSIGNED: [string, bigint | undefined][] = [
+  ["0", 0n],
+  ["64", 64n],
+  ["9007199254740993", 2n ** 53n + 1n],
+  ["18446744073709551615", 2n ** 64n - 1n],
+  ["18446744073709551616", undefined],
+  ["100000000000000000000", undefined],
+  ["-0", undefined],
+  ["-1", undefined],
+  ["64.0", undefined],
+  ["6e1", undefined],
+  ["6E1", undefined],
+];
+
+for (const [text, expected] of UNSIGNED) {
+  Deno.test(`JsonNumber.asUnsigned() gives ${expected} when the text is ${text}`, () => {
+    const value = scanJson(text);
+    assert.ok(value instanceof JsonNumber);
+    assert.equal(value.asUnsigned(), expected);
+  });
+}

@@ -1,0 +1,205 @@
+/** Which tensors are quantized: real names of the supported model families, and each reason to skip. */
+
+import assert from "node:assert/strict";
+import type { TensorInfo } from "../lib/safetensors/header.ts";
+import { moduleName, selectLayers, type SelectOptions, sensitivity } from "../lib/select_layers.ts";
+import { assertBadInput } from "./assert_bad_input.ts";
+
+// Model family, kind of layer (undefined: quantized), module names.
+const FAMILIES: [string, string | undefined, string][] = [
+  ["DiT", "embedding", "x_embedder.proj t_embedder.mlp.0 t_embedder.mlp.2 pos_embed"],
+  ["DiT", "embedding", "y_embedder.embedding_table"],
+  ["DiT", "modulation", "blocks.0.adaLN_modulation.1 final_layer.adaLN_modulation.1"],
+  ["DiT", "final layer", "final_layer.linear"],
+  ["DiT", undefined, "blocks.0.attn.qkv blocks.27.attn.proj blocks.0.mlp.fc1 blocks.0.mlp.fc2"],
+  ["Flux", "embedding", "x_embedder context_embedder time_text_embed.timestep_embedder.linear_1"],
+  ["Flux", "embedding", "time_text_embed.guidance_embedder.linear_2"],
+  ["Flux", "embedding", "time_text_embed.text_embedder.linear_1"],
+  ["Flux", "norm", "transformer_blocks.0.norm1.linear transformer_blocks.0.norm1_context.linear"],
+  ["Flux", "norm", "single_transformer_blocks.0.norm.linear norm_out.linear"],
+  ["Flux", "norm", "transformer_blocks.0.attn.norm_q transformer_blocks.0.attn.norm_added_k"],
+  ["Flux", "final layer", "proj_out"],
+  ["Flux", undefined, "transformer_blocks.0.attn.to_q transformer_blocks.0.attn.to_out.0"],
+  ["Flux", undefined, "transformer_blocks.0.attn.add_k_proj transformer_blocks.0.attn.to_add_out"],
+  ["Flux", undefined, "transformer_blocks.0.ff.net.0.proj transformer_blocks.0.ff_context.net.2"],
+  ["Flux", undefined, "single_transformer_blocks.0.proj_mlp single_transformer_blocks.0.proj_out"],
+  ["Flux 2", "modulation", "double_stream_modulation_img.linear single_stream_modulation.linear"],
+  ["Qwen-Image", "modulation", "transformer_blocks.0.img_mod.1 transformer_blocks.0.txt_mod.1"],
+  ["Qwen-Image", undefined, "transformer_blocks.0.img_mlp.net.0.proj"],
+  ["SD3", "embedding", "pos_embed.proj context_embedder time_text_embed.text_embedder.linear_2"],
+  ["SD3", "norm", "transformer_blocks.23.norm1_context.linear norm_out.linear"],
+  ["SD3", undefined, "transformer_blocks.0.attn.add_q_proj transformer_blocks.0.attn2.to_k"],
+  ["PixArt", "embedding", "pos_embed.proj caption_projection.linear_1 caption_projection.linear_2"],
+  ["PixArt", "embedding", "adaln_single.emb.timestep_embedder.linear_1"],
+  ["PixArt", "modulation", "adaln_single.linear"],
+  ["PixArt", "final layer", "proj_out"],
+  ["PixArt", undefined, "transformer_blocks.0.attn1.to_q transformer_blocks.0.ff.net.2"],
+  ["Dream", "embedding", "model.embed_tokens"],
+  ["Dream", "output head", "lm_head"],
+  ["Dream", "norm", "model.layers.0.input_layernorm model.layers.0.post_attention_layernorm"],
+  ["Dream", "norm", "model.norm model.layers.0.self_attn.q_norm"],
+  ["Dream", undefined, "model.layers.0.self_attn.q_proj model.layers.0.self_attn.o_proj"],
+  ["Dream", undefined, "model.layers.0.mlp.gate_proj model.layers.27.mlp.down_proj"],
+  ["LLaDA", "embedding", "model.transformer.wte"],
+  ["LLaDA", "output head", "model.transformer.ff_out"],
+  ["LLaDA", "norm", "model.transformer.ln_f model.transformer.blocks.0.attn_norm"],
+  ["LLaDA", "norm", "model.transformer.blocks.0.ff_norm"],
+  ["LLaDA", undefined, "model.transformer.blocks.0.ff_out model.transformer.blocks.0.ff_proj"],
+  ["LLaDA", undefined, "model.transformer.blocks.0.attn_out model.transformer.blocks.0.q_proj"],
+  ["LLaDA", undefined, "model.transformer.blocks.0.up_proj"],
+  ["MiniLM", "embedding", "embeddings.word_embeddings embeddings.position_embeddings"],
+  ["MiniLM", "embedding", "embeddings.token_type_embeddings embeddings.LayerNorm"],
+  ["MiniLM", "norm", "encoder.layer.0.output.LayerNorm encoder.layer.0.attention.output.LayerNorm"],
+  ["MiniLM", undefined, "encoder.layer.0.attention.self.query encoder.layer.0.output.dense"],
+  ["MiniLM", undefined, "encoder.layer.0.intermediate.dense pooler.dense"],
+  ["GPT-2", "embedding", "wte wpe transformer.wte"],
+  ["GPT-2", "norm", "ln_f h.0.ln_1 h.0.ln_2"],
+  ["GPT-2", undefined, "h.0.attn.c_attn h.0.mlp.c_proj"],
+  ["T5", "embedding", "shared"],
+  ["T5", "norm", "encoder.block.0.layer.0.layer_norm encoder.final_layer_norm"],
+  ["T5", undefined, "encoder.block.0.layer.0.SelfAttention.q"],
+  [
+    "none",
+    undefined,
+    "normal enormous.fc abnormal model.lnx shared_expert.up_proj wtex remod.1",
+  ],
+];
+
+for (const [family, kind, names] of FAMILIES) {
+  Deno.test(`sensitivity() is ${kind} when ${family} names ${names.split(" ")[0]}`, () => {
+    for (const name of names.split(" ")) assert.equal(sensitivity(name), kind, name);
+  });
+}
+
+Deno.test("sensitivity() takes no time when a name is long and repeats itself", () => {
+  const start = performance.now();
+  for (
+    const part of ["norm_", "_", "embed", "embedding_", "modulation", "ln_1", "1", "norm1", "."]
+  ) {
+    sensitivity(`${part.repeat(1_000_000 / part.length)}-`);
+  }
+  assert.ok(performance.now() - start < 2000);
+});
+
+Deno.test("moduleName() drops .weight when the name ends in it", () => {
+  assert.equal(moduleName("a.weight"), "a");
+  assert.equal(moduleName("a.weight.weight"), "a.weight");
+  assert.equal(moduleName("a.bias"), "a.bias");
+  assert.equal(moduleName("weight"), "weight");
+});
+
+const OPTIONS: SelectOptions = {
+  bits: 2,
+  timeGroups: 4,
+  groupSize: undefined,
+  ignore: [],
+  defaultIgnore: true,
+};
+
+function tensor(name: string, shape = [8, 16], dtype = "F32"): TensorInfo {
+  return { name, dtype, shape, begin: 0, end: 0 };
+}
+
+/** Names of the layers, reasons by name, and unused patterns, of a file with these tensors. */
+function select(tensors: TensorInfo[], options: Partial<SelectOptions> = {}) {
+  const chosen = selectLayers([{ name: "m.safetensors", tensors }], { ...OPTIONS, ...options });
+  return {
+    layers: chosen.layers.map(({ name }) => name),
+    skipped: Object.fromEntries(chosen.skipped.map(({ name, reason }) => [name, reason])),
+    unused: chosen.unusedPatterns,
+  };
+}
+
+// The tensor, options, why it is left alone (undefined: it is quantized).
+const REASONS: [TensorInfo, Partial<SelectOptions>, string | undefined][] = [
+  [tensor("fc.weight"), {}, undefined],
+  [tensor("fc.weight", [8, 16], "F16"), {}, undefined],
+  [tensor("fc.weight", [8, 16], "BF16"), {}, undefined],
+  [tensor("fc.weight", [4, 1]), {}, undefined],
+  [tensor("fc.weight", []), {}, "not a matrix (rank 0)"],
+  [tensor("fc.weight", [8]), {}, "not a matrix (rank 1)"],
+  [tensor("fc.weight", [8, 3, 2, 2]), {}, "not a matrix (rank 4)"],
+  [tensor("fc.bias"), {}, "not named *.weight"],
+  [tensor("weight"), {}, "not named *.weight"],
+  [tensor("fc.weights"), {}, "not named *.weight"],
+  [tensor("fc.weight", [8, 16], "F64"), {}, "F64 is not F32, F16 or BF16"],
+  [tensor("fc.weight", [8, 16], "F8_E4M3"), {}, "F8_E4M3 is not F32, F16 or BF16"],
+  [tensor("fc.weight", [8, 16], "I8"), {}, "I8 is not F32, F16 or BF16"],
+  [tensor("fc.weight", [0, 16]), {}, "empty"],
+  [tensor("fc.weight", [8, 0]), {}, "empty"],
+  [tensor("fc.weight", [3, 16]), {}, "3 rows are fewer than the time groups"],
+  [tensor("fc.weight", [3, 16]), { timeGroups: 3 }, undefined],
+  [tensor("lm_head.weight"), {}, "sensitive layer: output head"],
+  [tensor("lm_head.weight"), { defaultIgnore: false }, undefined],
+  [tensor("fc.weight"), { ignore: ["fc"] }, 'ignored by "fc"'],
+  [tensor("fc.weight"), { ignore: ["fc.weight"] }, 'ignored by "fc.weight"'],
+  [tensor("fc.weight"), { ignore: ["f"] }, undefined],
+  [tensor("fc.weight"), { ignore: ["re:f"] }, 'ignored by "re:f"'],
+  [tensor("fc.weight"), { ignore: ["*", "fc"] }, 'ignored by "*"'],
+  [tensor("fc.weight"), { ignore: ["fc"], defaultIgnore: false }, 'ignored by "fc"'],
+  [tensor("lm_head.weight"), { ignore: ["lm_head"] }, 'ignored by "lm_head"'],
+  [tensor("__proto__.weight"), {}, undefined],
+];
+
+for (const [{ name, dtype, shape }, options, reason] of REASONS) {
+  const given = `${name} is ${dtype} [${shape}] and options are ${JSON.stringify(options)}`;
+  Deno.test(`selectLayers() ${reason === undefined ? "takes" : "skips"} a tensor when ${given}`, () => {
+    const { layers, skipped } = select([tensor(name, shape, dtype)], options);
+    assert.deepEqual(layers, reason === undefined ? [moduleName(name)] : []);
+    assert.deepEqual(skipped, reason === undefined ? {} : { [name]: reason });
+  });
+}
+
+Deno.test("selectLayers() lists each pattern as unused when it matches no tensor at all", () => {
+  const tensors = [tensor("a.weight"), tensor("b.bias", [8])];
+  const { unused } = select(tensors, { ignore: ["a", "re:a", "b.bias", "c", "re:x", "a.*"] });
+  assert.deepEqual(unused, ["c", "re:x"]);
+});
+
+Deno.test("selectLayers() refuses the options when a pattern is malformed", () => {
+  assertBadInput(() => select([], { ignore: ["a", "re:("] }), 'the ignore pattern "re:(": give a');
+});
+
+Deno.test("selectLayers() keeps the order of files and tensors when there are several", () => {
+  const { layers, skipped } = selectLayers([
+    { name: "1.safetensors", tensors: [tensor("b.weight"), tensor("b.bias", [8])] },
+    { name: "2.safetensors", tensors: [tensor("a.weight")] },
+  ], OPTIONS);
+  assert.deepEqual(layers.map(({ name, shard }) => [name, shard]), [
+    ["b", "1.safetensors"],
+    ["a", "2.safetensors"],
+  ]);
+  assert.deepEqual(skipped.map(({ name }) => name), ["b.bias"]);
+});
+
+// Columns, block size asked for, the plan's three fields about blocks.
+const BLOCKS: [number, number | undefined, number | null, number, boolean][] = [
+  [16, undefined, null, 16, false],
+  [16, 8, 8, 8, false],
+  [16, 16, 16, 16, false],
+  [16, 32, null, 16, true],
+  [20, 8, null, 20, true],
+];
+
+for (const [columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
+  Deno.test(`selectLayers() plans blocks of ${blockColumns} when ${asked} of ${columns} columns are asked for`, () => {
+    const source = tensor("fc.weight", [10, columns], "BF16");
+    const { layers } = selectLayers([{ name: "m.safetensors", tensors: [source] }], {
+      ...OPTIONS,
+      groupSize: asked,
+    });
+    assert.deepEqual(layers, [{
+      name: "fc",
+      tensor: source,
+      shard: "m.safetensors",
+      dtype: "BF16",
+      rows: 10,
+      columns,
+      bits: 2,
+      boundaries: [0, 2, 5, 7, 10],
+      groupSize,
+      blockColumns,
+      fallback,
+    }]);
+  });
+}
