@@ -16,6 +16,8 @@
  * @module
  */
 
+export type { BackendName } from "./lib/backends/backend.ts";
+export type { BackendChoice } from "./lib/backends/open_backend.ts";
 export { BadInputError, InterruptedError } from "./lib/errors.ts";
 export { estimateParams } from "./lib/estimate_params.ts";
 export { measureQuality, type Quality } from "./lib/measure_quality.ts";

@@ -6,10 +6,11 @@
 import { join } from "node:path";
 import type { Backend } from "./backends/backend.ts";
 import { openBackend } from "./backends/open_backend.ts";
+import { countNouns } from "./count_nouns.ts";
 import { appendEntry, describeQuantization } from "./describe_quantization.ts";
 import { BadInputError } from "./errors.ts";
 import { escapeText, quote } from "./escape_text.ts";
-import { type Model, openModel } from "./model/open_model.ts";
+import { checkUnchanged, type Model, openModel } from "./model/open_model.ts";
 import type { QuantizeSettings } from "./options.ts";
 import { packedNames, planShard, type ShardPlan } from "./plan_checkpoint.ts";
 import { quantizeLayer } from "./quantize_layer.ts";
@@ -72,16 +73,18 @@ export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSetti
   const { layers, skipped } = selection;
   if (layers.length === 0) {
     throw new BadInputError(
-      `Nothing to quantize in ${
-        quote(model.name)
-      }: all ${skipped.length} tensors are left as they ` +
+      `Nothing to quantize in ${quote(model.name)}: ${
+        countNouns(skipped.length, "tensor")
+      } left as they ` +
         "are, and isotherm inspect says why: lower --num-time-groups or give --no-default-ignore",
     );
   }
   const fallback = layers.filter((layer) => layer.fallback);
   if (settings.strict && fallback[0] !== undefined) {
     throw new BadInputError(
-      `Cannot use --group-size ${settings.groupSize} for ${fallback.length} layers, the first ` +
+      `Cannot use --group-size ${settings.groupSize} for ${
+        countNouns(fallback.length, "layer")
+      }, the first ` +
         `${quote(fallback[0].name)}: it does not divide ${fallback[0].columns} columns: ` +
         "give a divisor, or leave --strict out",
     );
@@ -132,6 +135,7 @@ export async function runPlan(
       finished = tensor;
       if (line !== undefined) hooks.onLog?.(line);
     });
+    checkUnchanged(model);
   } finally {
     backend.close();
   }

@@ -41,12 +41,12 @@ const SENSITIVE: readonly { pattern: RegExp; what: string }[] = [
   {
     what: "embedding",
     pattern:
-      /(^|\.)(wte|wpe|shared|tok_embeddings|embed_in|embed_out|patch_embed|pos_embed|caption_projection)(\.|$)|embed(ding|ding_table|der|dings|s)?(_?\d*|_tokens|_positions)(\.|$)/,
+      /(^|\.)(wte|wpe|shared|tok_embeddings|embed_in|embed_out|patch_embed|pos_embed|caption_projection|img_in|txt_in|time_in|vector_in|guidance_in|time_projection)(\.|$)|embed(ding|ding_table|der|dings|s)?(_?\d*|_tokens|_positions)(\.|$)/,
   },
   { what: "norm", pattern: /(^|[._])(ln(_f|_\d+)?(\.|$)|(layer)?norm\d*([._]|$))/i },
   { what: "output head", pattern: /(^|\.)(lm_head|output_head)$|(^|\.)transformer\.ff_out$/ },
   { what: "modulation", pattern: /(^|\.)ada_?ln|modulation|_mod(\.|$)/i },
-  { what: "final layer", pattern: /(^|\.)final_layer(\.|$)|^proj_out$/ },
+  { what: "final layer", pattern: /(^|\.)final_layer(\.|$)|^proj_out$|(^|\.)head\.head$/ },
 ];
 
 /**

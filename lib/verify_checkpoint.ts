@@ -184,7 +184,7 @@ async function measureLayer(
       total.decoded += v * v;
       total.error += (x - v) * (x - v);
     }
-    await onTile(layer.name, values.length * 2);
+    await onTile(layer.name, values.byteLength);
   }
   return total;
 }

@@ -85,6 +85,8 @@ export function copySideFiles(model: Model, directory: string): void {
         Deno.mkdirSync(join(directory, dirname(name)), { recursive: true });
       }
       Deno.copyFileSync(join(model.directory, name), join(directory, name));
+      using copy = Deno.openSync(join(directory, name));
+      copy.syncSync();
     } catch (error) {
       throw new BadInputError(`Cannot copy ${quote(name)}: ${describeIoError(error)}`);
     }
@@ -93,9 +95,8 @@ export function copySideFiles(model: Model, directory: string): void {
 
 /** Text of the index that belongs to the output shards: true total size, tensors in the order of their names. */
 export function formatIndex(index: ShardIndex, shards: readonly ShardPlan[]): string {
-  const metadata: Record<string, unknown> = {};
-  for (const [key, value] of index.metadata) metadata[key] = plainJson(value);
-  metadata.total_size = shards.reduce((size, { tensorBytes }) => size + tensorBytes, 0);
+  const total_size = shards.reduce((size, { tensorBytes }) => size + tensorBytes, 0);
+  const metadata = { ...(plainJson(index.metadata) as Record<string, unknown>), total_size };
   const places = shards.flatMap(({ name, tensorNames }) =>
     tensorNames.map((tensor): [string, string] => [tensor, name])
   ).sort(([a], [b]) => (a < b ? -1 : 1));

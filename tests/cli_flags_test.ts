@@ -38,7 +38,7 @@ Deno.test("main() warns when blocks do not divide a layer, and fails when that i
     assert.deepEqual(strict, {
       code: 2,
       stdout: "",
-      stderr: 'error: Cannot use --group-size 32 for 1 layers, the first "blocks.1.fc": ' +
+      stderr: 'error: Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
         "it does not divide 48 columns: give a divisor, or leave --strict out\n",
     });
     assert.deepEqual(namesIn(root), ["model"]);
@@ -46,7 +46,7 @@ Deno.test("main() warns when blocks do not divide a layer, and fails when that i
     assert.equal(code, 0);
     assert.equal(
       stderr.split("\n")[0],
-      "Warning: --group-size does not divide the columns of 1 layers, " +
+      "Warning: --group-size does not divide the columns of 1 layer, " +
         'the first "blocks.1.fc": they take one block a slice',
     );
   });

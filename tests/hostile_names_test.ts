@@ -117,7 +117,7 @@ Deno.test("main() escapes names when a message, a directory or a pattern holds t
     assert.equal(code, 2);
     assert.deepEqual(stderr.split("\n"), [
       'Warning: --ignore "b\\u{a}\\u{7}" matches no tensor',
-      "Quantizing m\\u{1b}[2J\\u{202e}: 1 layers to INT2, 4 time groups, " +
+      "Quantizing m\\u{1b}[2J\\u{202e}: 1 layer to INT2, 4 time groups, " +
       "0 tensors left as they are",
       'error: Cannot quantize tensor "a\\u{1b}[31m\\u{a}.weight" in "model.safetensors": ' +
       "64 NaN of 64 values, the first at [0, 0]: repair the weights, or leave it out with --ignore",

@@ -88,3 +88,17 @@ Deno.test("main() leaves no weights when standard output is full", async () => {
     }
   });
 });
+
+Deno.test("main() fails when a weight file is written to while it is read", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const weights = join(root, "model/model.safetensors");
+    const before = namesIn(root);
+    const { code, stderr } = await runWhile(root, () => Deno.utimeSync(weights, 1, 1));
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /\nerror: Cannot read "model.safetensors": it changed while it was being read/,
+    );
+    assert.deepEqual(namesIn(root), before);
+  });
+});

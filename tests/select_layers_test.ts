@@ -13,6 +13,13 @@ const FAMILIES: [string, string | undefined, string][] = [
   ["DiT", "final layer", "final_layer.linear"],
   ["DiT", undefined, "blocks.0.attn.qkv blocks.27.attn.proj blocks.0.mlp.fc1 blocks.0.mlp.fc2"],
   ["Flux", "embedding", "x_embedder context_embedder time_text_embed.timestep_embedder.linear_1"],
+  [
+    "Flux, original names",
+    "embedding",
+    "img_in txt_in time_in.in_layer vector_in.out_layer guidance_in.in_layer",
+  ],
+  ["Wan", "embedding", "time_projection.1"],
+  ["Wan", "final layer", "head.head"],
   ["Flux", "embedding", "time_text_embed.guidance_embedder.linear_2"],
   ["Flux", "embedding", "time_text_embed.text_embedder.linear_1"],
   ["Flux", "norm", "transformer_blocks.0.norm1.linear transformer_blocks.0.norm1_context.linear"],

@@ -1,6 +1,7 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../safetensors/write.ts";
+import { countNouns } from "../count_nouns.ts";
 import { BadInputError } from "../errors.ts";
 import { escapeText, quote } from "../escape_text.ts";
 import type { Invocation } from "../parse_args.ts";
@@ -95,9 +96,11 @@ function logName(report: string): string {
 
 function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
   const blocks = settings.groupSize === undefined ? "" : `, blocks of ${settings.groupSize}`;
-  return `Quantizing ${escapeText(model.name)}: ${selection.layers.length} layers to ` +
-    `INT${settings.bits}, ${settings.timeGroups} time groups${blocks}, ` +
-    `${selection.skipped.length} tensors left as they are`;
+  return `Quantizing ${escapeText(model.name)}: ${
+    countNouns(selection.layers.length, "layer")
+  } to ` +
+    `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}${blocks}, ` +
+    `${countNouns(selection.skipped.length, "tensor")} left as they are`;
 }
 
 function warnings({ model, selection }: RunPlan): string[] {
@@ -107,7 +110,9 @@ function warnings({ model, selection }: RunPlan): string[] {
   const fallback = selection.layers.filter((layer) => layer.fallback);
   if (fallback[0] !== undefined) {
     lines.push(
-      `Warning: --group-size does not divide the columns of ${fallback.length} layers, ` +
+      `Warning: --group-size does not divide the columns of ${
+        countNouns(fallback.length, "layer")
+      }, ` +
         `the first ${quote(fallback[0].name)}: they take one block a slice`,
     );
   }

@@ -21,6 +21,8 @@ export interface Shard {
   path: string;
   /** Length in bytes. */
   byteLength: number;
+  /** Changes when the file does; see {@linkcode checkUnchanged}. */
+  version: string;
   /** Its tensors, in the order of their data. */
   tensors: TensorInfo[];
   /** The header's `__metadata__`. */
@@ -130,10 +132,12 @@ function readJson(
     return { text, value: scanJson(text, options) };
   } catch (error) {
     if (error instanceof BadInputError) throw error;
-    const what = error instanceof JsonSyntaxError
-      ? `it is not valid JSON: ${escapeText(error.message)}`
-      : "it is not UTF-8 text";
-    throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
+    if (error instanceof JsonSyntaxError) {
+      const what = `it is not valid JSON: ${escapeText(error.message)}`;
+      throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
+    }
+    if (!(error instanceof TypeError)) throw error;
+    throw new BadInputError(`Cannot read ${quote(name)}: it is not UTF-8 text`);
   } finally {
     source.close();
   }
@@ -217,12 +221,31 @@ function isPlainName(name: string): boolean {
   return /^[^./\\:\u0000-\u001f][^/\\:\u0000-\u001f]*\.safetensors$/.test(name);
 }
 
+/**
+ * Checks, after the weights have been read, that nobody wrote to them meanwhile.
+ *
+ * @throws {BadInputError} A weight file changed since the model was opened.
+ */
+export function checkUnchanged(model: Model): void {
+  for (const { name, path, version } of model.shards) {
+    const source = openSource(path, name);
+    source.close();
+    if (source.version === version) continue;
+    throw new BadInputError(
+      `Cannot read ${
+        quote(name)
+      }: it changed while it was being read: run again when it is complete`,
+    );
+  }
+}
+
 function openShard(directory: string, name: string): Shard {
   const path = join(directory, name);
   const source = openSource(path, name);
   try {
     const { tensors, metadata } = readHeader(source, name);
-    return { name, path, byteLength: source.byteLength, tensors, metadata };
+    const { byteLength, version } = source;
+    return { name, path, byteLength, version, tensors, metadata };
   } finally {
     source.close();
   }

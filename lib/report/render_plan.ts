@@ -1,5 +1,6 @@
 /** What a run would do, for `inspect` and `--dry-run`. */
 
+import { countNouns } from "../count_nouns.ts";
 import { escapeText, quote } from "../escape_text.ts";
 import type { RunPlan } from "../pipeline.ts";
 import { packedTensors } from "../plan_checkpoint.ts";
@@ -72,11 +73,11 @@ export function renderPlan(summary: PlanSummary): string {
   const { layers, skipped } = summary;
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
   const lines = [
-    `${escapeText(summary.model_name)}: ${count(summary.files.length, "weight file")}, ` +
-    `${count(layers.length + skipped.length, "tensor")}, ` +
+    `${escapeText(summary.model_name)}: ${countNouns(summary.files.length, "weight file")}, ` +
+    `${countNouns(layers.length + skipped.length, "tensor")}, ` +
     `${(summary.parameter_count / 1e6).toFixed(2)} M parameters, ${mb(summary.source_bytes)}`,
-    `INT${summary.bit_width}, ${count(summary.num_time_groups, "time group")}: ` +
-    `${count(layers.length, "layer")} to quantize, ${mb(summary.source_bytes)} -> ` +
+    `INT${summary.bit_width}, ${countNouns(summary.num_time_groups, "time group")}: ` +
+    `${countNouns(layers.length, "layer")} to quantize, ${mb(summary.source_bytes)} -> ` +
     `${mb(summary.output_bytes)} (${(summary.source_bytes / summary.output_bytes).toFixed(2)}x)`,
     "",
     `To be quantized (${layers.length}):`,
@@ -103,10 +104,6 @@ export function renderPlan(summary: PlanSummary): string {
     lines.push("", `Files not copied: ${summary.left_out.map(quote).join(", ")}`);
   }
   return `${lines.join("\n")}\n`;
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
 function byReason(skipped: readonly SkippedTensor[]): Map<string, string[]> {

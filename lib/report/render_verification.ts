@@ -1,5 +1,6 @@
 /** What `verify` found, for people. */
 
+import { countNouns } from "../count_nouns.ts";
 import { escapeText } from "../escape_text.ts";
 import type { Verification } from "../verify_checkpoint.ts";
 
@@ -14,7 +15,9 @@ export function renderVerification(result: Verification): string {
     .sort((a, b) => quality(a.sqnr_db) - quality(b.sqnr_db))
     .slice(0, WORST);
   return [
-    `Verified ${escapeText(result.model_name)}: ${result.layers.length} layers decoded from disk`,
+    `Verified ${escapeText(result.model_name)}: ${
+      countNouns(result.layers.length, "layer")
+    } decoded from disk`,
     `  Cosine similarity: ${result.cosine_similarity.toFixed(4)}`,
     `  SQNR: ${db(result.sqnr_db)}`,
     `  Other tensors: ${result.copied_tensor_count}, equal byte for byte`,

@@ -19,6 +19,12 @@ export interface ByteSource {
   close(): void;
 }
 
+/** An open file. */
+export interface FileSource extends ByteSource {
+  /** Size, identity and time of the last change when it was opened, as one opaque text. */
+  readonly version: string;
+}
+
 /**
  * Opens a regular file for reading. A FIFO or device is refused before it can hang the open.
  *
@@ -26,15 +32,17 @@ export interface ByteSource {
  * @param label Its name in messages.
  * @throws {BadInputError} It does not exist, is no regular file or cannot be opened.
  */
-export function openSource(path: string, label: string): ByteSource {
+export function openSource(path: string, label: string): FileSource {
   let file: Deno.FsFile;
   let byteLength: number;
+  let version: string;
   try {
     const info = Deno.statSync(path);
     if (!info.isFile) {
       throw new BadInputError(`Cannot read ${quote(label)}: it is not a regular file`);
     }
     byteLength = info.size;
+    version = `${info.size} ${info.ino} ${info.mtime?.getTime()}`;
     file = Deno.openSync(path);
   } catch (error) {
     if (error instanceof BadInputError) throw error;
@@ -42,6 +50,7 @@ export function openSource(path: string, label: string): ByteSource {
   }
   return {
     byteLength,
+    version,
     readInto(offset, out) {
       let filled = 0;
       try {
