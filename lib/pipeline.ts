@@ -48,6 +48,8 @@ export interface RunHooks {
   onProgress?: (tensor: string, bytes: number) => Promise<void>;
   /** A line for the log. */
   onLog?: (line: string) => void;
+  /** A line the user should see. */
+  onWarning?: (line: string) => void;
 }
 
 /**
@@ -126,8 +128,10 @@ export async function runPlan(
   const { model, selection } = plan;
   const sourceBytes = model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
   let finished = "";
-  const onBytes = (bytes: number) => hooks.onProgress?.(finished, bytes);
-  const backend = await openBackend(settings.backend, sourceBytes, onBytes);
+  const backend = await openBackend(settings.backend, sourceBytes, {
+    onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
+    onWarning: (line) => hooks.onWarning?.(line),
+  });
   hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
   let results: LayerResult[];
   try {
@@ -211,12 +215,31 @@ async function writeShards(
       ];
     });
     tasks.sort((a, b) => b.bytes - a.bytes);
-    await Promise.all(tasks.map((task) => task.run()));
+    await whileFlushing(sinks, Promise.all(tasks.map((task) => task.run())));
     for (const sink of sinks) sink.finish();
   } finally {
     for (const sink of sinks) sink.close();
   }
   return selection.layers.map((layer) => results.get(layer)!);
+}
+
+/** Milliseconds between two flushes: often enough that the last one has little to do. */
+const FLUSH_MS = 20;
+
+/** Puts what is written on the disk while the work goes on, so that the end need not wait for it. */
+async function whileFlushing(sinks: readonly ByteSink[], work: Promise<unknown>): Promise<void> {
+  const { promise: wake, resolve: stop } = Promise.withResolvers<boolean>();
+  const flushing = (async () => {
+    for (;;) {
+      const timer = setTimeout(() => pauseOver(false), FLUSH_MS);
+      const { promise: pause, resolve: pauseOver } = Promise.withResolvers<boolean>();
+      const isDone = await Promise.race([wake, pause]);
+      clearTimeout(timer);
+      if (isDone) return;
+      for (const sink of sinks) await sink.flush();
+    }
+  })();
+  await Promise.all([work.finally(() => stop(true)), flushing]);
 }
 
 /**

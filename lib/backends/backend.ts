@@ -8,11 +8,8 @@ import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits, QualitySums } from "../types.ts";
 import type { BlockParams, BlockRanges } from "./kernels.ts";
 
-/** The backends, fastest hardware first. */
-export const BACKENDS = ["webgpu", "wasm", "reference"] as const;
-
 /** Name of a backend, as `--backend` and the report give it. */
-export type BackendName = typeof BACKENDS[number];
+export type BackendName = "webgpu" | "wasm" | "reference";
 
 /** A place in a file. */
 export interface FilePlace {

@@ -48,20 +48,30 @@ export interface EncodedTile {
   sums: Float64Array;
 }
 
-/** Kernels that run on this thread. Packed bytes are valid until the next call, which may reuse their memory. */
+/** Kernels; those of a device answer later. Packed bytes are valid until the next call, which may reuse their memory. */
 export interface Kernels {
+  /** Bytes of a tile that suit them best, and are the most they take. */
+  readonly tileBytes: number;
   /**
    * A buffer of `byteLength` bytes that tiles are best read into: passing it, or a part of it, to
-   * the kernels costs no copy. Valid until the next call with a larger size.
+   * the kernels saves a copy. Valid until the next call with a larger size, which keeps its content.
    */
   input(byteLength: number): Uint8Array<ArrayBuffer>;
   /** The range of each block. */
-  range(bytes: Uint8Array, tile: Tile): BlockRanges;
+  range(bytes: Uint8Array, tile: Tile): BlockRanges | Promise<BlockRanges>;
   /**
    * Codes, packed, and sums:
    * code = clamp(round_half_even(f32(x * f32(1 / scale))) + zero_point, 0, qmax).
+   *
+   * @param isHeld Whether `bytes` are unchanged since `range` was called with them.
    */
-  encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams): EncodedTile;
+  encode(
+    bytes: Uint8Array,
+    tile: Tile,
+    bits: Bits,
+    params: BlockParams,
+    isHeld?: boolean,
+  ): EncodedTile | Promise<EncodedTile>;
 }
 
 /** Blocks side by side in a tile. */

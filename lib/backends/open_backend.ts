@@ -1,44 +1,104 @@
 /** Chooses a backend and opens it, loading no other. */
 
+import { BadInputError } from "../errors.ts";
+import { escapeText } from "../escape_text.ts";
 import type { Backend, BackendName, OnBytes } from "./backend.ts";
 
 /** What is asked for: a backend, or the fastest this machine has. */
 export type BackendChoice = BackendName | "auto";
 
 /** Workers at most: beyond it the file system, not the cores, is what a run waits for. */
-const MAX_WORKERS = 8;
+export const MAX_WORKERS = 8;
 
 /**
- * Source bytes below which a pool costs more than it gains: two workers start in the time one thread
- * quantizes about this much.
+ * Source bytes below which neither a pool nor a look for a GPU pays: two workers start, and an adapter
+ * answers, in the time one thread quantizes about this much.
  */
-const POOL_BYTES = 48 * 2 ** 20;
+const SMALL_BYTES = 48 * 2 ** 20;
+
+/** What a backend tells while it works. */
+export interface BackendHooks {
+  /** Source bytes worked through; may wait, or throw to stop the run. */
+  onBytes: OnBytes;
+  /** A line the user should see. */
+  onWarning: (line: string) => void;
+}
 
 /**
  * Opens a backend.
  *
- * @param choice Which one; `auto` takes hardware WebGPU, else WebAssembly, else the reference.
+ * @param choice Which one; `auto` takes hardware WebGPU, else WebAssembly. All give the same bytes.
  * @param sourceBytes Bytes the run will work through.
- * @param onBytes Told of bytes worked through; may throw to stop the run.
+ * @throws {BadInputError} WebGPU was asked for, and there is no adapter.
  */
 export async function openBackend(
   choice: BackendChoice,
   sourceBytes: number,
-  onBytes: OnBytes,
+  hooks: BackendHooks,
 ): Promise<Backend> {
-  if (choice === "reference") return await openReference(onBytes);
-  return await openWasm(sourceBytes, onBytes);
+  switch (choice) {
+    case "reference":
+      return await openReference(hooks);
+    case "wasm":
+      return await openWasm(sourceBytes, hooks);
+    case "webgpu":
+      return await openWebGpu(hooks);
+    case "auto":
+      return sourceBytes < SMALL_BYTES
+        ? await openWasm(sourceBytes, hooks)
+        : await openFastest(sourceBytes, hooks);
+  }
 }
 
-async function openReference(onBytes: OnBytes): Promise<Backend> {
+/** Starts the workers, looks for a GPU while they start, and keeps what is better. */
+async function openFastest(sourceBytes: number, hooks: BackendHooks): Promise<Backend> {
+  const pool = await openWasm(sourceBytes, hooks);
+  const { createWebGpu, formFor, openDevice, probeWebGpu } = await import("./webgpu.ts");
+  const { withFallback } = await import("./with_fallback.ts");
+  try {
+    const probe = await probeWebGpu();
+    if (probe === null || probe.isSoftware) return pool;
+    const device = await openDevice(probe);
+    const description = `${escapeText(probe.description)}, hardware adapter`;
+    const gpu = createWebGpu(device, formFor(probe), description, hooks.onBytes);
+    pool.close();
+    return withFallback(gpu, () => openWasm(sourceBytes, hooks), (reason) => {
+      hooks.onWarning(`Warning: WebGPU failed, going on with WebAssembly: ${escapeText(reason)}`);
+    });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    hooks.onWarning(`Warning: WebGPU failed, going on with WebAssembly: ${escapeText(reason)}`);
+    return pool;
+  }
+}
+
+/** The device that was asked for, whatever it is; its failure is an error. */
+async function openWebGpu({ onBytes }: BackendHooks): Promise<Backend> {
+  const { createWebGpu, formFor, openDevice, probeWebGpu } = await import("./webgpu.ts");
+  const { DeviceError } = await import("./device_error.ts");
+  const { withFallback } = await import("./with_fallback.ts");
+  const fail = (what: string): never => {
+    throw new BadInputError(`Cannot use --backend webgpu: ${what}: give --backend wasm or auto`);
+  };
+  const probe = await probeWebGpu() ?? fail("this machine has no WebGPU adapter");
+  const kind = probe.isSoftware ? "software adapter" : "hardware adapter";
+  const device = await openDevice(probe).catch((error: unknown) =>
+    fail(escapeText(error instanceof DeviceError ? error.message : String(error)))
+  );
+  const description = `${escapeText(probe.description)}, ${kind}`;
+  const gpu = createWebGpu(device, formFor(probe), description, onBytes);
+  return withFallback(gpu, () => Promise.reject(gpu), (reason) => fail(escapeText(reason)));
+}
+
+async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
   const { createInline } = await import("./inline.ts");
   const { referenceKernels } = await import("./reference_kernels.ts");
   return createInline("reference", "plain TypeScript on one thread", referenceKernels, onBytes);
 }
 
-async function openWasm(sourceBytes: number, onBytes: OnBytes): Promise<Backend> {
+async function openWasm(sourceBytes: number, { onBytes }: BackendHooks): Promise<Backend> {
   const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
-  if (sourceBytes >= POOL_BYTES && workers > 1) {
+  if (sourceBytes >= SMALL_BYTES && workers > 1) {
     const { createPool } = await import("./worker_pool.ts");
     return createPool(workers, onBytes);
   }

@@ -7,7 +7,8 @@ import { range } from "./kernels/range.ts";
 let buffer = new Uint8Array(0);
 
 /** The reference kernels. */
-export const referenceKernels: Kernels = {
+export const referenceKernels = {
+  tileBytes: 2 ** 20,
   input(byteLength) {
     if (buffer.length < byteLength) {
       const larger = new Uint8Array(byteLength);
@@ -18,4 +19,4 @@ export const referenceKernels: Kernels = {
   },
   range,
   encode,
-};
+} satisfies Kernels;

@@ -19,11 +19,11 @@ import {
   type Tile,
 } from "./kernels.ts";
 
-/** Bytes read, and at most about as many written, at a time: fits a core's second-level cache. */
-const TILE_BYTES = 2 ** 20;
-
 /** Bytes of a slice kept in memory between measuring and encoding it; a larger one is read twice. */
 export const SLICE_BYTES = 16 * 2 ** 20;
+
+/** Bytes copied at a time. */
+const COPY_BYTES = 2 ** 20;
 
 /** Jobs, one at a time, on this thread. */
 export interface SliceRunner {
@@ -76,9 +76,9 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
     const blocks = slice.columns / slice.blockColumns;
     const lo = new Float32Array(blocks);
     const hi = new Float32Array(blocks);
-    for (const [plan, tile] of tilesOf(slice)) {
+    for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
       const bytes = tileBytes(slice, plan, false);
-      const found = kernels.range(bytes, tile);
+      const found = await kernels.range(bytes, tile);
       const first = Math.floor(plan.column / slice.blockColumns);
       for (let i = 0; i < found.lo.length; i++) {
         // Math.min and Math.max keep a NaN.
@@ -99,14 +99,15 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
     const { bits, target, columns, blockColumns } = slice;
     const rowBytes = packedBytes(columns, bits);
     const sink = sinkOf(target);
-    for (const [plan, tile] of tilesOf(slice)) {
+    for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
       const bytes = tileBytes(slice, plan, isHeld);
       const first = Math.floor(plan.column / blockColumns);
       const last = first + Math.ceil(tile.columns / tile.blockColumns);
-      const { packed, sums } = kernels.encode(bytes, tile, bits, {
+      const part = {
         scale: params.scale.subarray(first, last),
         zero_point: params.zero_point.subarray(first, last),
-      });
+      };
+      const { packed, sums } = await kernels.encode(bytes, tile, bits, part, isHeld);
       sink.write(target.begin + plan.row * rowBytes + (plan.column * bits) / 8, packed);
       for (let i = 0; i < sums.length; i += SUMS_PER_BLOCK) {
         total.signal += sums[i]!;
@@ -128,7 +129,7 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
       return { ...ranges, sums: params && await encode(slice, params, isHeld) };
     },
     async copy({ source, target, byteLength }) {
-      const buffer = new Uint8Array(Math.min(TILE_BYTES, byteLength));
+      const buffer = new Uint8Array(Math.min(COPY_BYTES, byteLength));
       const from = sourceOf(source);
       const to = sinkOf(target);
       for (let done = 0; done < byteLength; done += buffer.length) {
@@ -152,9 +153,9 @@ function sliceBytes(slice: Slice): number {
 }
 
 /** The tiles of a slice, and how each is cut into blocks that span all its rows. */
-function* tilesOf(slice: Slice): Generator<[TilePlan, Tile]> {
+function* tilesOf(slice: Slice, tileBytes: number): Generator<[TilePlan, Tile]> {
   const { rows, columns, blockColumns, dtype } = slice;
-  const most = TILE_BYTES / floatBytes(dtype);
+  const most = tileBytes / floatBytes(dtype);
   for (const plan of planTiles(0, rows, columns, blockColumns, most)) {
     yield [plan, {
       dtype,

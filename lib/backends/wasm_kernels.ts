@@ -1,7 +1,6 @@
 /** The SIMD WebAssembly kernels: lays their memory out, and turns bits and step units into ranges and sums. */
 
 import { packedBytes } from "../pack_codes.ts";
-import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits } from "../types.ts";
 import {
   blockCount,
@@ -14,6 +13,7 @@ import {
   type Tile,
 } from "./kernels.ts";
 import { encode as encodeReference } from "./kernels/encode.ts";
+import { readRanges } from "./read_ranges.ts";
 import * as module from "./kernels/quantize_tile.wasm";
 
 /** Bytes of each block's parameters, sums, range and SIMD lanes in the module's memory. */
@@ -25,17 +25,11 @@ const BASE = 1024;
 const PAGE = 65536;
 
 /**
- * Below this scale its inverse passes 2^125, and a subnormal weight, which counts as 0, could reach
- * half a step. No weight of a trained model is that small; such a tile takes the reference kernel.
+ * Scales that the kernels take. Beyond them a square could overflow a F32 or be lost below its least
+ * value; and below 2^-125 a subnormal weight, which counts as 0, could reach half a step. No weight of
+ * a trained model is that large or small; such a tile takes the reference kernel.
  */
-const LEAST_SCALE = 2 ** -125;
-
-/** For each dtype: the bits from which on a value is infinite or NaN, and the bits of the least normal F32. */
-const LIMITS: Record<FloatDtype, { infinite: number; normal: number }> = {
-  F32: { infinite: 0x7f80_0000, normal: 0x0080_0000 },
-  BF16: { infinite: 0x7f80, normal: 0x0080 },
-  F16: { infinite: 0x7c00, normal: 1 },
-};
+const SCALES = { min: 2 ** -40, max: 2 ** 40 };
 
 const ENCODE = {
   BF16: { 2: module.encode_bf16_2, 4: module.encode_bf16_4, 8: module.encode_bf16_8 },
@@ -83,46 +77,13 @@ function range(bytes: Uint8Array, tile: Tile): BlockRanges {
   return readRanges(found, tile.dtype);
 }
 
-/** Turns the largest bits of each block, as signed and as unsigned integers, into its range. */
-function readRanges(found: Int32Array, dtype: FloatDtype): BlockRanges {
-  const blocks = found.length / 2;
-  const lo = new Float32Array(blocks);
-  const hi = new Float32Array(blocks);
-  const wide = dtype === "F32";
-  const sign = wide ? 0x8000_0000 : 0x8000;
-  const { infinite, normal } = LIMITS[dtype];
-  // Decoded all at once: bits that mark no value become 0.
-  const bits = new Uint32Array(blocks * 2);
-  for (let block = 0; block < blocks; block++) {
-    const high = found[block * 2]!;
-    const low = found[block * 2 + 1]! >>> 0;
-    const magnitude = low >= sign ? low - sign : 0;
-    if (high >= infinite || magnitude >= infinite) {
-      lo[block] = NaN;
-      hi[block] = NaN;
-      continue;
-    }
-    bits[block * 2] = magnitude >= normal ? low : 0;
-    bits[block * 2 + 1] = high >= normal ? high : 0;
-  }
-  const values = wide
-    ? new Float32Array(bits.buffer)
-    : dtype === "F16"
-    ? Float32Array.from(new Float16Array(Uint16Array.from(bits).buffer))
-    : new Float32Array(bits.map((half) => half << 16).buffer);
-  for (let block = 0; block < blocks; block++) {
-    if (Number.isNaN(lo[block])) continue;
-    lo[block] = values[block * 2]!;
-    hi[block] = values[block * 2 + 1]!;
-  }
-  return { lo, hi };
-}
-
 function encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams): EncodedTile {
   const { scale, zero_point } = params;
   const blocks = blockCount(tile);
   for (let block = 0; block < blocks; block++) {
-    if (scale[block]! < LEAST_SCALE) return encodeReference(bytes, tile, bits, params);
+    if (!(scale[block]! >= SCALES.min && scale[block]! <= SCALES.max)) {
+      return encodeReference(bytes, tile, bits, params);
+    }
   }
   const outBytes = tile.rows * packedBytes(tile.columns, bits);
   const paramBytes = align(blocks * BLOCK_BYTES.params);
@@ -143,12 +104,12 @@ function encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams):
   ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, sumsAt);
   return {
     packed: new Uint8Array(buffer as ArrayBuffer, outAt, outBytes),
-    sums: sums.map((sum, i) => {
-      const inSteps = i % SUMS_PER_BLOCK < 2 || dtype !== "F32";
-      return inSteps ? sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2 : sum;
-    }),
+    // The second of each block is in steps.
+    sums: sums.map((sum, i) =>
+      i % SUMS_PER_BLOCK === 1 ? sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2 : sum
+    ),
   };
 }
 
 /** The WASM kernels of this thread. */
-export const wasmKernels: Kernels = { input, range, encode };
+export const wasmKernels = { tileBytes: 2 ** 20, input, range, encode } satisfies Kernels;

@@ -12,6 +12,8 @@ export interface ByteSink {
    * @throws {BadInputError} The disk is full, a limit is reached, or the file cannot be written.
    */
   write(offset: number, bytes: Uint8Array): void;
+  /** Puts what has been written so far on the disk, off this thread. */
+  flush(): Promise<void>;
   /** Puts everything written on the disk and releases the file. */
   finish(): void;
   /** Releases the file, whatever its state. */
@@ -62,6 +64,13 @@ function sinkTo(file: Deno.FsFile, label: string): ByteSink {
           done += count;
         }
       }),
+    flush: async () => {
+      try {
+        await file.syncData();
+      } catch (error) {
+        throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
+      }
+    },
     finish: () => {
       attempt(label, () => file.syncSync());
       close();

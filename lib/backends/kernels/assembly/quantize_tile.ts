@@ -2,9 +2,8 @@
 // ../encode.ts; `deno task wasm` compiles this file to ../quantize_tile.wasm.
 //
 // The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse F32,
-// scale F32, zero point I32. Sums of block b lie at b * 24, three F64: t^2, s^2 and error^2, where
-// t = x / scale and s = code - zero_point; the first two and, but for F32 weights, the third are in
-// units of scale^2, so that neither huge nor tiny weights overflow a F32.
+// scale F32, zero point I32. Sums of block b lie at b * 24, three F64: x^2, s^2 with
+// s = code - zero_point, and (x - s * scale)^2. The host sees to it that their squares are normal F32.
 
 // Kinds of weights.
 const BF16 = 0;
@@ -106,17 +105,35 @@ export function range_32(input: usize, rows: i32, columns: i32, blockRows: i32, 
 // ---------------------------------------------------------------------------------------------------------------------
 // encode
 
-/** Four weights as F32. */
+/** The first, third, fifth and seventh of eight weights as F32: the low halves of four words. */
 // @ts-ignore: decorator
 @inline
-function load4(kind: i32, at: usize): v128 {
-  if (kind == F32) return v128.load(at);
-  const bits = v128.load64_zero(at);
-  if (kind == BF16) {
-    return i8x16.shuffle(i64x2.splat(0), bits, 0, 0, 16, 17, 0, 0, 18, 19, 0, 0, 20, 21, 0, 0, 22, 23);
+function loadEven(kind: i32, at: usize): v128 {
+  if (kind == F32) {
+    return i8x16.shuffle(v128.load(at), v128.load(at, 16), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
   }
+  const words = v128.load(at);
+  if (kind == BF16) return i32x4.shl(words, 16);
+  return widenHalf(i32x4.shr_s(i32x4.shl(words, 16), 16));
+}
+
+/** The second, fourth, sixth and eighth of eight weights as F32: the high halves of four words. */
+// @ts-ignore: decorator
+@inline
+function loadOdd(kind: i32, at: usize): v128 {
+  if (kind == F32) {
+    return i8x16.shuffle(v128.load(at), v128.load(at, 16), 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  }
+  const words = v128.load(at);
+  if (kind == BF16) return v128.and(words, i32x4.splat(<i32>0xffff0000));
+  return widenHalf(i32x4.shr_s(words, 16));
+}
+
+/** F16 bits, sign-extended, as F32. */
+// @ts-ignore: decorator
+@inline
+function widenHalf(wide: v128): v128 {
   // Exponent and mantissa moved into place are the value * 2^-112, subnormal ones included.
-  const wide = i32x4.extend_low_i16x8_s(bits);
   const magnitude = i32x4.shl(v128.and(wide, i32x4.splat(0x7fff)), 13);
   const value = f32x4.mul(magnitude, f32x4.splat(5192296858534827628530496329220096.0));
   return v128.or(value, v128.and(wide, i32x4.splat(<i32>0x80000000)));
@@ -153,20 +170,19 @@ function wideError(x: v128, s: v128, scale: v128): v128 {
   return f64x2.add(f64x2.mul(low, low), f64x2.mul(high, high));
 }
 
-/** Stores 16 codes, one a byte, packed. */
+/** Stores 16 codes: each lane holds two neighbours, already packed. */
 // @ts-ignore: decorator
 @inline
-function store16(bits: i32, out: usize, codes: v128): void {
+function store16(bits: i32, out: usize, first: v128, second: v128): void {
+  const pairs = i16x8.narrow_i32x4_u(first, second);
   if (bits == 8) {
-    v128.store(out, codes);
+    v128.store(out, pairs);
     return;
   }
   if (bits == 4) {
-    const pairs = v128.or(codes, i16x8.shr_u(codes, 4));
-    v128.store64_lane(out, i8x16.shuffle(pairs, pairs, 0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14), 0);
+    v128.store64_lane(out, i8x16.narrow_i16x8_u(pairs, pairs), 0);
     return;
   }
-  const pairs = v128.or(codes, i16x8.shr_u(codes, 6));
   const fours = v128.or(pairs, i32x4.shr_u(pairs, 12));
   v128.store32_lane(out, i8x16.shuffle(fours, fours, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0);
 }
@@ -187,7 +203,9 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
   const least = f32x4.splat(least1);
   const most = f32x4.splat(most1);
   const round = f32x4.splat(ROUND);
-  const offset = i32x4.splat(reinterpret<i32>(ROUND) - zeroPoint);
+  // Both neighbours' bits hold ROUND's and lack the zero point; taken off the packed pair at once.
+  const offset1 = reinterpret<i32>(ROUND) - zeroPoint;
+  const offset = i32x4.splat(offset1 + (offset1 << bits));
   let signal: f64 = 0;
   let decoded: f64 = 0;
   let error: f64 = 0;
@@ -200,61 +218,28 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
     const steps = min(left, STEPS_PER_FLUSH);
     left -= steps;
     for (let step = 0; step < steps; step++) {
-      const a = load4(kind, input);
-      const b = load4(kind, input + (4 << shift));
-      const c = load4(kind, input + (8 << shift));
-      const d = load4(kind, input + (12 << shift));
-      const ta = f32x4.mul(a, inverse);
-      const tb = f32x4.mul(b, inverse);
-      const tc = f32x4.mul(c, inverse);
-      const td = f32x4.mul(d, inverse);
-      signals = f32x4.add(
-        signals,
-        f32x4.add(
-          f32x4.add(f32x4.mul(ta, ta), f32x4.mul(tb, tb)),
-          f32x4.add(f32x4.mul(tc, tc), f32x4.mul(td, td)),
-        ),
-      );
-      const ra = f32x4.add(f32x4.pmin(f32x4.pmax(ta, least), most), round);
-      const rb = f32x4.add(f32x4.pmin(f32x4.pmax(tb, least), most), round);
-      const rc = f32x4.add(f32x4.pmin(f32x4.pmax(tc, least), most), round);
-      const rd = f32x4.add(f32x4.pmin(f32x4.pmax(td, least), most), round);
-      store16(
-        bits,
-        out,
-        i8x16.narrow_i16x8_u(
-          i16x8.narrow_i32x4_u(i32x4.sub(ra, offset), i32x4.sub(rb, offset)),
-          i16x8.narrow_i32x4_u(i32x4.sub(rc, offset), i32x4.sub(rd, offset)),
-        ),
-      );
-      const sa = f32x4.sub(ra, round);
-      const sb = f32x4.sub(rb, round);
-      const sc = f32x4.sub(rc, round);
-      const sd = f32x4.sub(rd, round);
-      decodeds = f32x4.add(
-        decodeds,
-        f32x4.add(
-          f32x4.add(f32x4.mul(sa, sa), f32x4.mul(sb, sb)),
-          f32x4.add(f32x4.mul(sc, sc), f32x4.mul(sd, sd)),
-        ),
-      );
-      if (kind == F32) {
-        wide = f64x2.add(wide, f64x2.add(wideError(a, sa, wideScale), wideError(b, sb, wideScale)));
-        wide = f64x2.add(wide, f64x2.add(wideError(c, sc, wideScale), wideError(d, sd, wideScale)));
-      } else {
-        const ea = f32x4.mul(f32x4.sub(a, f32x4.mul(sa, scale)), inverse);
-        const eb = f32x4.mul(f32x4.sub(b, f32x4.mul(sb, scale)), inverse);
-        const ec = f32x4.mul(f32x4.sub(c, f32x4.mul(sc, scale)), inverse);
-        const ed = f32x4.mul(f32x4.sub(d, f32x4.mul(sd, scale)), inverse);
-        errors = f32x4.add(
-          errors,
-          f32x4.add(
-            f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)),
-            f32x4.add(f32x4.mul(ec, ec), f32x4.mul(ed, ed)),
-          ),
-        );
+      let first = i32x4.splat(0);
+      for (let half = 0; half < 2; half++) {
+        const a = loadEven(kind, input);
+        const b = loadOdd(kind, input);
+        const ra = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(a, inverse), least), most), round);
+        const rb = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(b, inverse), least), most), round);
+        const pair = i32x4.sub(i32x4.add(ra, i32x4.shl(rb, bits)), offset);
+        if (half == 0) first = pair;
+        else store16(bits, out, first, pair);
+        const sa = f32x4.sub(ra, round);
+        const sb = f32x4.sub(rb, round);
+        signals = f32x4.add(signals, f32x4.add(f32x4.mul(a, a), f32x4.mul(b, b)));
+        decodeds = f32x4.add(decodeds, f32x4.add(f32x4.mul(sa, sa), f32x4.mul(sb, sb)));
+        if (kind == F32) {
+          wide = f64x2.add(wide, f64x2.add(wideError(a, sa, wideScale), wideError(b, sb, wideScale)));
+        } else {
+          const ea = f32x4.sub(a, f32x4.mul(sa, scale));
+          const eb = f32x4.sub(b, f32x4.mul(sb, scale));
+          errors = f32x4.add(errors, f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)));
+        }
+        input += 8 << shift;
       }
-      input += 16 << shift;
       out += bits << 1;
     }
     signal += total(signals);
@@ -267,10 +252,9 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
   let filled = 0;
   for (let i = 0; i < (count & 15); i++) {
     const x = load1(kind, input);
-    const t = x * inverse1;
-    const rounded = min(max(t, least1), most1) + ROUND;
+    const rounded = min(max(x * inverse1, least1), most1) + ROUND;
     const s = rounded - ROUND;
-    word |= ((reinterpret<i32>(rounded) - reinterpret<i32>(ROUND) + zeroPoint) as u32) << filled;
+    word |= ((reinterpret<i32>(rounded) - offset1) as u32) << filled;
     filled += bits;
     if (filled == 32) {
       store<u32>(out, word);
@@ -279,10 +263,9 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
       filled = 0;
     }
     const e = (x as f64) - (s as f64) * (scale1 as f64);
-    const n = kind == F32 ? e : e * (inverse1 as f64);
-    signal += (t as f64) * (t as f64);
+    signal += (x as f64) * (x as f64);
     decoded += (s as f64) * (s as f64);
-    error += n * n;
+    error += e * e;
     input += 1 << shift;
   }
   if (filled > 0) store<u32>(out, word);

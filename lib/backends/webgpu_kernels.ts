@@ -1,0 +1,350 @@
+/** The WebGPU kernels: buffers, dispatches and read-back of one lane of a device. */
+
+import { packedBytes } from "../pack_codes.ts";
+import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import type { Bits } from "../types.ts";
+import { DeviceError } from "./device_error.ts";
+import {
+  blockCount,
+  type BlockParams,
+  type BlockRanges,
+  blocksAcross,
+  type EncodedTile,
+  type Kernels,
+  SUMS_PER_BLOCK,
+  type Tile,
+} from "./kernels.ts";
+import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
+import rangeSource from "./kernels/range.wgsl" with { type: "text" };
+import { readRanges } from "./read_ranges.ts";
+
+/**
+ * How a dispatch is cut: `solo`, one invocation a piece and no barriers, which is 13 times as fast on a
+ * software adapter; `together`, one workgroup a piece, which reads memory as hardware likes it.
+ */
+export type Form = "solo" | "together";
+
+/** Invocations in a workgroup. */
+const GROUP = 64;
+
+/** Weights of a piece. Short pieces keep the sums exact; long ones keep the read-back small. */
+const PIECE = { solo: { range: 1024, encode: 256 }, together: { range: 8192, encode: 2048 } };
+
+/** Below this many columns in a block a workgroup of its own has too little to do. */
+const LEAST_TOGETHER = 512;
+
+/** A whole slice at a time: each answer of a device takes ten milliseconds, however little was asked. */
+const TILE_BYTES = 16 * 2 ** 20;
+
+/** Values of the shaders' `KIND`. */
+const KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
+
+/** Bytes of the shaders' `Shape`, padded. */
+const SHAPE_BYTES = 48;
+
+/** Kernels on a device, and the end of their buffers. */
+export interface DeviceKernels extends Kernels {
+  /** Releases the buffers. */
+  close(): void;
+}
+
+/** A buffer that grows to what is asked for. */
+function growing(device: GPUDevice, usage: number, label: string) {
+  let buffer: GPUBuffer | undefined;
+  return {
+    atLeast(size: number): GPUBuffer {
+      if (buffer === undefined || buffer.size < size) {
+        buffer?.destroy();
+        buffer = device.createBuffer({ label, size: Math.ceil(size / 256) * 256, usage });
+      }
+      return buffer;
+    },
+    destroy: () => buffer?.destroy(),
+  };
+}
+
+/** How a tile is laid out for the shaders. */
+interface Layout {
+  rows: number;
+  columns: number;
+  blockRows: number;
+  blockColumns: number;
+  across: number;
+  pieces: number;
+  piece: number;
+  rowWords: number;
+  units: number;
+  form: Form;
+}
+
+function layOut(tile: Tile, kernel: "range" | "encode", bits: Bits, most: Form): Layout {
+  const isOneBlock = tile.blockColumns >= tile.columns && tile.blockRows >= tile.rows;
+  const isPadded = kernel === "encode" && (tile.columns * bits) % 32 !== 0;
+  // Rows of one block without padding lie one behind the other, and so are one row.
+  const shape = isOneBlock && !isPadded
+    ? { ...tile, rows: 1, columns: tile.rows * tile.columns, blockRows: 1 }
+    : tile;
+  const blockColumns = isOneBlock ? shape.columns : tile.blockColumns;
+  const form = blockColumns < LEAST_TOGETHER ? "solo" : most;
+  const piece = PIECE[form][kernel];
+  const across = Math.ceil(shape.columns / blockColumns);
+  const pieces = Math.ceil(blockColumns / piece);
+  return {
+    rows: shape.rows,
+    columns: shape.columns,
+    blockRows: shape.blockRows,
+    blockColumns,
+    across,
+    pieces,
+    piece,
+    rowWords: packedBytes(shape.columns, bits) / 4,
+    units: shape.rows * across * pieces,
+    form,
+  };
+}
+
+/**
+ * Makes the kernels of one lane: calls on a lane follow one another; two lanes overlap.
+ *
+ * @param device Its loss makes every later call fail with a `DeviceError`.
+ * @param most The form used where blocks are wide enough for it.
+ */
+export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernels {
+  const { STORAGE, COPY_DST, COPY_SRC, MAP_READ, UNIFORM } = GPUBufferUsage;
+  const inputBuffer = growing(device, STORAGE | COPY_DST, "weights");
+  const paramBuffer = growing(device, STORAGE | COPY_DST, "params");
+  const outBuffer = growing(device, STORAGE | COPY_SRC, "packed");
+  const sumBuffer = growing(device, STORAGE | COPY_SRC, "sums");
+  const readBuffer = growing(device, MAP_READ | COPY_DST, "read-back");
+  const shapeBuffer = device.createBuffer({
+    label: "shape",
+    size: SHAPE_BYTES,
+    usage: UNIFORM | COPY_DST,
+  });
+  const pipelines = new Map<string, GPUComputePipeline>();
+  const modules = {
+    range: device.createShaderModule({ label: "range", code: rangeSource }),
+    encode: device.createShaderModule({ label: "encode", code: encodeSource }),
+  };
+  let staging = new Uint8Array(0);
+  let host = new Uint8Array(0);
+
+  function pipelineOf(
+    kernel: "range" | "encode",
+    form: Form,
+    constants: Record<string, number>,
+  ): GPUComputePipeline {
+    const key = `${kernel} ${form} ${JSON.stringify(constants)}`;
+    const known = pipelines.get(key);
+    if (known !== undefined) return known;
+    const pipeline = device.createComputePipeline({
+      label: key,
+      layout: "auto",
+      compute: { module: modules[kernel], entryPoint: form, constants: { ...constants, GROUP } },
+    });
+    pipelines.set(key, pipeline);
+    return pipeline;
+  }
+
+  function input(byteLength: number): Uint8Array<ArrayBuffer> {
+    const size = Math.ceil(byteLength / 4) * 4;
+    if (staging.length < size) {
+      const larger = new Uint8Array(size);
+      larger.set(staging);
+      staging = larger;
+    }
+    return staging.subarray(0, byteLength);
+  }
+
+  /** Puts a tile on the device, if it is not there, and gives the index of its first weight. */
+  function upload(bytes: Uint8Array, tile: Tile, isHeld: boolean): number {
+    let offset = bytes.byteOffset;
+    if (bytes.buffer !== staging.buffer) {
+      input(bytes.length).set(bytes);
+      offset = 0;
+    }
+    const before = inputBuffer.atLeast(4);
+    const buffer = inputBuffer.atLeast(staging.length);
+    if (!isHeld || buffer !== before) {
+      // Copies go by whole words; the bytes around a tile are its neighbours', which are there already.
+      const first = Math.floor(offset / 4) * 4;
+      const end = Math.ceil((offset + bytes.length) / 4) * 4;
+      device.queue.writeBuffer(buffer, first, staging, first, end - first);
+    }
+    return offset / floatBytes(tile.dtype);
+  }
+
+  function writeShape(base: number, layout: Layout): void {
+    const { rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords } = layout;
+    const words = [base, rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords];
+    device.queue.writeBuffer(shapeBuffer, 0, Uint32Array.from(words));
+  }
+
+  /** Runs a kernel and reads buffers back, one behind the other. */
+  async function dispatch(
+    pipeline: GPUComputePipeline,
+    layout: Layout,
+    bindings: GPUBuffer[],
+    results: { buffer: GPUBuffer; size: number }[],
+  ): Promise<ArrayBuffer> {
+    const size = results.reduce((sum, result) => sum + result.size, 0);
+    const read = readBuffer.atLeast(size);
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(
+      0,
+      device.createBindGroup({
+        layout: pipeline.getBindGroupLayout(0),
+        entries: bindings.map((buffer, binding) => ({ binding, resource: { buffer } })),
+      }),
+    );
+    const groups = layout.form === "solo" ? Math.ceil(layout.units / GROUP) : layout.units;
+    const across = Math.min(groups, device.limits.maxComputeWorkgroupsPerDimension);
+    pass.dispatchWorkgroups(across, Math.ceil(groups / across));
+    pass.end();
+    let at = 0;
+    for (const result of results) {
+      encoder.copyBufferToBuffer(result.buffer, 0, read, at, result.size);
+      at += result.size;
+    }
+    device.queue.submit([encoder.finish()]);
+    await read.mapAsync(GPUMapMode.READ, 0, size);
+    if (host.length < size) host = new Uint8Array(size);
+    host.set(new Uint8Array(read.getMappedRange(0, size)));
+    read.unmap();
+    return host.buffer;
+  }
+
+  /** Runs an action; errors of the device become one kind, whose cause is known. */
+  async function onDevice<T>(action: () => Promise<T>): Promise<T> {
+    device.pushErrorScope("out-of-memory");
+    device.pushErrorScope("validation");
+    let result: T | undefined;
+    let thrown: unknown;
+    try {
+      result = await action();
+    } catch (error) {
+      thrown = error;
+    }
+    const errors = await Promise.all([device.popErrorScope(), device.popErrorScope()])
+      .catch((error: unknown) => [error]);
+    const error = thrown ?? errors.find((one) => one !== null);
+    if (error === undefined) return result as T;
+    throw new DeviceError(error instanceof Error ? error.message : (error as GPUError).message);
+  }
+
+  async function range(bytes: Uint8Array, tile: Tile): Promise<BlockRanges> {
+    const layout = layOut(tile, "range", 8, most);
+    return await onDevice(async () => {
+      const base = upload(bytes, tile, false);
+      writeShape(base, layout);
+      const size = layout.units * 8;
+      const found = outBuffer.atLeast(size);
+      const pipeline = pipelineOf("range", layout.form, { WIDE: tile.dtype === "F32" ? 1 : 0 });
+      const bindings = [inputBuffer.atLeast(4), shapeBuffer, found];
+      const read = await dispatch(pipeline, layout, bindings, [{ buffer: found, size }]);
+      return readRanges(reduceRanges(new Int32Array(read, 0, size / 4), layout, tile), tile.dtype);
+    });
+  }
+
+  async function encode(
+    bytes: Uint8Array,
+    tile: Tile,
+    bits: Bits,
+    params: BlockParams,
+    isHeld = false,
+  ): Promise<EncodedTile> {
+    const layout = layOut(tile, "encode", bits, most);
+    return await onDevice(async () => {
+      const base = upload(bytes, tile, isHeld);
+      writeShape(base, layout);
+      const blocks = blockCount(tile);
+      const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
+      device.queue.writeBuffer(paramsOnDevice, 0, encodeParams(params, blocks));
+      const outBytes = tile.rows * packedBytes(tile.columns, bits);
+      const sumBytes = layout.units * SUMS_PER_BLOCK * 4;
+      const out = outBuffer.atLeast(outBytes);
+      const sums = sumBuffer.atLeast(sumBytes);
+      const pipeline = pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits });
+      const read = await dispatch(
+        pipeline,
+        layout,
+        [inputBuffer.atLeast(4), shapeBuffer, paramsOnDevice, out, sums],
+        [{ buffer: out, size: outBytes }, { buffer: sums, size: sumBytes }],
+      );
+      return {
+        packed: new Uint8Array(read, 0, outBytes),
+        sums: reduceSums(new Float32Array(read, outBytes, sumBytes / 4), layout, blocks, params),
+      };
+    });
+  }
+
+  return {
+    tileBytes: Math.min(TILE_BYTES, device.limits.maxStorageBufferBindingSize),
+    input,
+    range,
+    encode,
+    close() {
+      for (const buffer of [inputBuffer, paramBuffer, outBuffer, sumBuffer, readBuffer]) {
+        buffer.destroy();
+      }
+      shapeBuffer.destroy();
+    },
+  };
+}
+
+/** Takes the pieces of each block together: two I32 a block. */
+function reduceRanges(pieces: Int32Array, layout: Layout, tile: Tile): Int32Array {
+  const { across, blockRows } = layout;
+  const found = new Int32Array(blockCount(tile) * 2);
+  for (let unit = 0; unit < layout.units; unit++) {
+    const block = blockOf(unit, across, layout.pieces, blockRows);
+    found[block * 2] = Math.max(found[block * 2]!, pieces[unit * 2]!);
+    found[block * 2 + 1] = Math.max(found[block * 2 + 1]! >>> 0, pieces[unit * 2 + 1]! >>> 0);
+  }
+  return found;
+}
+
+/** Adds up the sums of the pieces of each block, in units of its scale^2. */
+function reduceSums(
+  pieces: Float32Array,
+  layout: Layout,
+  blocks: number,
+  { scale }: BlockParams,
+): Float64Array {
+  const sums = new Float64Array(blocks * SUMS_PER_BLOCK);
+  for (let unit = 0; unit < layout.units; unit++) {
+    const block = blockOf(unit, layout.across, layout.pieces, layout.blockRows);
+    for (let i = 0; i < SUMS_PER_BLOCK; i++) {
+      const at = block * SUMS_PER_BLOCK + i;
+      sums[at] = sums[at]! + pieces[unit * SUMS_PER_BLOCK + i]!;
+    }
+  }
+  return sums.map((sum, i) => sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2);
+}
+
+function blockOf(unit: number, across: number, pieces: number, blockRows: number): number {
+  const row = Math.floor(unit / (across * pieces));
+  const place = Math.floor((unit % (across * pieces)) / pieces);
+  return Math.floor(row / blockRows) * across + place;
+}
+
+/** Four F32 a block: inverse, scale in two parts, zero point. */
+function encodeParams(
+  { scale, zero_point }: BlockParams,
+  blocks: number,
+): Float32Array<ArrayBuffer> {
+  const params = new Float32Array(blocks * 4);
+  const high = new Float32Array(1);
+  const bits = new Uint32Array(high.buffer);
+  for (let block = 0; block < blocks; block++) {
+    high[0] = scale[block]!;
+    bits[0] = bits[0]! & 0xffff_f000;
+    params.set(
+      [1 / scale[block]!, high[0]!, scale[block]! - high[0]!, zero_point[block]!],
+      block * 4,
+    );
+  }
+  return params;
+}

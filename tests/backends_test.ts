@@ -1,0 +1,246 @@
+/** Whole backends: slices of files in, packed rows in files out, the same bytes whoever computes. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Backend, FilePlace, Slice, SliceTarget } from "../lib/backends/backend.ts";
+import { createInline } from "../lib/backends/inline.ts";
+import { buildWasm } from "../lib/backends/kernels/build_wasm.ts";
+import { openBackend } from "../lib/backends/open_backend.ts";
+import { referenceKernels } from "../lib/backends/reference_kernels.ts";
+import { SLICE_BYTES } from "../lib/backends/run_slice.ts";
+import { createWebGpu, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
+import { withFallback } from "../lib/backends/with_fallback.ts";
+import { createPool } from "../lib/backends/worker_pool.ts";
+import { BadInputError, InterruptedError } from "../lib/errors.ts";
+import { packedBytes } from "../lib/pack_codes.ts";
+import { encodeFloats } from "../lib/safetensors/dtype.ts";
+import { createSink } from "../lib/safetensors/write.ts";
+import { noise, withFiles } from "./make_model.ts";
+
+const silent = { onBytes: () => {}, onWarning: () => {} };
+
+const adapter = await probeWebGpu();
+if (adapter === null) {
+  throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
+}
+
+/** Each backend, opened as a run would. */
+const OPEN: Record<string, () => Promise<Backend>> = {
+  "the reference": () => openBackend("reference", 0, silent),
+  "wasm on this thread": () => openBackend("wasm", 0, silent),
+  "wasm in workers": () => Promise.resolve(createPool(2, silent.onBytes)),
+  "webgpu": () => openBackend("webgpu", 0, silent),
+};
+
+/** A slice of noise at some offset of a file, and the place of its codes in another one. */
+async function withSlice(
+  shape: { rows: number; columns: number; blockColumns?: number },
+  use: (slice: Slice & SliceTarget, read: () => Uint8Array) => Promise<void>,
+): Promise<void> {
+  const { rows, columns, blockColumns = columns } = shape;
+  const values = Float32Array.from({ length: rows * columns }, (_, i) => noise(21)(i));
+  const weights = encodeFloats(values, "BF16");
+  const file = new Uint8Array(weights.length + 10);
+  file.set(weights, 10);
+  await withFiles({ "in": file }, async (directory) => {
+    const place = (name: string, begin: number): FilePlace => ({
+      path: join(directory, name),
+      label: name,
+      begin,
+    });
+    const outBytes = rows * packedBytes(columns, 4);
+    createSink(join(directory, "out"), "out", outBytes + 7).close();
+    const slice: Slice & SliceTarget = {
+      source: place("in", 10),
+      target: place("out", 7),
+      dtype: "BF16",
+      rows,
+      columns,
+      blockColumns,
+      bits: 4,
+    };
+    await use(slice, () => Deno.readFileSync(join(directory, "out")));
+  });
+}
+
+/** What a backend makes of a slice. */
+async function outcomeOf(backend: Backend, slice: Slice & SliceTarget, read: () => Uint8Array) {
+  try {
+    const { lo, hi, sums } = await backend.quantize(slice);
+    return { lo: [...lo], hi: [...hi], sums: sums!, bytes: read() };
+  } finally {
+    backend.close();
+  }
+}
+
+const SHAPES = {
+  "one tile": { rows: 40, columns: 64 },
+  "blocks": { rows: 40, columns: 128, blockColumns: 32 },
+  "ragged columns": { rows: 33, columns: 37 },
+  "rows longer than a tile": { rows: 2, columns: 2 ** 19 + 2 ** 18 },
+  "more than is kept in memory": { rows: 2100, columns: SLICE_BYTES / 4096 },
+};
+
+for (const [shapeName, shape] of Object.entries(SHAPES)) {
+  Deno.test(`every backend writes the reference's bytes for a slice of ${shapeName}`, async () => {
+    await withSlice(shape, async (slice, read) => {
+      const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
+      assert.ok(expected.bytes.subarray(7).some((byte) => byte !== 0));
+      assert.deepEqual([...expected.bytes.subarray(0, 7)], [0, 0, 0, 0, 0, 0, 0]);
+      for (const [name, open] of Object.entries(OPEN)) {
+        Deno.writeFileSync(slice.target.path, new Uint8Array(expected.bytes.length));
+        const found = await outcomeOf(await open(), slice, read);
+        assert.deepEqual(found.lo, expected.lo, name);
+        assert.deepEqual(found.hi, expected.hi, name);
+        const different = expected.bytes.findIndex((byte, i) => byte !== found.bytes[i]);
+        assert.equal(different, -1, `${name}: byte ${different}`);
+        for (const key of ["signal", "decoded", "error"] as const) {
+          const distance = Math.abs(found.sums[key] - expected.sums[key]);
+          assert.ok(distance <= 1e-6 * expected.sums[key], `${name} ${key}`);
+        }
+      }
+    });
+  });
+}
+
+Deno.test("every backend measures and encodes in two steps what it quantizes in one", async () => {
+  await withSlice({ rows: 20, columns: 96, blockColumns: 48 }, async (slice, read) => {
+    for (const [name, open] of Object.entries(OPEN)) {
+      const { lo, hi } = await outcomeOf(await open(), slice, read);
+      const backend = await open();
+      const measured = await backend.measure(slice);
+      assert.deepEqual([[...measured.lo], [...measured.hi]], [lo, hi], name);
+      const params = { scale: Float32Array.of(0.25, 0.5), zero_point: Uint8Array.of(8, 3) };
+      const { signal } = await backend.encode(slice, params);
+      backend.close();
+      assert.ok(signal > 0, name);
+      const [first] = read().subarray(7);
+      const [x, y] = [noise(21)(0), noise(21)(1)].map((v) => Math.round(v / 0.25) + 8);
+      assert.equal(first, x! | (y! << 4), name);
+    }
+  });
+});
+
+Deno.test("every backend leaves a slice with an all-zero block or a NaN unwritten", async () => {
+  await withSlice({ rows: 4, columns: 64, blockColumns: 32 }, async (slice, read) => {
+    const file = Deno.readFileSync(slice.source.path);
+    const change = (word: number, from: number, to: number) => {
+      const bytes = file.slice();
+      for (let row = 0; row < 4; row++) {
+        for (let i = from; i < to; i++) {
+          bytes.set([word & 255, word >> 8], 10 + (row * 64 + i) * 2);
+        }
+      }
+      Deno.writeFileSync(slice.source.path, bytes);
+    };
+    for (const [name, open] of Object.entries(OPEN)) {
+      for (const [word, from, to] of [[0, 32, 64], [0x7fc0, 5, 6], [0x7f00, 40, 41]] as const) {
+        change(word, from, to);
+        const before = read();
+        const backend = await open();
+        const { sums } = await backend.quantize(slice);
+        backend.close();
+        assert.equal(sums, undefined, `${name} ${word}`);
+        assert.deepEqual(read(), before, `${name} ${word}`);
+      }
+    }
+  });
+});
+
+Deno.test("every backend copies bytes at any offset", async () => {
+  await withSlice({ rows: 64, columns: 64 }, async ({ source, target }, read) => {
+    for (const [name, open] of Object.entries(OPEN)) {
+      const backend = await open();
+      Deno.writeFileSync(target.path, new Uint8Array(2055));
+      await backend.copy({ source: { ...source, begin: 13 }, target, byteLength: 1001 });
+      backend.close();
+      const bytes = read();
+      assert.deepEqual(
+        bytes.subarray(7, 1008),
+        Deno.readFileSync(source.path).subarray(13, 1014),
+        name,
+      );
+      assert.ok(bytes.subarray(1008).every((byte) => byte === 0), name);
+    }
+  });
+});
+
+Deno.test("every backend says that a file ended early, and does not hang", async () => {
+  await withSlice({ rows: 64, columns: 64 }, async (slice) => {
+    Deno.truncateSync(slice.source.path, 5000);
+    for (const [name, open] of Object.entries(OPEN)) {
+      const backend = await open();
+      const error = await backend.quantize(slice).catch((error: unknown) => error);
+      backend.close();
+      assert.ok(error instanceof BadInputError, name);
+      assert.match(error.message, /^Cannot read "in": the file ended early at byte 5000/);
+    }
+  });
+});
+
+Deno.test("every backend fails a job with an error of ours as a bug, and does not hang", async () => {
+  await withSlice({ rows: 4, columns: 64 }, async (slice) => {
+    for (const [name, open] of Object.entries(OPEN)) {
+      const backend = await open();
+      const error = await backend.encode(slice, null as never).catch((error: unknown) => error);
+      backend.close();
+      assert.ok(error instanceof Error && !(error instanceof BadInputError), name);
+    }
+  });
+});
+
+Deno.test("createPool() ends every call when progress says that the run is to stop", async () => {
+  await withSlice({ rows: 4200, columns: 4096 }, async (slice) => {
+    const pool = createPool(2, () => {
+      throw new InterruptedError("Interrupted");
+    });
+    const calls = [pool.quantize(slice), pool.measure(slice), pool.measure(slice)];
+    for (const call of await Promise.allSettled(calls)) {
+      assert.equal(call.status, "rejected");
+      assert.ok(call.status === "rejected" && call.reason instanceof InterruptedError);
+    }
+    pool.close();
+  });
+});
+
+Deno.test("withFallback() goes on with wasm, with one warning and the same bytes, when the device is lost", async () => {
+  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
+    const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
+    Deno.writeFileSync(slice.target.path, new Uint8Array(expected.bytes.length));
+    const device = await openDevice((await probeWebGpu())!);
+    const warnings: string[] = [];
+    const backend = withFallback(
+      createWebGpu(device, "solo", "test", silent.onBytes),
+      () => openBackend("wasm", 0, silent),
+      (reason) => warnings.push(reason),
+    );
+    const first = backend.measure(slice);
+    device.destroy();
+    const jobs = [first, backend.quantize(slice), backend.measure(slice)];
+    for (const { lo } of await Promise.all(jobs)) assert.deepEqual([...lo], expected.lo);
+    assert.deepEqual(read(), expected.bytes);
+    assert.equal(warnings.length, 1);
+    assert.equal(backend.name, "wasm");
+    backend.close();
+  });
+});
+
+Deno.test("createInline() turns waiting jobs away when it is closed", async () => {
+  await withSlice({ rows: 64, columns: 64 }, async (slice) => {
+    const backend = createInline("reference", "test", referenceKernels, silent.onBytes);
+    const jobs = [backend.measure(slice), backend.measure(slice)];
+    await Promise.resolve();
+    backend.close();
+    const [, second] = await Promise.allSettled(jobs);
+    assert.equal(second!.status, "rejected");
+  });
+});
+
+Deno.test("quantize_tile.wasm is what its source compiles to", async () => {
+  const committed = Deno.readFileSync(
+    new URL("../lib/backends/kernels/quantize_tile.wasm", import.meta.url),
+  );
+  const built = await buildWasm();
+  assert.equal(built.length, committed.length, "run deno task wasm");
+  assert.equal(built.findIndex((byte, i) => byte !== committed[i]), -1, "run deno task wasm");
+});
