@@ -132,7 +132,6 @@ export async function runPlan(
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
     onWarning: (line) => hooks.onWarning?.(line),
   });
-  hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
   let results: LayerResult[];
   try {
     results = await writeShards(plan, stage.path, backend, (tensor, line) => {
@@ -140,6 +139,7 @@ export async function runPlan(
       if (line !== undefined) hooks.onLog?.(line);
     });
     checkUnchanged(model);
+    hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
   } finally {
     backend.close();
   }

@@ -9,6 +9,7 @@ import { openBackend } from "../lib/backends/open_backend.ts";
 import { referenceKernels } from "../lib/backends/reference_kernels.ts";
 import { SLICE_BYTES } from "../lib/backends/run_slice.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
+import { whileProbing } from "../lib/backends/while_probing.ts";
 import { withFallback } from "../lib/backends/with_fallback.ts";
 import { createPool } from "../lib/backends/worker_pool.ts";
 import { BadInputError, InterruptedError } from "../lib/errors.ts";
@@ -222,6 +223,29 @@ Deno.test("withFallback() goes on with wasm, with one warning and the same bytes
     assert.equal(warnings.length, 1);
     assert.equal(backend.name, "wasm");
     backend.close();
+  });
+});
+
+Deno.test("whileProbing() stays where it is when nothing better is found", async () => {
+  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
+    const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
+    const wasm = await openBackend("wasm", 0, silent);
+    const backend = whileProbing(wasm, () => Promise.resolve(undefined));
+    assert.deepEqual((await outcomeOf(backend, slice, read)).bytes, expected.bytes);
+    assert.equal(backend.name, "wasm");
+  });
+});
+
+Deno.test("whileProbing() does every job again on the better backend", async () => {
+  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
+    const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
+    const wasm = await openBackend("wasm", 0, silent);
+    const backend = whileProbing(wasm, () => openBackend("reference", 0, silent));
+    const jobs = [backend.quantize(slice), backend.quantize(slice)];
+    // Exactly the reference's sums: none of the first backend's results counts.
+    for (const { sums } of await Promise.all(jobs)) assert.deepEqual(sums, expected.sums);
+    assert.deepEqual((await outcomeOf(backend, slice, read)).bytes, expected.bytes);
+    assert.equal(backend.name, "reference");
   });
 });
 

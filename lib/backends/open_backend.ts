@@ -50,26 +50,41 @@ export async function openBackend(
   }
 }
 
-/** Starts the workers, looks for a GPU while they start, and keeps what is better. */
+/** Starts on WebAssembly, and changes to a GPU if there is one. */
 async function openFastest(sourceBytes: number, hooks: BackendHooks): Promise<Backend> {
+  const { whileProbing } = await import("./while_probing.ts");
   const pool = await openWasm(sourceBytes, hooks);
+  return whileProbing(pool, async () => {
+    try {
+      return await openHardware(sourceBytes, hooks);
+    } catch (error) {
+      warn(hooks, error instanceof Error ? error.message : String(error));
+      return undefined;
+    }
+  });
+}
+
+/** The hardware adapter, with WebAssembly behind it; `undefined` where there is none. */
+async function openHardware(
+  sourceBytes: number,
+  hooks: BackendHooks,
+): Promise<Backend | undefined> {
   const { createWebGpu, formFor, openDevice, probeWebGpu } = await import("./webgpu.ts");
+  const probe = await probeWebGpu();
+  if (probe === null || probe.isSoftware) return undefined;
   const { withFallback } = await import("./with_fallback.ts");
-  try {
-    const probe = await probeWebGpu();
-    if (probe === null || probe.isSoftware) return pool;
-    const device = await openDevice(probe);
-    const description = `${escapeText(probe.description)}, hardware adapter`;
-    const gpu = createWebGpu(device, formFor(probe), description, hooks.onBytes);
-    pool.close();
-    return withFallback(gpu, () => openWasm(sourceBytes, hooks), (reason) => {
-      hooks.onWarning(`Warning: WebGPU failed, going on with WebAssembly: ${escapeText(reason)}`);
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    hooks.onWarning(`Warning: WebGPU failed, going on with WebAssembly: ${escapeText(reason)}`);
-    return pool;
-  }
+  const device = await openDevice(probe);
+  const description = `${escapeText(probe.description)}, hardware adapter`;
+  const gpu = createWebGpu(device, formFor(probe), description, hooks.onBytes);
+  return withFallback(
+    gpu,
+    () => openWasm(sourceBytes, hooks),
+    (reason) => warn(hooks, reason),
+  );
+}
+
+function warn({ onWarning }: BackendHooks, reason: string): void {
+  onWarning(`Warning: WebGPU failed, going on with WebAssembly: ${escapeText(reason)}`);
 }
 
 /** The device that was asked for, whatever it is; its failure is an error. */

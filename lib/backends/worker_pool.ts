@@ -6,8 +6,8 @@ import type { BlockRanges } from "./kernels.ts";
 import type { Call, CallResult, Reply } from "./messages.ts";
 import type { QualitySums } from "../types.ts";
 
-/** Jobs a worker has at once: one at work and one waiting, so that it never waits for the next. */
-const JOBS_PER_WORKER = 2;
+/** Jobs a worker has at once: enough that it never waits, even while this thread looks for a GPU. */
+const JOBS_PER_WORKER = 8;
 
 interface Pending {
   call: Call;

@@ -1,0 +1,124 @@
+/**
+ * The whole command against `cp` of the same file, in turn, and what one and two workers do: medians
+ * and ratios, which hold on a noisy machine where single times do not. `deno task bench`.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { createPool } from "../lib/backends/worker_pool.ts";
+import type { Slice } from "../lib/backends/backend.ts";
+import { makeBenchModel } from "./make_bench_model.ts";
+
+const ROUNDS = Number(Deno.args[0] ?? 7);
+const CLI = new URL("../cli.ts", import.meta.url).pathname;
+
+const directory = Deno.makeTempDirSync({ prefix: "isotherm-bench-" });
+const model = join(directory, "model");
+const source = join(model, "model.safetensors");
+const copy = join(directory, "copy");
+const output = join(directory, "out");
+
+/** Seconds a command takes. */
+async function time(command: string, ...args: string[]): Promise<number> {
+  const start = performance.now();
+  const child = new Deno.Command(command, { args, stdout: "null", stderr: "piped" });
+  const { success, stderr } = await child.output();
+  const seconds = (performance.now() - start) / 1000;
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return seconds;
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+const quantize = (bits: number) => () =>
+  time(
+    "deno",
+    "run",
+    "--no-prompt",
+    "--allow-read",
+    "--allow-write",
+    CLI,
+    ...["--model", model, "--output", output, "--bit-width", String(bits)],
+    ...["--report", join(directory, "report.json")],
+  );
+
+const CONTENDERS: Record<string, () => Promise<number>> = {
+  "cp": () => time("cp", source, copy),
+  "cp and sync": () => time("sh", "-c", `cp "${source}" "${copy}" && sync "${copy}"`),
+  "isotherm INT2": quantize(2),
+  "isotherm INT4": quantize(4),
+  "isotherm INT8": quantize(8),
+  "isotherm --version": () => time("deno", "run", CLI, "--version"),
+  "deno eval 0": () => time("deno", "eval", "0"),
+};
+
+try {
+  Deno.mkdirSync(model);
+  const bytes = makeBenchModel(model);
+  print(`${(bytes / 1e6).toFixed(0)} MB of BF16, ${ROUNDS} rounds in turn, medians`);
+  const times = new Map<string, number[]>(Object.keys(CONTENDERS).map((name) => [name, []]));
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [name, run] of Object.entries(CONTENDERS)) {
+      remove(copy);
+      remove(output);
+      const seconds = await run();
+      if (round >= 0) times.get(name)!.push(seconds);
+    }
+  }
+  const ratio = (name: string, to: string) =>
+    median(times.get(name)!.map((seconds, round) => seconds / times.get(to)![round]!)).toFixed(2);
+  for (const [name, seconds] of times) {
+    const against = name.startsWith("isotherm INT")
+      ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync`
+      : name === "isotherm --version"
+      ? `  ${ratio(name, "deno eval 0")} x deno eval 0`
+      : "";
+    print(`${name.padEnd(20)} ${median(seconds).toFixed(3)} s${against}`);
+  }
+  print(await workerScaling());
+} finally {
+  remove(directory);
+}
+
+/** How much faster two workers measure and encode than one, from the page cache. */
+async function workerScaling(): Promise<string> {
+  const slices = Array.from({ length: 96 }, (_, i): Slice => ({
+    source: { path: source, label: "model", begin: 2 ** 20 + i * 2 ** 22 },
+    dtype: "BF16",
+    rows: 1024,
+    columns: 2048,
+    blockColumns: 2048,
+  }));
+  remove(copy);
+  Deno.writeFileSync(copy, new Uint8Array(0));
+  const target = (i: number) => ({ path: copy, label: "copy", begin: i * 2 ** 20 });
+  const seconds: number[][] = [[], []];
+  for (let round = 0; round <= ROUNDS; round++) {
+    for (const workers of [1, 2]) {
+      const pool = createPool(workers, () => {});
+      await Promise.all(slices.slice(0, 4).map((slice) => pool.measure(slice)));
+      const start = performance.now();
+      await Promise.all(
+        slices.map((slice, i) => pool.quantize({ ...slice, bits: 4, target: target(i) })),
+      );
+      if (round > 0) seconds[workers - 1]!.push((performance.now() - start) / 1000);
+      pool.close();
+    }
+  }
+  const gain = median(seconds[0]!.map((one, round) => one / seconds[1]![round]!));
+  return `two workers           ${gain.toFixed(2)} x one`;
+}
