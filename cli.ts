@@ -7,12 +7,12 @@
 import config from "./deno.json" with { type: "json" };
 import type { Io } from "./lib/commands/io.ts";
 import { describeIoError } from "./lib/describe_io_error.ts";
-import { BadInputError, InterruptedError } from "./lib/errors.ts";
+import { BadInputError, BaselineError, InterruptedError } from "./lib/errors.ts";
 export type { Io } from "./lib/commands/io.ts";
 import type { Invocation } from "./lib/parse_args.ts";
 
 /** Exit codes; 1 is a bug, and Deno's own for an uncaught error. */
-const EXIT = { done: 0, bug: 1, badInput: 2 } as const;
+const EXIT = { done: 0, bug: 1, badInput: 2, regression: 3, baseline: 4 } as const;
 
 /**
  * Runs the command line.
@@ -27,16 +27,15 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       return EXIT.done;
     }
     const { parseArgs } = await import("./lib/parse_args.ts");
-    await run(await parseArgs(argv), io);
-    return EXIT.done;
+    return await run(await parseArgs(argv), io);
   } catch (error) {
     if (error instanceof InterruptedError) {
       io.stderr(`error: ${error.message}\n`);
       return 130;
     }
-    if (error instanceof BadInputError) {
+    if (error instanceof BadInputError || error instanceof BaselineError) {
       io.stderr(`error: ${error.message}\n`);
-      return EXIT.badInput;
+      return error instanceof BaselineError ? EXIT.baseline : EXIT.badInput;
     }
     const trace = error instanceof Error && argv.includes("--verbose") ? error.stack : undefined;
     io.stderr(`error: This is a bug in Isotherm ${config.version}: ${trace ?? String(error)}\n`);
@@ -44,18 +43,35 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-async function run(invocation: Invocation, io: Io): Promise<void> {
+async function run(invocation: Invocation, io: Io): Promise<number> {
   if (invocation.help) {
     const { renderHelp } = await import("./lib/render_help.ts");
-    return io.stdout(renderHelp(invocation.command));
+    io.stdout(renderHelp(invocation.command));
+    return EXIT.done;
   }
   switch (invocation.command) {
     case "quantize":
-      return (await import("./lib/commands/quantize.ts")).quantize(invocation, io);
+      await (await import("./lib/commands/quantize.ts")).quantize(invocation, io);
+      return EXIT.done;
     case "inspect":
-      return (await import("./lib/commands/inspect.ts")).inspect(invocation, io);
+      (await import("./lib/commands/inspect.ts")).inspect(invocation, io);
+      return EXIT.done;
     case "verify":
-      return (await import("./lib/commands/verify.ts")).verify(invocation, io);
+      await (await import("./lib/commands/verify.ts")).verify(invocation, io);
+      return EXIT.done;
+    case "compare":
+      await (await import("./lib/commands/compare.ts")).compare(invocation, io);
+      return EXIT.done;
+    case "gate": {
+      const passed = (await import("./lib/commands/gate.ts")).gate(invocation, io);
+      return passed ? EXIT.done : EXIT.regression;
+    }
+    case "baseline":
+      (await import("./lib/commands/baseline.ts")).updateBaseline(invocation, io);
+      return EXIT.done;
+    case "backends":
+      await (await import("./lib/commands/backends.ts")).backends(invocation, io);
+      return EXIT.done;
   }
 }
 

@@ -13,13 +13,52 @@
  * assert.deepEqual(violations.map(({ boundary_idx }) => boundary_idx), [1]);
  * ```
  *
+ * @example Judge a report by another one
+ * ```ts ignore
+ * import { judgeReports, parseReport } from "./mod.ts";
+ *
+ * const [baseline, current] = ["baseline.json", "baseline_metrics.json"].map((file) =>
+ *   parseReport(Deno.readTextFileSync(file))
+ * );
+ * const { passed, findings } = judgeReports(baseline!, current!);
+ * console.log(passed, findings.filter((finding) => !finding.passed));
+ * ```
+ *
  * @module
  */
 
 export type { BackendName } from "./lib/backends/backend.ts";
 export type { BackendChoice } from "./lib/backends/open_backend.ts";
-export { BadInputError, InterruptedError } from "./lib/errors.ts";
+export { BadInputError, BaselineError, InterruptedError } from "./lib/errors.ts";
 export { estimateParams } from "./lib/estimate_params.ts";
+export { applyRules, type Finding } from "./lib/gate/apply_rules.ts";
+export { compareReports } from "./lib/gate/compare_reports.ts";
+export type {
+  BoundaryChange,
+  Comparison,
+  Direction,
+  LayerChange,
+  MetricChange,
+  ReportIdentity,
+  SettingChange,
+} from "./lib/gate/comparison.ts";
+export { formatBaseline } from "./lib/gate/format_baseline.ts";
+export {
+  BUILT_IN_RULES,
+  chooseRules,
+  type GateRule,
+  type GateTolerances,
+} from "./lib/gate/gate_rules.ts";
+export { type Judgement, type JudgeOptions, judgeReports } from "./lib/gate/judge_reports.ts";
+export type { LayerCount, MetricName } from "./lib/gate/metrics.ts";
+export { parseFigures, parseReport } from "./lib/gate/parse_report.ts";
+export { parseRules } from "./lib/gate/parse_rules.ts";
+export {
+  FIGURE_KEYS,
+  LAYER_KEYS,
+  type LayerFigures,
+  type ReportFigures,
+} from "./lib/gate/report_figures.ts";
 export { measureQuality, type Quality } from "./lib/measure_quality.ts";
 export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/options.ts";
 export { packedBytes, packRow, unpackRow } from "./lib/pack_codes.ts";

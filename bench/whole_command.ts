@@ -46,7 +46,7 @@ function print(line: string): void {
 
 const quantize = (bits: number) => () =>
   time(
-    "deno",
+    Deno.execPath(),
     "run",
     "--no-prompt",
     "--allow-read",
@@ -62,8 +62,8 @@ const CONTENDERS: Record<string, () => Promise<number>> = {
   "isotherm INT2": quantize(2),
   "isotherm INT4": quantize(4),
   "isotherm INT8": quantize(8),
-  "isotherm --version": () => time("deno", "run", CLI, "--version"),
-  "deno eval 0": () => time("deno", "eval", "0"),
+  "isotherm --version": () => time(Deno.execPath(), "run", CLI, "--version"),
+  "deno eval 0": () => time(Deno.execPath(), "eval", "0"),
 };
 
 try {
@@ -109,7 +109,7 @@ async function workerScaling(): Promise<string> {
   const seconds: number[][] = [[], []];
   for (let round = 0; round <= ROUNDS; round++) {
     for (const workers of [1, 2]) {
-      const pool = createPool(workers, () => {});
+      const pool = createPool(workers, "", () => {});
       await Promise.all(slices.slice(0, 4).map((slice) => pool.measure(slice)));
       const start = performance.now();
       await Promise.all(

@@ -12,6 +12,15 @@ export class BadInputError extends Error {
   override readonly name = "BadInputError";
 }
 
+/**
+ * A baseline is missing, cannot be read, has another layout, or was measured with other settings, so
+ * that nothing can be said about a regression. Exit code 4.
+ */
+export class BaselineError extends Error {
+  /** Always `"BaselineError"`. */
+  override readonly name = "BaselineError";
+}
+
 /** The run was stopped by a signal or by the caller's `AbortSignal`. Exit code 130 or 143. */
 export class InterruptedError extends Error {
   /** Always `"InterruptedError"`. */

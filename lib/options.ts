@@ -39,6 +39,9 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
 /** Where the report of a run goes by default. */
 export const DEFAULT_REPORT = "baseline_metrics.json";
 
+/** The rules file that `gate` looks for beside the baseline. */
+export const DEFAULT_RULES = "isotherm.gate.json";
+
 /** Limits of the numeric settings. */
 export const LIMITS = {
   /** More groups than the 1000 timesteps of the usual noise schedule make no sense. */
@@ -50,10 +53,34 @@ export const LIMITS = {
   groupSize: { min: 16, max: 65536, multiple: 16 },
   /** A jump is relative: 10 is elevenfold, and nothing a model does. */
   threshold: { above: 0, max: 10 },
+  /** What a figure may lose: no score or share is larger than 1, and 1000 dB or violations are anything. */
+  tolerance: { min: 0, max: 1000 },
 } as const;
 
+/** What `--backend` may name. */
+export const BACKEND_CHOICES = [
+  "auto",
+  "webgpu",
+  "wasm",
+  "reference",
+] as const satisfies BackendChoice[];
+
+/** What `gate` may do where there is no baseline yet. */
+export const MISSING_POLICIES = ["fail", "warn", "create"] as const;
+
+/** One of {@linkcode MISSING_POLICIES}. */
+export type MissingPolicy = typeof MISSING_POLICIES[number];
+
 /** The commands; the first is the one meant where none is named. */
-export const COMMANDS = ["quantize", "inspect", "verify"] as const;
+export const COMMANDS = [
+  "quantize",
+  "inspect",
+  "verify",
+  "compare",
+  "gate",
+  "baseline",
+  "backends",
+] as const;
 
 /** One of the commands. */
 export type Command = typeof COMMANDS[number];
@@ -66,6 +93,8 @@ export interface Flag {
   value?: string;
   /** Whether it may be given more than once. */
   repeatable?: boolean;
+  /** Whether it stands on the line of the flag before it in the help. */
+  joined?: boolean;
   /** One line for the help. */
   help: string;
   /** Commands that take it. */
@@ -74,10 +103,16 @@ export interface Flag {
 
 const PLANNING = ["quantize", "inspect"] as const;
 
-/** Every flag. */
+/** Every flag, in the order of the help. */
 export const FLAGS: readonly Flag[] = [
-  { name: "model", value: "DIR", help: "model directory to quantize", commands: ["quantize"] },
-  { name: "output", value: "DIR", help: "directory to create", commands: ["quantize"] },
+  { name: "model", value: "DIR", help: "model to quantize", commands: ["quantize"] },
+  {
+    name: "output",
+    value: "DIR",
+    joined: true,
+    help: "directory to create",
+    commands: ["quantize"],
+  },
   {
     name: "against",
     value: "DIR",
@@ -112,7 +147,7 @@ export const FLAGS: readonly Flag[] = [
     name: "ignore",
     value: "PATTERN",
     repeatable: true,
-    help: "layers to leave alone: a glob or re:REGEX; repeatable",
+    help: "layers to leave alone: glob or re:REGEX; repeatable",
     commands: PLANNING,
   },
   {
@@ -126,14 +161,76 @@ export const FLAGS: readonly Flag[] = [
     commands: PLANNING,
   },
   {
+    name: "backend",
+    value: BACKEND_CHOICES.join("|"),
+    help: `what computes (default ${DEFAULT_SETTINGS.backend})`,
+    commands: ["quantize"],
+  },
+  {
     name: "report",
     value: "FILE",
     help: `report, and .log (default ${DEFAULT_REPORT})`,
     commands: ["quantize"],
   },
-  { name: "overwrite", help: "replace an earlier output", commands: ["quantize"] },
-  { name: "dry-run", help: "show what would be written, write nothing", commands: ["quantize"] },
-  { name: "json", help: "print JSON alone on standard output", commands: COMMANDS },
-  { name: "verbose", help: "log each layer; show the trace of a bug", commands: ["quantize"] },
-  { name: "help", help: "show this help; --version shows the version", commands: COMMANDS },
+  {
+    name: "html-report",
+    value: "FILE",
+    help: "the same as a page to look at",
+    commands: ["quantize", "compare"],
+  },
+  {
+    name: "compare",
+    value: "FILE",
+    help: "earlier report or baseline to compare with",
+    commands: ["quantize"],
+  },
+  {
+    name: "max-score-drop",
+    value: "X",
+    help: "smoothness_score may fall by X (default 0.01)",
+    commands: ["gate"],
+  },
+  {
+    name: "max-cosine-drop",
+    value: "X",
+    help: "cosine_similarity may fall by X (default 0.002)",
+    commands: ["gate"],
+  },
+  {
+    name: "max-sqnr-drop",
+    value: "DB",
+    help: "sqnr_db may fall by DB (default 0.2)",
+    commands: ["gate"],
+  },
+  {
+    name: "max-size-growth",
+    value: "X",
+    help: "model_size_mb may grow by X x itself (default 0.01)",
+    commands: ["gate"],
+  },
+  {
+    name: "max-new-violations",
+    value: "N",
+    help: "violation_count may rise by N (default 0)",
+    commands: ["gate"],
+  },
+  { name: "allow-vanished-layers", help: "layers may vanish", commands: ["gate"] },
+  {
+    name: "rules",
+    value: "FILE",
+    help: `rules (default ${DEFAULT_RULES} beside BASELINE)`,
+    commands: ["gate"],
+  },
+  {
+    name: "missing",
+    value: MISSING_POLICIES.join("|"),
+    help: "where BASELINE is missing (default fail)",
+    commands: ["gate"],
+  },
+  { name: "to", value: "FILE", help: "the baseline to write", commands: ["baseline"] },
+  { name: "dry-run", help: "plan only", commands: ["quantize"] },
+  { name: "overwrite", joined: true, help: "replace an earlier output", commands: ["quantize"] },
+  { name: "json", help: "JSON alone on stdout", commands: COMMANDS },
+  { name: "verbose", joined: true, help: "log each layer", commands: ["quantize"] },
+  { name: "help", joined: true, help: "this help", commands: COMMANDS },
 ];

@@ -7,13 +7,12 @@ import {
   type Command,
   COMMANDS,
   DEFAULT_REPORT,
-  DEFAULT_SETTINGS,
   type Flag,
   FLAGS,
-  LIMITS,
   type QuantizeSettings,
 } from "./options.ts";
-import type { Bits } from "./types.ts";
+import { readOperands } from "./read_operands.ts";
+import { type GateFlags, readGateFlags, readSettings, type Values } from "./read_settings.ts";
 
 /** What the command line asks for. */
 export interface Invocation {
@@ -25,10 +24,20 @@ export interface Invocation {
   model: string;
   /** The directory to create, or the one `verify` names. */
   output: string;
+  /** Reports that `compare`, `gate` and `baseline update` name; a baseline first. */
+  files: string[];
   /** Settings of a run. */
   settings: QuantizeSettings;
+  /** What `gate` goes by. */
+  gate: GateFlags;
   /** JSON report. */
   report: string;
+  /** The report as a page. */
+  htmlReport: string | undefined;
+  /** Report or baseline to compare a run with. */
+  compare: string | undefined;
+  /** The baseline to write. */
+  to: string;
   /** Switches. */
   overwrite: boolean;
   /** Plan only. */
@@ -38,9 +47,6 @@ export interface Invocation {
   /** Log each layer. */
   verbose: boolean;
 }
-
-/** Values by flag name. */
-type Values = Map<string, string[]>;
 
 /**
  * Reads the command line.
@@ -52,30 +58,43 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
   const { values, operands } = await readFlags(rest, command);
   const text = (name: string) => values.get(name)?.[0];
   const help = values.has("help");
-  const directory = help ? "" : readOperand(command, operands);
+  const files = help ? [] : readOperands(command, operands);
+  const [directory = ""] = files;
   const required = (name: string) => {
     const value = text(name);
     if (value === undefined && !help) {
+      const kind = FLAGS.find((flag) => flag.name === name)!.value;
       throw new BadInputError(
-        `Missing --${name} DIR: see isotherm ${command === "quantize" ? "" : `${command} `}--help`,
+        `Missing --${name} ${kind}: see isotherm ${
+          command === "quantize" ? "" : `${command} `
+        }--help`,
       );
     }
     return value ?? "";
   };
+  const none = { model: "", output: "", files: [], to: "" };
   const paths = {
     quantize: () => ({
+      ...none,
       model: required("model"),
       output: values.has("dry-run") ? text("output") ?? "" : required("output"),
     }),
-    inspect: () => ({ model: directory, output: "" }),
-    verify: () => ({ model: required("against"), output: directory }),
+    inspect: () => ({ ...none, model: directory }),
+    verify: () => ({ ...none, model: required("against"), output: directory }),
+    compare: () => ({ ...none, files }),
+    gate: () => ({ ...none, files }),
+    baseline: () => ({ ...none, files, to: required("to") }),
+    backends: () => none,
   };
   return {
     command,
     help,
     ...paths[command](),
     settings: readSettings(values),
+    gate: readGateFlags(values),
     report: text("report") ?? DEFAULT_REPORT,
+    htmlReport: text("html-report"),
+    compare: text("compare"),
     overwrite: values.has("overwrite"),
     dryRun: values.has("dry-run"),
     json: values.has("json"),
@@ -161,70 +180,4 @@ async function nearest(word: string, words: readonly string[]): Promise<string |
   return part !== undefined || distance(word, near) <= Math.max(2, near.length / 3)
     ? near
     : undefined;
-}
-
-function readOperand(command: Command, operands: readonly string[]): string {
-  const [directory, extra] = operands;
-  if (command === "quantize") {
-    if (directory === undefined) return "";
-    throw new BadInputError(
-      `Unexpected argument ${quote(directory)}: give directories with --model and --output`,
-    );
-  }
-  if (directory === undefined || directory === "") {
-    throw new BadInputError(`Missing the directory to ${command}: isotherm ${command} DIR`);
-  }
-  if (extra !== undefined) {
-    throw new BadInputError(`Unexpected argument ${quote(extra)}: ${command} takes one directory`);
-  }
-  return directory;
-}
-
-function readSettings(values: Values): QuantizeSettings {
-  const text = (name: string) => values.get(name)?.[0];
-  const settings = {
-    ...DEFAULT_SETTINGS,
-    ignore: values.get("ignore") ?? [],
-    defaultIgnore: !values.has("no-default-ignore"),
-    strict: values.has("strict"),
-  };
-  const bits = text("bit-width");
-  if (bits !== undefined) settings.bits = readBits(bits);
-  const timeGroups = text("num-time-groups");
-  if (timeGroups !== undefined) {
-    settings.timeGroups = readInteger("num-time-groups", timeGroups, LIMITS.timeGroups);
-  }
-  const groupSize = text("group-size");
-  if (groupSize !== undefined) {
-    settings.groupSize = readInteger("group-size", groupSize, LIMITS.groupSize);
-  }
-  const threshold = text("smoothness-threshold");
-  if (threshold !== undefined) settings.threshold = readThreshold(threshold);
-  return settings;
-}
-
-function readBits(text: string): Bits {
-  if (text === "2" || text === "4" || text === "8") return Number(text) as Bits;
-  throw new BadInputError(`--bit-width is ${quote(text)}, must be 2, 4 or 8`);
-}
-
-function readInteger(
-  name: string,
-  text: string,
-  limits: { min: number; max: number; multiple?: number },
-): number {
-  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
-  const { min, max, multiple = 1 } = limits;
-  if (value >= min && value <= max && value % multiple === 0) return value;
-  const kind = multiple > 1 ? `a multiple of ${multiple}` : "a whole number";
-  throw new BadInputError(`--${name} is ${quote(text)}, must be ${kind} from ${min} to ${max}`);
-}
-
-function readThreshold(text: string): number {
-  const value = /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i.test(text) ? Number(text) : NaN;
-  const { above, max } = LIMITS.threshold;
-  if (value > above && value <= max) return value;
-  throw new BadInputError(
-    `--smoothness-threshold is ${quote(text)}, must be a number above ${above} and at most ${max}`,
-  );
 }

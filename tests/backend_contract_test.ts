@@ -6,7 +6,8 @@ import { blockCount, type BlockParams, type Kernels, type Tile } from "../lib/ba
 import { referenceKernels } from "../lib/backends/reference_kernels.ts";
 import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
 import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { createDeviceKernels, type Form } from "../lib/backends/webgpu_kernels.ts";
+import type { Form } from "../lib/backends/lay_out_tile.ts";
+import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
 import { estimateParams } from "../lib/estimate_params.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";

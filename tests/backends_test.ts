@@ -29,7 +29,7 @@ if (adapter === null) {
 const OPEN: Record<string, () => Promise<Backend>> = {
   "the reference": () => openBackend("reference", 0, silent),
   "wasm on this thread": () => openBackend("wasm", 0, silent),
-  "wasm in workers": () => Promise.resolve(createPool(2, silent.onBytes)),
+  "wasm in workers": () => Promise.resolve(createPool(2, "", silent.onBytes)),
   "webgpu": () => openBackend("webgpu", 0, silent),
 };
 
@@ -192,7 +192,7 @@ Deno.test("every backend fails a job with an error of ours as a bug, and does no
 
 Deno.test("createPool() ends every call when progress says that the run is to stop", async () => {
   await withSlice({ rows: 4200, columns: 4096 }, async (slice) => {
-    const pool = createPool(2, () => {
+    const pool = createPool(2, "", () => {
       throw new InterruptedError("Interrupted");
     });
     const calls = [pool.quantize(slice), pool.measure(slice), pool.measure(slice)];

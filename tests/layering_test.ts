@@ -44,7 +44,7 @@ const STAGES =
 
 /** Files that may touch the outside world. */
 const OUTSIDE =
-  /^(cli\.ts|lib\/(safetensors\/(read|write)|model\/list_model_files|stage_output|describe_io_error|write_checkpoint)\.ts)$/;
+  /^(cli\.ts|lib\/(safetensors\/(read|write)|model\/list_model_files|stage_output|describe_io_error|write_checkpoint|gate\/load_report)\.ts)$/;
 
 Deno.test("no module imports what it may not", () => {
   const rules: { from: RegExp; never: RegExp; why: string }[] = [
@@ -91,7 +91,8 @@ Deno.test("no two modules import each other, however indirectly", () => {
 
 Deno.test("Deno's own functions are called only at the edges", () => {
   for (const path of sources) {
-    const text = Deno.readTextFileSync(ROOT + path);
+    // An example in a comment may show how a program calls the library.
+    const text = Deno.readTextFileSync(ROOT + path).replace(/\/\*[\s\S]*?\*\//g, "");
     if (!OUTSIDE.test(path)) assert.ok(!/\bDeno\./.test(text), `${path} calls Deno`);
   }
 });

@@ -42,7 +42,21 @@ const QUANTIZE = {
     strict: false,
     backend: "auto",
   },
+  files: [],
+  gate: {
+    maxScoreDrop: undefined,
+    maxCosineDrop: undefined,
+    maxSqnrDrop: undefined,
+    maxSizeGrowth: undefined,
+    maxNewViolations: undefined,
+    allowVanishedLayers: false,
+    rules: undefined,
+    missing: "fail",
+  },
   report: "baseline_metrics.json",
+  htmlReport: undefined,
+  compare: undefined,
+  to: "",
   overwrite: false,
   dryRun: false,
   json: false,
@@ -58,7 +72,8 @@ Deno.test("parseArgs() gives every default when only the directories are named",
 Deno.test("parseArgs() reads every flag when all of quantize are given", async () => {
   const all =
     "--bit-width 4 --num-time-groups 8 --group-size 128 --smoothness-threshold 0.25 --ignore a.* " +
-    "--no-default-ignore --ignore re:b --strict --report r.json --overwrite --dry-run --json --verbose";
+    "--no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
+    "--compare b.json --report r.json --overwrite --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
     settings: {
@@ -69,9 +84,11 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       ignore: ["a.*", "re:b"],
       defaultIgnore: false,
       strict: true,
-      backend: "auto",
+      backend: "wasm",
     },
     report: "r.json",
+    htmlReport: "r.html",
+    compare: "b.json",
     overwrite: true,
     dryRun: true,
     json: true,
@@ -124,6 +141,31 @@ Deno.test("parseArgs() takes a directory operand when inspecting or verifying", 
   assert.deepEqual([verify.model, verify.output], ["m", "-o"]);
 });
 
+Deno.test("parseArgs() reads every flag when all of gate are given", async () => {
+  const flags =
+    "--max-score-drop 0.02 --max-cosine-drop 0 --max-sqnr-drop 1.5 --max-size-growth 1000 " +
+    "--max-new-violations 3 --allow-vanished-layers --rules rules.json --missing create";
+  const { command, files, gate } = await parseArgs(["gate", "b", "c", ...flags.split(" ")]);
+  assert.deepEqual({ command, files }, { command: "gate", files: ["b", "c"] });
+  assert.deepEqual(gate, {
+    maxScoreDrop: 0.02,
+    maxCosineDrop: 0,
+    maxSqnrDrop: 1.5,
+    maxSizeGrowth: 1000,
+    maxNewViolations: 3,
+    allowVanishedLayers: true,
+    rules: "rules.json",
+    missing: "create",
+  });
+});
+
+Deno.test("parseArgs() takes file operands when comparing or updating a baseline", async () => {
+  const compare = await parseArgs(["compare", "b", "--html-report", "h", "c", "d"]);
+  assert.deepEqual([compare.files, compare.htmlReport], [["b", "c", "d"], "h"]);
+  const { command, files, to } = await parseArgs(["baseline", "update", "c", "--to", "b"]);
+  assert.deepEqual({ command, files, to }, { command: "baseline", files: ["c"], to: "b" });
+});
+
 Deno.test("parseArgs() asks for nothing else when help is wanted", async () => {
   for (const command of COMMANDS) {
     for (const flag of ["--help", "-h"]) {
@@ -137,6 +179,8 @@ Deno.test("parseArgs() asks for nothing else when help is wanted", async () => {
 Deno.test("parseArgs() accepts a switch twice when it is repeated", async () => {
   assert.equal((await parseArgs([...PATHS, "--json", "--json"])).json, true);
 });
+
+const COMMAND_LIST = "quantize, inspect, verify, compare, gate, baseline, backends or flags";
 
 const integer = (flag: string, limits: string, ...values: string[]) =>
   values.map((value): [string[], string] => [
@@ -169,6 +213,22 @@ refuses(
   ),
 );
 
+refuses("a backend, policy or tolerance that does not exist", [
+  [[...PATHS, "--backend", "gpu"], '--backend is "gpu", must be auto, webgpu, wasm or reference'],
+  [
+    ["gate", "b", "c", "--missing", "skip"],
+    '--missing is "skip", must be fail, warn or create',
+  ],
+  ...["-0.01", "-0", "NaN", "1%", "1001"].map((value): [string[], string] => [
+    ["gate", "b", "c", "--max-score-drop", value],
+    `--max-score-drop is "${value}", must be a number from 0 to 1000`,
+  ]),
+  [
+    ["gate", "b", "c", "--max-new-violations", "0.5"],
+    '--max-new-violations is "0.5", must be a whole number from 0 to 1000',
+  ],
+]);
+
 refuses("a value that would break the line", [
   [
     [...PATHS, "--bit-width", "\x1b[31m\n4"],
@@ -200,8 +260,8 @@ refuses("a misspelled command", [
     ["inspekt"],
     'Unknown command "inspekt": did you mean inspect?',
   ],
-  [["train"], 'Unknown command "train": expected quantize, inspect, verify or flags'],
-  [[""], 'Unknown command "": expected quantize, inspect, verify or flags'],
+  [["train"], 'Unknown command "train": expected ' + COMMAND_LIST],
+  [[""], 'Unknown command "": expected ' + COMMAND_LIST],
 ]);
 
 refuses("a flag without its value", [
@@ -221,6 +281,29 @@ refuses("a value given to a switch", [
 refuses("a flag given twice", [
   [["--model", "a", "--model", "b"], "--model is given twice: give it once"],
   [[...PATHS, "--bit-width=2", "--bit-width", "2"], "--bit-width is given twice: give it once"],
+]);
+
+refuses("a missing or surplus file", [
+  [["compare"], "Missing reports to compare: isotherm compare BASELINE CURRENT [CURRENT...]"],
+  [["compare", "a"], "Missing reports to compare: isotherm compare BASELINE CURRENT [CURRENT...]"],
+  [["gate", "a"], "Missing reports to judge: isotherm gate BASELINE CURRENT"],
+  [["gate", "a", ""], "Missing reports to judge: isotherm gate BASELINE CURRENT"],
+  [["gate", "a", "b", "c"], 'Unexpected argument "c": gate takes a baseline and a report'],
+  [
+    ["baseline"],
+    "Missing what to do with the baseline: isotherm baseline update CURRENT --to FILE",
+  ],
+  [["baseline", "show", "a"], 'Unknown baseline action "show": expected update'],
+  [
+    ["baseline", "update", "--to", "b"],
+    "Missing the report to take over: isotherm baseline update CURRENT --to FILE",
+  ],
+  [["baseline", "update", "c"], "Missing --to FILE: see isotherm baseline --help"],
+  [
+    ["baseline", "update", "a", "b"],
+    'Unexpected argument "b": baseline update takes one report',
+  ],
+  [["backends", "a"], 'Unexpected argument "a": backends takes none'],
 ]);
 
 refuses("a missing or surplus directory", [
@@ -244,7 +327,9 @@ for (const command of COMMANDS) {
   });
 
   Deno.test(`renderHelp() names exactly the flags it takes when the command is ${command}`, () => {
-    const named = [...renderHelp(command).matchAll(/^ {2}--(\S+)/gm)].map(([, name]) => name);
+    const named = [...renderHelp(command).matchAll(/^ {2}--.*$/gm)].flatMap(([line]) =>
+      [...line.matchAll(/(?<=^ {2}|, )--([a-z-]+)/g)].map(([, name]) => name)
+    );
     const taken = FLAGS.filter((flag) => flag.commands.includes(command)).map(({ name }) => name);
     assert.deepEqual(named, taken);
   });

@@ -42,11 +42,12 @@ export interface SpawnOptions {
 /** Starts the command line as a process. */
 export function spawnCli(argv: string[], options: SpawnOptions = {}): Deno.ChildProcess {
   const { permissions = ["--allow-read", "--allow-write"], ...rest } = options;
-  // By name, since that is what `--allow-run=deno` allows.
-  return new Deno.Command("deno", {
+  return new Deno.Command(Deno.execPath(), {
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
+    // Mesa's drivers complain on standard error where it is not set.
+    env: { XDG_RUNTIME_DIR: "/tmp" },
     ...rest,
     args: ["run", "--no-prompt", ...permissions, CLI, ...argv],
   }).spawn();

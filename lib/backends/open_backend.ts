@@ -45,7 +45,7 @@ export async function openBackend(
       return await openWebGpu(hooks);
     case "auto":
       return sourceBytes < SMALL_BYTES
-        ? await openWasm(sourceBytes, hooks)
+        ? await openWasm(sourceBytes, hooks, ", since the model is small")
         : await openFastest(sourceBytes, hooks);
   }
 }
@@ -53,7 +53,8 @@ export async function openBackend(
 /** Starts on WebAssembly, and changes to a GPU if there is one. */
 async function openFastest(sourceBytes: number, hooks: BackendHooks): Promise<Backend> {
   const { whileProbing } = await import("./while_probing.ts");
-  const pool = await openWasm(sourceBytes, hooks);
+  const why = ", since no hardware WebGPU adapter was found";
+  const pool = await openWasm(sourceBytes, hooks, why);
   return whileProbing(pool, async () => {
     try {
       return await openHardware(sourceBytes, hooks);
@@ -111,13 +112,18 @@ async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
   return createInline("reference", "plain TypeScript on one thread", referenceKernels, onBytes);
 }
 
-async function openWasm(sourceBytes: number, { onBytes }: BackendHooks): Promise<Backend> {
+/** @param why What made it the choice, for the log. */
+async function openWasm(
+  sourceBytes: number,
+  { onBytes }: BackendHooks,
+  why = "",
+): Promise<Backend> {
   const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
   if (sourceBytes >= SMALL_BYTES && workers > 1) {
     const { createPool } = await import("./worker_pool.ts");
-    return createPool(workers, onBytes);
+    return createPool(workers, why, onBytes);
   }
   const { createInline } = await import("./inline.ts");
   const { wasmKernels } = await import("./wasm_kernels.ts");
-  return createInline("wasm", "SIMD WebAssembly on one thread", wasmKernels, onBytes);
+  return createInline("wasm", `SIMD WebAssembly on one thread${why}`, wasmKernels, onBytes);
 }

@@ -2,7 +2,8 @@
 
 import type { Backend, OnBytes } from "./backend.ts";
 import { createInline } from "./inline.ts";
-import { createDeviceKernels, type Form } from "./webgpu_kernels.ts";
+import type { Form } from "./lay_out_tile.ts";
+import { createDeviceKernels } from "./webgpu_kernels.ts";
 
 /** Slices at work at once: while one is read or written, others wait for the device to answer. */
 const LANES = 4;

@@ -8,30 +8,16 @@ import {
   blockCount,
   type BlockParams,
   type BlockRanges,
-  blocksAcross,
   type EncodedTile,
   type Kernels,
   SUMS_PER_BLOCK,
   type Tile,
 } from "./kernels.ts";
+import { type Form, GROUP, type Layout, layOut } from "./lay_out_tile.ts";
 import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
 import rangeSource from "./kernels/range.wgsl" with { type: "text" };
 import { readRanges } from "./read_ranges.ts";
-
-/**
- * How a dispatch is cut: `solo`, one invocation a piece and no barriers, which is 13 times as fast on a
- * software adapter; `together`, one workgroup a piece, which reads memory as hardware likes it.
- */
-export type Form = "solo" | "together";
-
-/** Invocations in a workgroup. */
-const GROUP = 64;
-
-/** Weights of a piece. Short pieces keep the sums exact; long ones keep the read-back small. */
-const PIECE = { solo: { range: 1024, encode: 256 }, together: { range: 8192, encode: 2048 } };
-
-/** Below this many columns in a block a workgroup of its own has too little to do. */
-const LEAST_TOGETHER = 512;
+import { reduceRanges, reduceSums } from "./reduce_pieces.ts";
 
 /** A whole slice at a time: each answer of a device takes ten milliseconds, however little was asked. */
 const TILE_BYTES = 16 * 2 ** 20;
@@ -60,46 +46,6 @@ function growing(device: GPUDevice, usage: number, label: string) {
       return buffer;
     },
     destroy: () => buffer?.destroy(),
-  };
-}
-
-/** How a tile is laid out for the shaders. */
-interface Layout {
-  rows: number;
-  columns: number;
-  blockRows: number;
-  blockColumns: number;
-  across: number;
-  pieces: number;
-  piece: number;
-  rowWords: number;
-  units: number;
-  form: Form;
-}
-
-function layOut(tile: Tile, kernel: "range" | "encode", bits: Bits, most: Form): Layout {
-  const isOneBlock = tile.blockColumns >= tile.columns && tile.blockRows >= tile.rows;
-  const isPadded = kernel === "encode" && (tile.columns * bits) % 32 !== 0;
-  // Rows of one block without padding lie one behind the other, and so are one row.
-  const shape = isOneBlock && !isPadded
-    ? { ...tile, rows: 1, columns: tile.rows * tile.columns, blockRows: 1 }
-    : tile;
-  const blockColumns = isOneBlock ? shape.columns : tile.blockColumns;
-  const form = blockColumns < LEAST_TOGETHER ? "solo" : most;
-  const piece = PIECE[form][kernel];
-  const across = Math.ceil(shape.columns / blockColumns);
-  const pieces = Math.ceil(blockColumns / piece);
-  return {
-    rows: shape.rows,
-    columns: shape.columns,
-    blockRows: shape.blockRows,
-    blockColumns,
-    across,
-    pieces,
-    piece,
-    rowWords: packedBytes(shape.columns, bits) / 4,
-    units: shape.rows * across * pieces,
-    form,
   };
 }
 
@@ -292,42 +238,6 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
       shapeBuffer.destroy();
     },
   };
-}
-
-/** Takes the pieces of each block together: two I32 a block. */
-function reduceRanges(pieces: Int32Array, layout: Layout, tile: Tile): Int32Array {
-  const { across, blockRows } = layout;
-  const found = new Int32Array(blockCount(tile) * 2);
-  for (let unit = 0; unit < layout.units; unit++) {
-    const block = blockOf(unit, across, layout.pieces, blockRows);
-    found[block * 2] = Math.max(found[block * 2]!, pieces[unit * 2]!);
-    found[block * 2 + 1] = Math.max(found[block * 2 + 1]! >>> 0, pieces[unit * 2 + 1]! >>> 0);
-  }
-  return found;
-}
-
-/** Adds up the sums of the pieces of each block, in units of its scale^2. */
-function reduceSums(
-  pieces: Float32Array,
-  layout: Layout,
-  blocks: number,
-  { scale }: BlockParams,
-): Float64Array {
-  const sums = new Float64Array(blocks * SUMS_PER_BLOCK);
-  for (let unit = 0; unit < layout.units; unit++) {
-    const block = blockOf(unit, layout.across, layout.pieces, layout.blockRows);
-    for (let i = 0; i < SUMS_PER_BLOCK; i++) {
-      const at = block * SUMS_PER_BLOCK + i;
-      sums[at] = sums[at]! + pieces[unit * SUMS_PER_BLOCK + i]!;
-    }
-  }
-  return sums.map((sum, i) => sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2);
-}
-
-function blockOf(unit: number, across: number, pieces: number, blockRows: number): number {
-  const row = Math.floor(unit / (across * pieces));
-  const place = Math.floor((unit % (across * pieces)) / pieces);
-  return Math.floor(row / blockRows) * across + place;
 }
 
 /** Four F32 a block: inverse, scale in two parts, zero point. */

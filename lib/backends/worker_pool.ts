@@ -19,9 +19,10 @@ interface Pending {
  * Starts a pool.
  *
  * @param size Workers, at least 1.
+ * @param why What made it the choice, for the log.
  * @param onBytes Told of source bytes worked through; what it throws fails every call.
  */
-export function createPool(size: number, onBytes: OnBytes): Backend {
+export function createPool(size: number, why: string, onBytes: OnBytes): Backend {
   const waiting: Pending[] = [];
   const running = new Map<number, Pending>();
   let nextId = 0;
@@ -95,7 +96,7 @@ export function createPool(size: number, onBytes: OnBytes): Backend {
 
   return {
     name: "wasm",
-    description: `SIMD WebAssembly in ${size} workers`,
+    description: `SIMD WebAssembly in ${size} workers${why}`,
     measure: (slice) => call({ method: "measure", args: [slice] }) as Promise<BlockRanges>,
     encode: (slice, params) =>
       call({ method: "encode", args: [slice, params] }) as Promise<QualitySums>,

@@ -4,9 +4,12 @@ import { writeWhole } from "../safetensors/write.ts";
 import { countNouns } from "../count_nouns.ts";
 import { BadInputError } from "../errors.ts";
 import { escapeText, quote } from "../escape_text.ts";
+import { compareReports } from "../gate/compare_reports.ts";
+import { loadBaseline } from "../gate/load_report.ts";
 import type { Invocation } from "../parse_args.ts";
 import { checkPlan, openPlan, type RunPlan, runPlan } from "../pipeline.ts";
 import { formatReport, type Report } from "../report/build_report.ts";
+import { renderComparison } from "../report/render_comparison.ts";
 import { renderConsole } from "../report/render_console.ts";
 import { renderPlan, summarizePlan } from "../report/render_plan.ts";
 import {
@@ -24,6 +27,8 @@ import { watchRun } from "./watch_run.ts";
 /** Runs the command. */
 export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const { settings } = invocation;
+  // First of all, since a run whose baseline is broken is not worth its time.
+  const baseline = invocation.compare === undefined ? undefined : loadBaseline(invocation.compare);
   const plan = openPlan(invocation.model, settings);
   checkPlan(plan, settings);
   const log: string[] = [];
@@ -48,8 +53,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const reportFile = stageFile(invocation.report, stage);
     const logFile = stageFile(logName(invocation.report), stage);
     stages.push(reportFile, logFile);
+    const { htmlReport } = invocation;
+    const htmlFile = htmlReport === undefined ? undefined : stageFile(htmlReport, stage);
+    if (htmlFile !== undefined) stages.push(htmlFile);
     say(headline(plan, invocation), true);
-    const report = await runPlan(plan, settings, stage, {
+    const measured = await runPlan(plan, settings, stage, {
       onProgress: watch.onProgress,
       onLog: (line) => {
         if (invocation.verbose) watch.clear();
@@ -57,16 +65,31 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       },
     });
     watch.clear();
+    const comparison = baseline && compareReports(baseline, measured);
+    const report = comparison === undefined ? measured : { ...measured, comparison };
     const text = formatReport(report);
     const block = renderConsole(report);
+    const difference = comparison === undefined ? "" : renderComparison([comparison], {
+      baseline: invocation.compare!,
+      currents: [invocation.report],
+    });
     const closing = nextSteps(report, invocation);
     const utf8 = new TextEncoder();
     writeWhole(reportFile.path, invocation.report, utf8.encode(text));
-    const logText = [...log, block, ...closing, ""].join("\n");
+    const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
     writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    if (htmlFile !== undefined) {
+      const { renderHtml } = await import("../report/render_html.ts");
+      writeWhole(
+        htmlFile.path,
+        htmlReport!,
+        utf8.encode(await renderHtml(report, comparison && { comparison })),
+      );
+    }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
     io.stdout(invocation.json ? text : block);
     commitAll(stages);
+    if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
@@ -74,14 +97,21 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   }
 }
 
-function checkTarget({ output, overwrite, report }: Invocation, { model }: RunPlan): string {
+function checkTarget(invocation: Invocation, { model }: RunPlan): string {
+  const { output, overwrite, report, htmlReport } = invocation;
   const target = checkOutput(output, model.directory, overwrite);
-  for (const file of [report, logName(report)]) {
-    if (isInside(resolvePath(file), model.directory)) {
-      throw new BadInputError(
-        `Cannot write ${quote(file)}: it lies inside the model directory: give another --report`,
-      );
-    }
+  const files = [
+    { file: report, flag: "--report" },
+    { file: logName(report), flag: "--report" },
+    ...htmlReport === undefined ? [] : [{ file: htmlReport, flag: "--html-report" }],
+  ];
+  const paths = files.map(({ file }) => resolvePath(file));
+  for (const [i, { file, flag }] of files.entries()) {
+    const fail = (what: string) => {
+      throw new BadInputError(`Cannot write ${quote(file)}: ${what}: give another ${flag}`);
+    };
+    if (isInside(paths[i]!, model.directory)) fail("it lies inside the model directory");
+    if (paths.indexOf(paths[i]!) < i) fail("the report or its log goes there");
   }
   return target;
 }
@@ -124,7 +154,8 @@ function warnings({ model, selection }: RunPlan): string[] {
   return lines;
 }
 
-function nextSteps(report: Report, { output, model, report: file }: Invocation): string[] {
+function nextSteps(report: Report, invocation: Invocation): string[] {
+  const { output, model, htmlReport: file = invocation.report } = invocation;
   const { score, violations, next_step } = report.interpretation;
   return [
     `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,

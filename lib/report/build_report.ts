@@ -2,6 +2,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type { BackendName } from "../backends/backend.ts";
+import type { Comparison } from "../gate/comparison.ts";
 import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
 import type { Model } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
@@ -109,6 +110,8 @@ export interface Report extends Smoothness, Quality {
   layers: LayerReport[];
   /** Tensors left as they are. */
   skipped: SkippedTensor[];
+  /** How this run differs from the one named with `--compare`. */
+  comparison?: Comparison;
 }
 
 /** What a run found out about a layer. */

@@ -3,6 +3,40 @@
 import type { Severity, Smoothness } from "../score_smoothness.ts";
 import type { Bits } from "../types.ts";
 
+/** How good a score is. */
+export type Grade = "excellent" | "good" | "baseline" | "poor";
+
+/** The grades, best first, and the least score of each. */
+export const GRADES: readonly { grade: Grade; from: number }[] = [
+  { grade: "excellent", from: 0.9 },
+  { grade: "good", from: 0.82 },
+  { grade: "baseline", from: 0.65 },
+  { grade: "poor", from: 0 },
+];
+
+/** Scores seen on models of a size and width. */
+export interface ExpectedScore {
+  /** The models, in words. */
+  models: string;
+  /** Parameters of the smallest such model. */
+  from: number;
+  /** Parameters of the largest such model. */
+  to: number;
+  /** Width of a code. */
+  bits: Bits;
+  /** Least and largest score seen. */
+  range: [number, number];
+}
+
+/** Scores seen: Dream 7B at every width; models below 3 B and above 10 B parameters at 2 bits. */
+export const EXPECTED_SCORES: readonly ExpectedScore[] = [
+  { models: "below 3 B", from: 0, to: 3e9 - 1, bits: 2, range: [0.7, 0.8] },
+  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 2, range: [0.65, 0.78] },
+  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 4, range: [0.75, 0.85] },
+  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 8, range: [0.85, 0.95] },
+  { models: "above 10 B", from: 1e10 + 1, to: Infinity, bits: 2, range: [0.6, 0.75] },
+];
+
 /** A reading of the figures and the step it suggests. */
 export interface Interpretation {
   /** Reading of the smoothness score. */
@@ -61,18 +95,36 @@ export function interpretScores(
   };
 }
 
-function readScore(score: number): string {
-  if (score >= 0.9) return "Excellent (phases 2 and 3 optional)";
-  if (score >= 0.82) return "Good (phase 2 target achieved)";
-  if (score >= 0.65) return "Baseline (normal for INT2, go on to phase 2)";
-  return "Poor (phase 3, or more time groups)";
+/** The grade of a score. */
+export function gradeScore(score: number): Grade {
+  return GRADES.find(({ from }) => score >= from)?.grade ?? "poor";
 }
 
+const SCORE_WORDS: Record<Grade, string> = {
+  excellent: "Excellent (phases 2 and 3 optional)",
+  good: "Good (phase 2 target achieved)",
+  baseline: "Baseline (normal for INT2, go on to phase 2)",
+  poor: "Poor (phase 3, or more time groups)",
+};
+
+function readScore(score: number): string {
+  return SCORE_WORDS[gradeScore(score)];
+}
+
+/** The grade of a violation count. */
+export function gradeViolations(count: number): Grade {
+  return count === 0 ? "excellent" : count <= 3 ? "good" : count <= 6 ? "baseline" : "poor";
+}
+
+const VIOLATION_WORDS: Record<Grade, string> = {
+  excellent: "Perfect",
+  good: "Normal",
+  baseline: "Concerning (more time groups)",
+  poor: "Poor (INT4 or phase 3)",
+};
+
 function readViolations(count: number): string {
-  if (count === 0) return "Perfect";
-  if (count <= 3) return "Normal";
-  if (count <= 6) return "Concerning (more time groups)";
-  return "Poor (INT4 or phase 3)";
+  return VIOLATION_WORDS[gradeViolations(count)];
 }
 
 function recommend(score: number, violations: number, bits: Bits): string {
@@ -87,10 +139,9 @@ function recommend(score: number, violations: number, bits: Bits): string {
   return "Keep this report as the baseline to compare later runs with";
 }
 
-/** Scores seen: Dream 7B at every width; models below 3 B and above 10 B parameters at 2 bits. */
 function expectedScore(bits: Bits, parameterCount: number): [number, number] | null {
-  if (parameterCount < 3e9) return bits === 2 ? [0.7, 0.8] : null;
-  if (parameterCount > 1e10) return bits === 2 ? [0.6, 0.75] : null;
-  if (bits === 2) return [0.65, 0.78];
-  return bits === 4 ? [0.75, 0.85] : [0.85, 0.95];
+  const seen = EXPECTED_SCORES.find((one) =>
+    one.bits === bits && parameterCount >= one.from && parameterCount <= one.to
+  );
+  return seen ? [...seen.range] : null;
 }

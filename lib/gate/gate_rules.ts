@@ -1,0 +1,108 @@
+/** What a gate goes by: the built-in rules, changed by a file of rules, changed by flags. */
+
+import {
+  LAYER_COUNTS,
+  LAYER_METRICS,
+  type LayerCount,
+  type MetricName,
+  METRICS,
+} from "./metrics.ts";
+
+/** One rule. */
+export interface GateRule {
+  /** The figure it is about. */
+  metric: MetricName | LayerCount;
+  /** Layers whose figure is meant, as `--ignore` takes them; `null`: the model's figure. */
+  layers: string | null;
+  /** Which way is better, so that the other one is limited. */
+  direction: "higher" | "lower";
+  /** How far the figure may get worse, in its own unit; 0 or more. */
+  absolute: number;
+  /** The same as a share of the baseline's amount; the larger of the two counts. */
+  relative: number;
+  /** Whether a broken rule fails the gate. */
+  level: "warn" | "fail";
+  /** Whether the figure may not move at all, for the better either. */
+  must_not_move: boolean;
+}
+
+/** Tolerances that take the place of rules; what is `undefined` changes nothing. */
+export interface GateTolerances {
+  /** Largest fall of `smoothness_score`. Built in: 0.01. */
+  maxScoreDrop?: number | undefined;
+  /** Largest fall of `cosine_similarity`. Built in: 0.002. */
+  maxCosineDrop?: number | undefined;
+  /** Largest fall of `sqnr_db`, in dB. Built in: 0.2. */
+  maxSqnrDrop?: number | undefined;
+  /** Largest growth of `model_size_mb`, as a share of the baseline. Built in: 0.01. */
+  maxSizeGrowth?: number | undefined;
+  /** Largest rise of `violation_count`. Built in: 0. */
+  maxNewViolations?: number | undefined;
+  /** Whether layers may vanish. Built in: no. */
+  allowVanishedLayers?: boolean;
+}
+
+/** A rule with its parts filled in: about the model, lower is better, no tolerance, level `fail`. */
+function rule(parts: Partial<GateRule> & Pick<GateRule, "metric">): GateRule {
+  return {
+    layers: null,
+    direction: "lower",
+    absolute: 0,
+    relative: 0,
+    level: "fail",
+    must_not_move: false,
+    ...parts,
+  };
+}
+
+/** The rules of a gate of which nothing was said. */
+export const BUILT_IN_RULES: readonly GateRule[] = [
+  rule({ metric: "smoothness_score", direction: "higher", absolute: 0.01 }),
+  rule({ metric: "cosine_similarity", direction: "higher", absolute: 0.002 }),
+  rule({ metric: "sqnr_db", direction: "higher", absolute: 0.2 }),
+  rule({ metric: "violation_count" }),
+  rule({ metric: "model_size_mb", relative: 0.01 }),
+  rule({ metric: "vanished_layers" }),
+];
+
+/** Which way is better for a figure; `null` where neither is, `undefined` where there is no such one. */
+export function directionOf(
+  metric: string,
+  ofLayers: boolean,
+): "higher" | "lower" | null | undefined {
+  if (!ofLayers && LAYER_COUNTS.some((name) => name === metric)) return "lower";
+  const known = ofLayers ? LAYER_METRICS : METRICS;
+  return known.find(({ name }) => name === metric)?.better;
+}
+
+/**
+ * Puts the rules together. A rule of the file takes the place of the built-in one for the same figure;
+ * a tolerance takes the place of every rule of level `fail` for its figure, and leaves warnings.
+ */
+export function chooseRules(
+  fromFile: readonly GateRule[] = [],
+  tolerances: GateTolerances = {},
+): GateRule[] {
+  const isSame = (a: GateRule, metric: string) => a.layers === null && a.metric === metric;
+  let rules = [
+    ...BUILT_IN_RULES.filter(({ metric }) => !fromFile.some((one) => isSame(one, metric))),
+    ...fromFile,
+  ];
+  const replace = (metric: GateRule["metric"], parts: Partial<GateRule> | undefined) => {
+    rules = rules.filter((one) => !(isSame(one, metric) && one.level === "fail"));
+    if (parts !== undefined) rules.push(rule({ metric, ...parts }));
+  };
+  const { maxScoreDrop, maxCosineDrop, maxSqnrDrop, maxSizeGrowth, maxNewViolations } = tolerances;
+  const drops = [
+    ["smoothness_score", maxScoreDrop],
+    ["cosine_similarity", maxCosineDrop],
+    ["sqnr_db", maxSqnrDrop],
+  ] as const;
+  for (const [metric, absolute] of drops) {
+    if (absolute !== undefined) replace(metric, { direction: "higher", absolute });
+  }
+  if (maxSizeGrowth !== undefined) replace("model_size_mb", { relative: maxSizeGrowth });
+  if (maxNewViolations !== undefined) replace("violation_count", { absolute: maxNewViolations });
+  if (tolerances.allowVanishedLayers) replace("vanished_layers", undefined);
+  return rules;
+}

@@ -1,0 +1,79 @@
+/** The figures that are compared: their names, and which way is better. */
+
+/** A figure of a report or of a layer. */
+export interface Metric {
+  /** Its key in the report. */
+  readonly name: MetricName;
+  /** Which way is better; `null` where neither is. */
+  readonly better: "higher" | "lower" | null;
+  /** What `null` stands for in a report; absent where it stands for nothing. */
+  readonly nullIs?: number;
+}
+
+/** Names of all figures. */
+export type MetricName =
+  | "smoothness_score"
+  | "violation_count"
+  | "cosine_similarity"
+  | "sqnr_db"
+  | "min_boundary_score"
+  | "max_boundary_score"
+  | "mean_boundary_score"
+  | "std_boundary_score"
+  | "compression_ratio"
+  | "model_size_mb"
+  | "output_bytes"
+  | "parameter_count"
+  | "quantized_parameter_count";
+
+/** Figures of a report, the important ones first. */
+export const METRICS = [
+  { name: "smoothness_score", better: "higher" },
+  { name: "violation_count", better: "lower" },
+  { name: "cosine_similarity", better: "higher" },
+  // No noise at all is an infinite ratio, which JSON cannot hold.
+  { name: "sqnr_db", better: "higher", nullIs: Infinity },
+  { name: "min_boundary_score", better: "higher" },
+  { name: "max_boundary_score", better: "higher" },
+  { name: "mean_boundary_score", better: "higher" },
+  { name: "std_boundary_score", better: "lower" },
+  { name: "compression_ratio", better: "higher" },
+  { name: "model_size_mb", better: "lower" },
+  { name: "parameter_count", better: null },
+  { name: "quantized_parameter_count", better: null },
+] as const satisfies readonly Metric[];
+
+/** Figures of a layer. */
+export const LAYER_METRICS = [
+  { name: "smoothness_score", better: "higher" },
+  { name: "violation_count", better: "lower" },
+  { name: "cosine_similarity", better: "higher" },
+  { name: "sqnr_db", better: "higher", nullIs: Infinity },
+  { name: "output_bytes", better: "lower" },
+] as const satisfies readonly Metric[];
+
+/** Numbers of layers that are only in one of two reports, or under another name; less is better. */
+export type LayerCount = "vanished_layers" | "new_layers" | "renamed_layers";
+
+/** Every {@linkcode LayerCount}. */
+export const LAYER_COUNTS: readonly LayerCount[] = [
+  "vanished_layers",
+  "new_layers",
+  "renamed_layers",
+];
+
+/** A number rounded to the 6 significant digits that a baseline holds, and that are compared. */
+export function sixDigits(value: number): number {
+  return Number(value.toPrecision(6));
+}
+
+/** Whether two figures are equal: whole numbers exactly, others to 6 significant digits. */
+export function isSameFigure(a: number, b: number): boolean {
+  if (Number.isInteger(a) && Number.isInteger(b)) return a === b;
+  return sixDigits(a) === sixDigits(b);
+}
+
+/** The number that a report's value stands for; `NaN` where it stands for none. */
+export function numberOf({ nullIs }: Metric, value: number | null | undefined): number {
+  return value === null ? nullIs ?? NaN : value ?? NaN;
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
+import { findProblem } from "../lib/gate/check_schema.ts";
+import schema from "../lib/report/report.schema.json" with { type: "json" };
+import {
+  BadInputError,
+  compareReports,
+  formatBaseline,
+  judgeReports,
+  parseFigures,
+  parseReport,
+  type Report,
+} from "../mod.ts";
+import { makeLayer, makeReport } from "./make_report.ts";
+
+const BASELINE = `{
+  "schema_version": 1,
+  "tool_version": "0.1.0",
+  "model_name": "tiny",
+  "source": "positional",
+  "phase": "baseline",
+  "bit_width": 2,
+  "num_time_groups": 4,
+  "group_size": null,
+  "smoothness_threshold": 0.3,
+  "ignore": ["a.*", "b.*"],
+  "default_ignore": true,
+  "parameter_count": 1000,
+  "quantized_parameter_count": 512,
+  "smoothness_score": 0.9,
+  "violation_count": 1,
+  "violations": [{"boundary_idx": 1, "scale_jump": 0.4, "zero_point_jump": 0.1, "severity": "medium"}],
+  "boundary_scores": [0.95, 0.75, 1],
+  "min_boundary_score": 0.75,
+  "max_boundary_score": 1,
+  "mean_boundary_score": 0.9,
+  "std_boundary_score": 0.108012,
+  "cosine_similarity": 0.95,
+  "sqnr_db": 10,
+  "compression_ratio": 4,
+  "model_size_mb": 2,
+  "layers": [
+    {"name": "blocks.0.fc", "rows": 8, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.93, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 120},
+    {"name": "blocks.1.fc", "rows": 16, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.87, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 240}
+  ]
+}
+`;
+
+Deno.test("formatBaseline() writes these bytes when given the report of a small model", () => {
+  assert.equal(formatBaseline(makeReport()), BASELINE);
+});
+
+Deno.test("formatBaseline() writes the same bytes when only machine, time and order differ", () => {
+  const other = makeReport({
+    backend: "webgpu",
+    quantization_time_s: 99,
+    ignore: ["a.*", "b.*"],
+    layers: makeReport().layers.toReversed(),
+    smoothness_score: 0.9000000004,
+    common_violation_patterns: ["in other words"],
+    skipped: [{ name: "x", reason: "y" }],
+  });
+  assert.equal(formatBaseline(other), BASELINE);
+});
+
+Deno.test("formatBaseline() writes other bytes when a figure moved by a part in 100,000", () => {
+  assert.notEqual(formatBaseline(makeReport({ sqnr_db: 10.0001 })), BASELINE);
+});
+
+Deno.test("formatBaseline() writes what parseFigures() reads back", () => {
+  const report = makeReport({ sqnr_db: null, smoothness_threshold: 0.123456789, ignore: ["é\n"] });
+  const read = parseFigures(formatBaseline(report));
+  assert.equal(formatBaseline(read), formatBaseline(report));
+  assert.equal(read.smoothness_threshold, 0.123456789);
+  const { findings, passed, comparison } = judgeReports(read, report);
+  assert.equal(passed, true);
+  assert.ok(findings.every((finding) => finding.passed));
+  assert.ok(comparison.metrics.every(({ direction }) => direction === "same"));
+});
+
+Deno.test("formatBaseline() keeps names exact and shows none that a reviewer cannot see", () => {
+  const names = ["<script>", '"\\', "\x1b[31m", "a\nb", "\u202ec", "\u{e0041}", "__proto__", "é"];
+  const report = makeReport({ layers: names.map((name) => makeLayer(name)) });
+  const text = formatBaseline(report);
+  assert.deepEqual(parseFigures(text).layers.map(({ name }) => name).sort(), names.sort());
+  assert.ok(text.includes('{"name": "\\u202ec", '));
+  assert.ok(text.includes('{"name": "\\udb40\\udc41", '));
+  assert.equal(/[^\n\P{C}]|[\p{Zl}\p{Zp}]/u.exec(text), null);
+  const { layers } = compareReports(parseFigures(text), report);
+  assert.equal(layers.length, names.length);
+});
+
+Deno.test("parseReport() reads a report and all its keys when it is whole", () => {
+  const report = makeReport();
+  assert.deepEqual(parseReport(JSON.stringify(report)), report);
+});
+
+Deno.test("parseFigures() reads a report when it has keys of a later version", () => {
+  const text = JSON.stringify({ ...makeReport(), added_later: { a: 1 } });
+  assert.equal(parseFigures(text).smoothness_score, 0.9);
+});
+
+/** The text of a report of which one key is replaced, or left out. */
+function reportWith(key: string, value?: unknown): string {
+  return JSON.stringify({ ...makeReport(), [key]: value });
+}
+
+const layerWith = (parts: Record<string, unknown>) =>
+  reportWith("layers", [makeLayer("a"), { ...makeLayer("b"), ...parts }]);
+
+const BROKEN: [what: string, text: string, message: string][] = [
+  ["is empty", "", "it is not JSON: Expected a value at character 0"],
+  ["is cut", '{"a": 1', "it is not JSON: Expected a comma or a closing brace at character 7"],
+  ["is a page", "<!DOCTYPE html>", "it is not JSON: Expected a value at character 0"],
+  ["is a list", "[]", "it is no report of Isotherm: it has no schema_version"],
+  ["is another JSON", '{"name": "x"}', "it is no report of Isotherm: it has no schema_version"],
+  ["holds NaN", '{"a": NaN}', "it is not JSON: Expected a value at character 6"],
+  [
+    "holds an endless number",
+    JSON.stringify(makeReport()).replace('"sqnr_db":10', '"sqnr_db":1e999'),
+    "the number 1e999 is out of range",
+  ],
+  [
+    "holds a key twice",
+    '{"schema_version": 1, "schema_version": 2}',
+    'it is not JSON: Duplicate key "schema_version" at character 38',
+  ],
+  [
+    "is of a later schema",
+    reportWith("schema_version", 2),
+    "its schema_version is 2, this version of Isotherm reads 1",
+  ],
+  [
+    "is of an older schema",
+    '{"schema_version": 0}',
+    "its schema_version is 0, this version of Isotherm reads 1",
+  ],
+  [
+    "has a version in words",
+    reportWith("schema_version", "1"),
+    "its schema_version is no number, this version of Isotherm reads 1",
+  ],
+  ["lacks a figure", reportWith("sqnr_db"), "sqnr_db is missing"],
+  ["lacks its layers", reportWith("layers"), "layers is missing"],
+  [
+    "has a figure as text",
+    reportWith("smoothness_score", "0.9\x1b[31m"),
+    'smoothness_score is "0.9\\u001b[31m", must be a number',
+  ],
+  [
+    "has a score above 1",
+    reportWith("smoothness_score", 1.5),
+    "smoothness_score is 1.5, must be at most 1",
+  ],
+  [
+    "has a count below 0",
+    reportWith("violation_count", -1),
+    "violation_count is -1, must be at least 0",
+  ],
+  [
+    "has half a violation",
+    reportWith("violation_count", 0.5),
+    "violation_count is 0.5, must be a whole number",
+  ],
+  [
+    "has a null that means nothing",
+    reportWith("cosine_similarity", null),
+    "cosine_similarity is null, must be a number",
+  ],
+  ["has another width", reportWith("bit_width", 3), "bit_width is 3, must be 2 or 4 or 8"],
+  [
+    "has no threshold above 0",
+    reportWith("smoothness_threshold", 0),
+    "smoothness_threshold is 0, must be above 0",
+  ],
+  ["has layers as an object", reportWith("layers", {}), "layers is an object, must be a list"],
+  [
+    "has a layer as a list",
+    reportWith("layers", [[]]),
+    "layers[0] is a list of 0, must be an object",
+  ],
+  ["has a layer without a name", layerWith({ name: undefined }), "layers[1].name is missing"],
+  ["has a layer without rows", layerWith({ rows: 0 }), "layers[1].rows is 0, must be at least 1"],
+  ["has a layer twice", layerWith({ name: "a" }), 'it holds the layer "a" twice'],
+];
+
+for (const [what, text, message] of BROKEN) {
+  Deno.test(`parseFigures() refuses a text when it ${what}`, () => {
+    assert.throws(() => parseFigures(text), new BadInputError(message));
+  });
+}
+
+Deno.test("parseReport() refuses a baseline, which lacks what a page draws", () => {
+  assert.throws(() => parseReport(BASELINE), new BadInputError("backend is missing"));
+});
+
+Deno.test("findProblem() agrees with ajv when one value of a report is replaced", () => {
+  const report: Report = {
+    ...makeReport(),
+    comparison: compareReports(makeReport(), makeReport({ sqnr_db: 9 })),
+  };
+  const accepts = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema);
+  let refused = 0;
+  let tried = 0;
+  const compare = (root: unknown, path: string) => {
+    // ajv refuses unknown keys, and nothing here adds one.
+    const problem = findProblem(root, schema);
+    assert.equal(problem === undefined, accepts(root), `${path}: ${problem}`);
+    tried++;
+    if (problem !== undefined) refused++;
+  };
+  const visit = (value: unknown, path: string, put: (other: unknown) => unknown) => {
+    for (const other of [null, -1, 0, 0.5, 1, 300, "x", "baseline", true, [], [1, 2, 3], {}]) {
+      compare(put(other), `${path} = ${JSON.stringify(other)}`);
+    }
+    if (typeof value !== "object" || value === null) return;
+    for (const [key, part] of Object.entries(value)) {
+      visit(part, `${path}.${key}`, (other) => {
+        if (!Array.isArray(value)) return put({ ...value, [key]: other });
+        return put(value.with(Number(key), other));
+      });
+      if (!Array.isArray(value)) {
+        const { [key]: _left, ...rest } = value as Record<string, unknown>;
+        compare(put(rest), `${path} without ${key}`);
+      }
+    }
+  };
+  compare(report, "report");
+  assert.equal(refused, 0);
+  visit(report, "report", (other) => other);
+  assert.ok(refused > 500 && tried - refused > 200, `${refused} of ${tried} refused`);
+});
