@@ -44,6 +44,18 @@ function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
+/**
+ * The same ground for each run: memory that has just been used and freed, since pages the machine has
+ * not touched yet cost ten times as much, and nothing left to be written by the run before.
+ */
+async function level(): Promise<void> {
+  remove(copy);
+  remove(output);
+  await time("cp", source, copy);
+  remove(copy);
+  await time("sync");
+}
+
 const quantize = (bits: number) => () =>
   time(
     Deno.execPath(),
@@ -73,8 +85,7 @@ try {
   const times = new Map<string, number[]>(Object.keys(CONTENDERS).map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round++) {
     for (const [name, run] of Object.entries(CONTENDERS)) {
-      remove(copy);
-      remove(output);
+      await level();
       const seconds = await run();
       if (round >= 0) times.get(name)!.push(seconds);
     }

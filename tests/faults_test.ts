@@ -221,3 +221,25 @@ Deno.test("the command line works when it may write beside the output and the re
     assert.deepEqual(namesIn(join(root, "r")), [".keep", "r.json", "r.log"]);
   });
 });
+
+Deno.test("the command line quantizes a large model when it may read the model but not its own workers", async () => {
+  await withLargeModel(5, async ({ root, start }) => {
+    const permissions = [`--allow-read=${root}`, `--allow-write=${root}`];
+    const { code, stderr } = await outcomeOf(start({ permissions }));
+    assert.equal(code, 0, stderr);
+    assert.match(
+      Deno.readTextFileSync(join(root, "r.log")),
+      /Backend: wasm, SIMD WebAssembly on one thread, .* no worker starts\n/,
+    );
+  });
+});
+
+Deno.test("the command line quantizes a large model in workers when it may read everything", async () => {
+  await withLargeModel(5, async ({ root, start }) => {
+    const { code, stderr } = await outcomeOf(start());
+    assert.equal(code, 0, stderr);
+    const workers = Math.min(navigator.hardwareConcurrency, 8);
+    const log = Deno.readTextFileSync(join(root, "r.log"));
+    assert.match(log, new RegExp(`Backend: wasm, SIMD WebAssembly in ${workers} workers`));
+  });
+});

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 
 /** Media types, as any web server gives them. */
@@ -16,7 +17,7 @@ const ROOT = new URL("..", import.meta.url).pathname;
 Deno.test("mod.ts works when it is imported from a URL", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
     const path = new URL(request.url).pathname;
-    const type = TYPES[path.split(".").at(-1)!]!;
+    const type = TYPES[path.split(".").at(-1)!] ?? "text/plain";
     try {
       return new Response(Deno.readFileSync(join(ROOT, path)), {
         headers: { "content-type": type },
@@ -28,13 +29,17 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
   const base = `http://127.0.0.1:${server.addr.port}`;
   const program = `
     import { DEFAULT_SETTINGS, quantizeModel, verifyCheckpoint } from "${base}/mod.ts";
-    const [model, output] = Deno.args;
+    const [model, output, large] = Deno.args;
     const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, bits: 4 });
     const { sqnr_db } = await verifyCheckpoint(output, model);
-    console.log(JSON.stringify([report.smoothness_score, report.sqnr_db, sqnr_db]));
+    let log = "";
+    const onLog = (line) => log += line;
+    await quantizeModel(large, output + "-large", { ...DEFAULT_SETTINGS, bits: 4 }, { onLog });
+    console.log(JSON.stringify([report.smoothness_score, report.sqnr_db, sqnr_db, log]));
   `;
   try {
     await withFiles({ "program.ts": program }, async (directory) => {
+      writeLargeModel(join(directory, "large"), 5);
       const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
         args: [
           "run",
@@ -47,12 +52,15 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
           join(directory, "program.ts"),
           join(ROOT, "examples/digits-dit"),
           join(directory, "out"),
+          join(directory, "large"),
         ],
+        env: { XDG_RUNTIME_DIR: "/tmp" },
       }).output();
       assert.ok(success, new TextDecoder().decode(stderr));
-      const [score, reported, verified] = JSON.parse(new TextDecoder().decode(stdout));
+      const [score, reported, verified, log] = JSON.parse(new TextDecoder().decode(stdout));
       assert.equal(score.toFixed(4), "0.9103");
       assert.ok(Math.abs(reported - verified) < 1e-5);
+      assert.match(log, /Backend: wasm, SIMD WebAssembly in \d+ workers/);
     });
   } finally {
     await server.shutdown();

@@ -120,8 +120,9 @@ async function openWasm(
 ): Promise<Backend> {
   const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
   if (sourceBytes >= SMALL_BYTES && workers > 1) {
-    const { createPool } = await import("./worker_pool.ts");
-    return createPool(workers, why, onBytes);
+    const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
+    if (mayStartWorkers()) return createPool(workers, why, onBytes);
+    why += ", and without permission to read the program no worker starts";
   }
   const { createInline } = await import("./inline.ts");
   const { wasmKernels } = await import("./wasm_kernels.ts");

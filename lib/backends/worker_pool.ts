@@ -9,6 +9,19 @@ import type { QualitySums } from "../types.ts";
 /** Jobs a worker has at once: enough that it never waits, even while this thread looks for a GPU. */
 const JOBS_PER_WORKER = 8;
 
+/** The worker's module. */
+const WORKER = new URL("./wasm_worker.ts", import.meta.url);
+
+/** Whether the permissions of this run let a worker load its module: reading it, or importing from its host. */
+export function mayStartWorkers(): boolean {
+  const { state } = Deno.permissions.querySync(
+    WORKER.protocol === "file:"
+      ? { name: "read", path: WORKER }
+      : { name: "import", host: WORKER.host },
+  );
+  return state === "granted";
+}
+
 interface Pending {
   call: Call;
   resolve: (result: CallResult) => void;
@@ -29,8 +42,7 @@ export function createPool(size: number, why: string, onBytes: OnBytes): Backend
   let failure: Error | undefined;
 
   const members = Array.from({ length: size }, () => {
-    const url = new URL("./wasm_worker.ts", import.meta.url);
-    const worker = new Worker(url, { type: "module" });
+    const worker = new Worker(WORKER, { type: "module" });
     const member = { worker, jobs: 0 };
     worker.onmessage = ({ data }: MessageEvent<Reply>) => receive(member, data);
     worker.onerror = (event) => {
