@@ -66,6 +66,8 @@ export { quantizeModel, type RunHooks } from "./lib/pipeline.ts";
 export { planTimeGroups } from "./lib/plan_time_groups.ts";
 export type { LayerReport, Report } from "./lib/report/build_report.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";
+export { type HtmlOptions, renderComparisonHtml, renderHtml } from "./lib/report/render_html.ts";
+export { renderSummary, type SummaryOptions } from "./lib/report/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
 export {
   type BoundaryJump,

@@ -50,8 +50,7 @@ Deno.test("main() prints the results block when the digits model is quantized", 
     const closing =
       "Score: Good (phase 2 target achieved). Violations: Perfect. Next: Keep this report as " +
       "the baseline to compare later runs with.\n" +
-      `Look at the report ${report}; check the checkpoint: ` +
-      `isotherm verify ${output} --against ${DIGITS}\n`;
+      `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
     const headline =
       "Quantizing digits-dit: 16 layers to INT2, 4 time groups, 36 tensors left as they are\n";
     assert.equal(stderr, headline + closing);

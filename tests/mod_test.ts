@@ -7,6 +7,8 @@ import { withFiles } from "./make_model.ts";
 
 /** Media types, as any web server gives them. */
 const TYPES: Record<string, string> = {
+  css: "text/css",
+  js: "text/javascript",
   json: "application/json",
   ts: "application/typescript",
   wasm: "application/wasm",
@@ -28,10 +30,15 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
   });
   const base = `http://127.0.0.1:${server.addr.port}`;
   const program = `
-    import { DEFAULT_SETTINGS, quantizeModel, verifyCheckpoint } from "${base}/mod.ts";
+    import {
+      DEFAULT_SETTINGS, quantizeModel, renderHtml, renderSummary, verifyCheckpoint,
+    } from "${base}/mod.ts";
     const [model, output, large] = Deno.args;
     const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, bits: 4 });
     const { sqnr_db } = await verifyCheckpoint(output, model);
+    const page = await renderHtml(report);
+    const summary = await renderSummary(report);
+    if (!page.endsWith("</html>\\n") || !summary.startsWith("## ")) throw new Error("no page");
     let log = "";
     const onLog = (line) => log += line;
     await quantizeModel(large, output + "-large", { ...DEFAULT_SETTINGS, bits: 4 }, { onLog });

@@ -159,7 +159,7 @@ function nextSteps(report: Report, invocation: Invocation): string[] {
   const { score, violations, next_step } = report.interpretation;
   return [
     `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,
-    `Look at the report ${escapeText(file)}; check the checkpoint: ` +
-    `isotherm verify ${escapeText(output)} --against ${escapeText(model)}`,
+    `Check the checkpoint: isotherm verify ${escapeText(output)} --against ${escapeText(model)}; ` +
+    `look at the report: ${escapeText(file)}`,
   ];
 }

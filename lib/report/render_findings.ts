@@ -41,7 +41,7 @@ export function renderFindings({ passed, findings, improvements, comparison }: J
 }
 
 /** One finding on one line. */
-function describeFinding(finding: Finding): string {
+export function describeFinding(finding: Finding): string {
   const { metric, layer, baseline, current, allowed, operator, level, passed, problem } = finding;
   const word = passed ? "ok" : level === "fail" ? "FAIL" : "warn";
   const head = `  ${word.padEnd(4)} ${metric}`;

@@ -1,0 +1,241 @@
+/** The page in a real browser. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import axe from "npm:axe-core@4.14.1";
+import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
+import { compareReports } from "../lib/gate/compare_reports.ts";
+import { renderComparisonHtml, renderHtml } from "../lib/report/render_html.ts";
+import { withFiles } from "./make_model.ts";
+import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import { NO_BROWSER, openBrowser, type Visit, visitFile } from "./open_browser.ts";
+
+const NAMES = layerNames(40);
+const REPORT = inventReport({ names: NAMES });
+const BASELINE = inventReport({ names: NAMES.slice(1), seed: 1 });
+
+/** Pages by the name of their file. */
+const PAGES: Record<string, string> = {
+  "plain.html": await renderHtml(REPORT),
+  "hostile.html": await renderHtml(inventReport({ names: HOSTILE_NAMES })),
+  "compared.html": await renderComparisonHtml(
+    [BASELINE, inventReport({ names: NAMES, seed: 2 }), REPORT],
+    compareReports(BASELINE, REPORT),
+  ),
+  "single.html": await renderHtml(inventReport({ names: NAMES, groups: 1 })),
+  "empty.html": await renderHtml({ ...REPORT, layers: [] }),
+  "large.html": await renderHtml(inventReport({ names: layerNames(10_000) })),
+};
+
+const PHONE = { viewport: { width: 320, height: 700 } };
+
+/** Registers a test that gets a function to open pages with. */
+function browserTest(
+  name: string,
+  run: (
+    open: (
+      file: string,
+      options: BrowserContextOptions,
+      use: (visit: Visit) => Promise<void>,
+    ) => Promise<void>,
+  ) => Promise<void>,
+): void {
+  // The browser is a process of its own, whose pipes outlive what closes it by a moment.
+  const lax = { sanitizeOps: false, sanitizeResources: false };
+  Deno.test({ name, ignore: NO_BROWSER, ...lax }, async () => {
+    await withFiles(PAGES, async (directory) => {
+      let browser: Browser | undefined;
+      try {
+        const running = browser = await openBrowser();
+        await run((file, options, use) => visitFile(running, join(directory, file), options, use));
+      } finally {
+        await browser?.close();
+      }
+    });
+  });
+}
+
+/** Texts of a column of a table's body. */
+function column(page: Page, table: string, index: number): Promise<string[]> {
+  return page.locator(`#${table} tbody tr > :nth-child(${index})`).allTextContents();
+}
+
+browserTest("a page asks for nothing but itself and logs nothing", async (open) => {
+  for (const file of Object.keys(PAGES)) {
+    await open(file, {}, ({ page, complaints, requests }) => {
+      assert.deepEqual(complaints, [], file);
+      assert.deepEqual(requests, [page.url()], file);
+      return Promise.resolve();
+    });
+  }
+});
+
+browserTest("a page runs no name as script and shows it as text", async (open) => {
+  await open("hostile.html", {}, async ({ page }) => {
+    assert.equal(await page.locator("main img, main b[onmouseover]").count(), 0);
+    const shown = await column(page, "layer-table", 1);
+    assert.equal(shown.length, HOSTILE_NAMES.length);
+    assert.ok(shown.includes(HOSTILE_NAMES[0]!) && shown.includes("__proto__"));
+    assert.ok(shown.includes("new\\u{a}line\\u{d}\\u{2028}"));
+    await page.locator("#layer-table-filter").fill("__proto__");
+    await page.locator("#layer-table tbody button").click();
+    assert.equal(await page.locator("#chart-layer").inputValue(), "7");
+  });
+});
+
+browserTest("a page sorts its layers when a heading is pressed", async (open) => {
+  await open("plain.html", {}, async ({ page }) => {
+    const scores = await column(page, "layer-table", 2);
+    assert.deepEqual(scores, scores.toSorted());
+    const heading = page.locator("#layer-table th", { hasText: "Score" });
+    assert.equal(await heading.getAttribute("aria-sort"), "ascending");
+    await heading.getByRole("button").press("Enter");
+    assert.equal(await heading.getAttribute("aria-sort"), "descending");
+    const sorted = await column(page, "layer-table", 2);
+    assert.deepEqual(sorted, sorted.toSorted().reverse());
+    await page.getByRole("button", { name: "SQNR" }).click();
+    const sqnr = (await column(page, "layer-table", 6)).map(Number);
+    assert.deepEqual(sqnr, sqnr.toSorted((a, b) => a - b));
+    await page.getByRole("button", { name: "SQNR" }).click();
+    assert.equal((await column(page, "layer-table", 6))[0], "no error");
+  });
+});
+
+browserTest("a page filters its tables and turns their leaves", async (open) => {
+  await open("plain.html", {}, async ({ page }) => {
+    const status = page.locator("#layer-table-status");
+    assert.equal(await status.textContent(), "1 to 25 of 40");
+    const previous = page.getByRole("button", { name: "Previous page of layers" });
+    assert.equal(await previous.getAttribute("aria-disabled"), "true");
+    await page.getByRole("button", { name: "Next page of layers" }).press("Enter");
+    assert.equal(await status.textContent(), "26 to 40 of 40");
+    await page.locator("#layer-table-filter").fill("LAYERS.3.");
+    assert.equal(await status.textContent(), "1 to 4 of 4 (of 40)");
+    await page.locator("#layer-table-filter").fill("nothing like it");
+    assert.equal(await status.textContent(), "Nothing to show");
+    await page.locator("#layer-table-filter").fill("");
+    await page.locator("#layer-which").selectOption("violations");
+    const rough = REPORT.layers.filter(({ violation_count }) => violation_count > 0);
+    assert.equal(await status.textContent(), `1 to 25 of ${rough.length}`);
+    const total = rough.reduce((sum, { violation_count }) => sum + violation_count, 0);
+    await page.locator("#violation-scope").selectOption("layers");
+    assert.equal(
+      await page.locator("#violation-table-status").textContent(),
+      `1 to 25 of ${total}`,
+    );
+    await page.locator("#violation-table-filter").fill("high");
+    const severities = await column(page, "violation-table", 5);
+    assert.deepEqual([...new Set(severities)], ["high"]);
+  });
+});
+
+browserTest("a chart tells its values to pointer, keys and screen reader", async (open) => {
+  await open("plain.html", {}, async ({ page }) => {
+    const chart = page.getByRole("slider", { name: "Time group" });
+    await chart.focus();
+    await page.keyboard.press("End");
+    assert.match((await chart.getAttribute("aria-valuetext"))!, /^Time group 7: scale 0\.\d+/);
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("ArrowLeft");
+    assert.equal(await chart.getAttribute("aria-valuenow"), "5");
+    const box = (await chart.boundingBox())!;
+    await page.mouse.move(box.x + 70, box.y + 100);
+    assert.match(
+      (await page.locator("#chart-readout").textContent())!,
+      /^Time group 0: .*Boundary 0 to 1/,
+    );
+    await page.locator("#layer-table tbody button").first().press("Enter");
+    assert.match((await chart.getAttribute("aria-valuetext"))!, /^Time group 0 \(rows 0 to 7\)/);
+    assert.equal(await page.evaluate("document.activeElement.id"), "chart");
+  });
+});
+
+browserTest("a heat map names its cells and leads to the chart", async (open) => {
+  await open("plain.html", {}, async ({ page }) => {
+    const map = page.locator("#heat-map");
+    await map.focus();
+    for (const key of ["ArrowDown", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
+    const text = (await page.locator("#heat-readout").textContent())!;
+    assert.ok(text.startsWith(`Boundary 1 to 2 of ${NAMES[2]}: score 0.`), text);
+    await page.keyboard.press("Enter");
+    assert.equal(await page.locator("#chart-layer").inputValue(), "2");
+  });
+});
+
+browserTest("a comparison overlays its reports and filters layers by direction", async (open) => {
+  await open("compared.html", {}, async ({ page }) => {
+    assert.equal(await page.locator("#chart .line").count(), 6);
+    assert.equal(await page.locator("#chart-readout p").count(), 3);
+    await page.locator("#layer-which").selectOption("new");
+    assert.deepEqual(await column(page, "layer-table", 1), [NAMES[0]]);
+    await page.locator("#layer-which").selectOption("worse");
+    const words = await column(page, "layer-table", 3);
+    assert.ok(words.length > 1 && words.every((text) => text.startsWith("worse ")));
+  });
+});
+
+browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
+  const ground = "getComputedStyle(document.body).backgroundColor";
+  for (const file of ["plain.html", "hostile.html", "compared.html"]) {
+    await open(file, PHONE, async ({ page }) => {
+      assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
+    });
+  }
+  await open("plain.html", { colorScheme: "dark" }, async ({ page }) => {
+    assert.equal(await page.evaluate(ground), "rgb(15, 19, 25)");
+    await page.emulateMedia({ media: "print" });
+    assert.equal(await page.evaluate(ground), "rgb(255, 255, 255)");
+    assert.ok(!await page.locator("nav").isVisible());
+    assert.ok(!await page.locator("#layer-table-filter").isVisible());
+    const pdf = await page.pdf();
+    assert.ok(pdf.length > 20_000);
+    assert.equal(await page.locator("details:not([open])").count(), 0);
+  });
+  await open("plain.html", { colorScheme: "light" }, async ({ page }) => {
+    assert.equal(await page.evaluate(ground), "rgb(245, 246, 248)");
+  });
+});
+
+browserTest("a page has 0 violations of axe-core, light, dark and on a phone", async (open) => {
+  const looks: BrowserContextOptions[] = [
+    { colorScheme: "light" },
+    { colorScheme: "dark" },
+    { ...PHONE, colorScheme: "light" },
+    { ...PHONE, colorScheme: "dark" },
+  ];
+  const files = {
+    "plain.html": looks,
+    "compared.html": looks,
+    "single.html": [{}],
+    "empty.html": [{}],
+  };
+  for (const [file, some] of Object.entries(files)) {
+    for (const look of some) {
+      await open(file, look, async ({ page }) => {
+        await page.locator("details").evaluateAll((all) => {
+          for (const one of all) one.setAttribute("open", "");
+        });
+        // Set by the debugger, which the page's policy does not bind.
+        await page.evaluate(axe.source);
+        const found = await page.evaluate<{ id: string; nodes: { html: string }[] }[]>(
+          "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations)",
+        );
+        const told = found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 200)}`);
+        assert.deepEqual(told, [], `${file} ${JSON.stringify(look)}`);
+      });
+    }
+  }
+});
+
+browserTest("a page of 10,000 layers is shown, sorted and filtered", async (open) => {
+  await open("large.html", {}, async ({ page }) => {
+    const marks = "performance.getEntriesByName('isotherm-interactive').length";
+    assert.equal(await page.evaluate(marks), 1);
+    assert.equal(await page.locator("#layer-table-status").textContent(), "1 to 25 of 10,000");
+    assert.equal(await page.locator("#layer-table tbody tr").count(), 25);
+    await page.getByRole("button", { name: "Layer", exact: true }).click();
+    assert.equal((await column(page, "layer-table", 1))[0], "model.layers.0.mlp.experts.0.w1");
+    await page.locator("#layer-table-filter").fill("layers.2499.");
+    assert.equal((await column(page, "layer-table", 1)).length, 4);
+  });
+});

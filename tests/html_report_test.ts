@@ -1,0 +1,176 @@
+/** The page as text: what is in it, and what must not be. */
+
+import assert from "node:assert/strict";
+import { compareReports } from "../lib/gate/compare_reports.ts";
+import { modelSeries } from "../lib/report/html_data.ts";
+import { pageParts } from "../lib/report/html_page.ts";
+import { renderComparisonHtml, renderHtml } from "../lib/report/render_html.ts";
+import { repeatArguments, repeatCommand } from "../lib/report/repeat_command.ts";
+import { parseArgs } from "../lib/parse_args.ts";
+import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+
+const PLAIN = inventReport({ names: layerNames(12) });
+
+/** The embedded data of a page. */
+function dataOf(page: string) {
+  const [, text] = /<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(page)!;
+  return JSON.parse(text!);
+}
+
+/** A page without its style, data and script: the markup a reader sees. */
+function markupOf(page: string): string {
+  return page.replaceAll(/<(style|script)[^>]*>.*?<\/\1>/gs, "");
+}
+
+Deno.test("renderHtml() makes one page that asks for nothing else", async () => {
+  const page = await renderHtml(PLAIN);
+  assert.ok(page.startsWith('<!DOCTYPE html>\n<html lang="en">'));
+  const markup = markupOf(page);
+  for (const [, url] of markup.matchAll(/\s(?:src|href)="([^"]*)"/g)) {
+    assert.match(url!, /^(#|data:)/);
+  }
+  assert.doesNotMatch(page, /@import|url\(|fetch\(|XMLHttp|WebSocket|^import /m);
+  assert.doesNotMatch(markup, / style=| on\w+=/);
+});
+
+Deno.test("renderHtml() allows its own style and script by their hashes and nothing else", async () => {
+  const page = await renderHtml(PLAIN);
+  const [, policy] = /Content-Security-Policy" content="([^"]*)"/.exec(page)!;
+  assert.match(policy!, /^default-src &#39;none&#39;; style-src &#39;sha256-/);
+  assert.doesNotMatch(policy!, /unsafe|https?:|\*/);
+  const { style, script } = await pageParts();
+  assert.ok(page.includes(`<style>${style}</style>`));
+  assert.ok(page.includes(`<script type="module">${script}</script>`));
+});
+
+Deno.test("renderHtml() gives the same bytes for the same report", async () => {
+  assert.equal(await renderHtml(PLAIN), await renderHtml(structuredClone(PLAIN)));
+});
+
+Deno.test("renderHtml() shows score, cards, chart, ranges, skipped tensors and settings", async () => {
+  const page = markupOf(await renderHtml(PLAIN));
+  for (
+    const text of [
+      PLAIN.smoothness_score.toFixed(4),
+      "Cosine similarity",
+      "2.50 dB",
+      "5.25x",
+      "480.0 kB",
+      '<svg class="plot"',
+      "not a matrix (rank 3) (1)",
+      "<li>pos_embed</li>",
+      "3 B to 10 B (Dream 7B)",
+      "--num-time-groups 8",
+      "slices of the weight matrices",
+    ]
+  ) assert.ok(page.includes(text), text);
+});
+
+Deno.test("renderHtml() keeps hostile names text when layers, tensors and settings have them", async () => {
+  const hostile = inventReport({ names: HOSTILE_NAMES });
+  const plain = inventReport({ names: layerNames(HOSTILE_NAMES.length) });
+  const page = await renderHtml({
+    ...hostile,
+    model_name: HOSTILE_NAMES[0]!,
+    tool_version: HOSTILE_NAMES[3]!,
+    ignore: HOSTILE_NAMES,
+    skipped: HOSTILE_NAMES.map((name) => ({ name, reason: name })),
+  });
+  const safe = await renderHtml({ ...plain, ignore: ["x"] });
+  // No name adds an element but those that list it.
+  const tags = (text: string) => new Set([...text.matchAll(/<(\w+)/g)].map(([, tag]) => tag));
+  assert.deepEqual([...tags(markupOf(page))].sort(), [...tags(markupOf(safe))].sort());
+  assert.equal(page.match(/<script/g)!.length, safe.match(/<script/g)!.length);
+  // deno-lint-ignore no-control-regex -- they are what must not be there
+  assert.doesNotMatch(page, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]|alert\(1\)<\/script>/);
+  assert.ok(page.length < 200_000, `${page.length} characters`);
+  const { layers } = dataOf(page);
+  assert.equal(layers.name[0], HOSTILE_NAMES[0]);
+  assert.equal(layers.name[4], "ansi\\u{1b}[31m\\u{9b}2J");
+  assert.equal(layers.name[7], "__proto__");
+  assert.ok(layers.name.at(-1).length < 300);
+});
+
+Deno.test("renderHtml() stays below 6 MB when there are 10,000 layers", async () => {
+  const large = inventReport({ names: layerNames(10_000) });
+  const page = await renderHtml(large);
+  assert.ok(page.length < 4_500_000, `${page.length} bytes`);
+  assert.equal(dataOf(page).layers.name.length, 10_000);
+  const comparison = compareReports(inventReport({ names: layerNames(10_000), seed: 1 }), large);
+  const compared = await renderHtml(large, { comparison, others: [large] });
+  assert.ok(compared.length < 6_000_000, `${compared.length} bytes`);
+  const { series } = dataOf(compared);
+  const charted = series[0].filter((one: unknown) => one !== null).length;
+  assert.equal(charted, 7_500);
+  assert.ok(compared.includes("parameters of the 7,500 roughest layers"));
+});
+
+Deno.test("renderHtml() leaves a boundary out of the chart when there is one time group or no layer", async () => {
+  const one = await renderHtml(inventReport({ names: layerNames(3), groups: 1 }));
+  assert.ok(one.includes("One time group: there is no boundary"));
+  assert.ok(!markupOf(one).includes('id="heat-map"'));
+  const none = await renderHtml({ ...PLAIN, layers: [] });
+  assert.ok(none.includes("No layer was quantized"));
+  assert.equal(modelSeries({ ...PLAIN, layers: [] }), null);
+});
+
+Deno.test("renderHtml() shows every figure with its direction when it is given a comparison", async () => {
+  const names = layerNames(12);
+  const before = inventReport({ names: ["old", ...names.slice(0, 10)], seed: 1 });
+  const comparison = compareReports(before, PLAIN);
+  const page = markupOf(await renderHtml(PLAIN, { comparison }));
+  assert.ok(page.includes("Vanished layers (1)"));
+  assert.ok(page.includes("New layers (2)"));
+  for (const { metric, direction } of comparison.metrics) {
+    assert.match(page, new RegExp(`${metric}</th>.*class="tag ${direction}">`));
+  }
+});
+
+Deno.test("renderComparisonHtml() overlays reports and names those that have other time groups", async () => {
+  const names = layerNames(6);
+  const [baseline, between, current] = [1, 2, 3].map((seed) => inventReport({ names, seed }));
+  const other = inventReport({ names, groups: 4 });
+  const reports = [baseline!, between!, other, current!];
+  const page = await renderComparisonHtml(reports, compareReports(baseline!, current!));
+  assert.deepEqual(dataOf(page).reports, ["This report", "Baseline", "Report 1"]);
+  assert.ok(page.includes("With other time groups and so not drawn: Report 2."));
+  assert.match(markupOf(page), /class="line series-2"/);
+  assert.match(markupOf(page), /Score of each boundary/);
+  await assert.rejects(
+    () => renderComparisonHtml([], compareReports(baseline!, current!)),
+    /there is none/,
+  );
+});
+
+Deno.test("repeatArguments() gives the settings of the run when they are parsed again", async () => {
+  const report = { ...PLAIN, group_size: 32, ignore: ["-a*", "it's"], default_ignore: false };
+  const { settings, model, output } = await parseArgs(repeatArguments(report));
+  assert.deepEqual([model, output], ["tiny-dit", "tiny-dit-int2"]);
+  assert.deepEqual({ ...settings }, {
+    ...settings,
+    bits: 2,
+    timeGroups: 8,
+    groupSize: 32,
+    threshold: 0.3,
+    ignore: ["-a*", "it's"],
+    defaultIgnore: false,
+    backend: "wasm",
+  });
+});
+
+Deno.test("repeatCommand() is one line that a shell reads as the same arguments", async () => {
+  const ignore = HOSTILE_NAMES.filter((name) => name.isWellFormed());
+  const report = { ...PLAIN, model_name: "-- $(id) `id` \\", ignore };
+  const command = repeatCommand(report);
+  // deno-lint-ignore no-control-regex -- they are what must not be there
+  assert.doesNotMatch(command, /[\x00-\x1f\x7f-\x9f\u2028\u202e]/);
+  const script = command.replace(/^.* cli\.ts /, "printf '%s\\0' ");
+  const { stdout } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    env: { LC_ALL: "C.UTF-8" },
+  }).output();
+  assert.deepEqual(
+    new TextDecoder().decode(stdout).split("\0").slice(0, -1),
+    repeatArguments(report),
+  );
+});

@@ -1,0 +1,86 @@
+/** A real Chromium for tests of pages. */
+
+import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
+
+/** Where Chromium usually is; `CHROMIUM` in the environment comes first. */
+const PATHS = [
+  "/usr/bin/chromium",
+  "/usr/bin/chromium-browser",
+  "/usr/bin/google-chrome",
+  "/usr/bin/google-chrome-stable",
+  "/opt/google/chrome/chrome",
+  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
+
+/** Whether browser tests are skipped: only when that is asked for, never because there is no browser. */
+export const NO_BROWSER = Deno.env.get("ISOTHERM_NO_BROWSER") === "1";
+
+/** Starts Chromium. */
+export async function openBrowser(): Promise<Browser> {
+  const paths = [Deno.env.get("CHROMIUM") ?? [], PATHS].flat();
+  const executablePath = paths.find(isFile);
+  if (executablePath === undefined) {
+    throw new Error(
+      `Cannot find Chromium at ${paths.join(", ")}: install it, name it in CHROMIUM, ` +
+        "or skip these tests with ISOTHERM_NO_BROWSER=1",
+    );
+  }
+  // A library of it looks for a file in /proc/sys when it is loaded, which Deno allows only together
+  // with everything else; this variable of that library's own tests keeps it from looking.
+  Deno.env.set("__IS_WSL_TEST__", "1");
+  const { chromium } = await import("npm:playwright-core@1.65.1");
+  Deno.env.delete("__IS_WSL_TEST__");
+  return await chromium.launch({
+    executablePath,
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+/** A page and all that it complained of or asked for. */
+export interface Visit {
+  /** The page, ready to use. */
+  page: Page;
+  /** Console messages and uncaught errors. */
+  complaints: string[];
+  /** URLs asked for. */
+  requests: string[];
+}
+
+/** Opens a file, hands the page over and closes it. */
+export async function visitFile(
+  browser: Browser,
+  path: string,
+  options: BrowserContextOptions,
+  use: (visit: Visit) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+  try {
+    const page = await context.newPage();
+    const [complaints, requests]: [string[], string[]] = [[], []];
+    page.on("console", (message) => complaints.push(message.text()));
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("request", (request) => requests.push(request.url()));
+    await page.goto(`file://${path}`);
+    await page.locator("[data-ready=true]").waitFor();
+    await use({ page, complaints, requests });
+  } finally {
+    await context.close();
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
