@@ -65,7 +65,7 @@ Deno.test("main() prints the results block when the digits model is quantized", 
     assert.equal(layers.length, 16);
     assert.ok(layers.includes("Quantized blocks.0.attn.qkv [384, 128]"));
     const [backend] = log.match(
-      /^Backend: wasm, SIMD WebAssembly on one thread, since the model is small$/m,
+      /^Backend: wasm, SIMD WebAssembly on one thread, since the model is too small for a GPU to pay$/m,
     )!;
     const lines = [headline.trimEnd(), ...layers, backend];
     assert.equal(withoutTime(log), `${lines.join("\n")}\n${DIGITS_BLOCK}\n${closing}`);
