@@ -1,6 +1,7 @@
 /** The WebGPU backend: lanes on one device, so that reading, computing and writing overlap. */
 
 import type { Backend, OnBytes } from "./backend.ts";
+import { forwardCalls } from "./forward_calls.ts";
 import { createInline } from "./inline.ts";
 import type { Form } from "./lay_out_tile.ts";
 import { createDeviceKernels } from "./webgpu_kernels.ts";
@@ -64,19 +65,11 @@ export function createWebGpu(
       lane.jobs--;
     }
   }
-  return {
-    name: "webgpu",
-    description,
-    measure: (slice) => assign((backend) => backend.measure(slice)),
-    encode: (slice, params) => assign((backend) => backend.encode(slice, params)),
-    quantize: (slice) => assign((backend) => backend.quantize(slice)),
-    copy: (job) => assign((backend) => backend.copy(job)),
-    close() {
-      for (const { backend, kernels } of lanes) {
-        backend.close();
-        kernels.close();
-      }
-      device.destroy();
-    },
-  };
+  return forwardCalls(() => lanes[0]!.backend, assign, () => {
+    for (const { backend, kernels } of lanes) {
+      backend.close();
+      kernels.close();
+    }
+    device.destroy();
+  });
 }

@@ -1,6 +1,7 @@
 /** Starts on one backend while the machine is asked for a better one. */
 
 import type { Backend } from "./backend.ts";
+import { forwardCalls } from "./forward_calls.ts";
 
 /**
  * Runs jobs on `first` at once. If `findBetter` comes back with a backend, everything is done again on
@@ -34,20 +35,8 @@ export function whileProbing(
     const better = await answer;
     return better === undefined ? early : job(better);
   }
-  return {
-    get name() {
-      return current.name;
-    },
-    get description() {
-      return current.description;
-    },
-    measure: (slice) => attempt((backend) => backend.measure(slice)),
-    encode: (slice, params) => attempt((backend) => backend.encode(slice, params)),
-    quantize: (slice) => attempt((backend) => backend.quantize(slice)),
-    copy: (job) => attempt((backend) => backend.copy(job)),
-    close() {
-      isClosed = true;
-      current.close();
-    },
-  };
+  return forwardCalls(() => current, attempt, () => {
+    isClosed = true;
+    current.close();
+  });
 }

@@ -1,6 +1,7 @@
 /** A backend that hands its work over when its device fails. */
 
 import type { Backend } from "./backend.ts";
+import { forwardCalls } from "./forward_calls.ts";
 import { DeviceError } from "./device_error.ts";
 
 /**
@@ -32,20 +33,8 @@ export function withFallback(
     }
     return await job(await next);
   }
-  return {
-    get name() {
-      return current.name;
-    },
-    get description() {
-      return current.description;
-    },
-    measure: (slice) => attempt((backend) => backend.measure(slice)),
-    encode: (slice, params) => attempt((backend) => backend.encode(slice, params)),
-    quantize: (slice) => attempt((backend) => backend.quantize(slice)),
-    copy: (job) => attempt((backend) => backend.copy(job)),
-    close() {
-      first.close();
-      if (current !== first) current.close();
-    },
-  };
+  return forwardCalls(() => current, attempt, () => {
+    first.close();
+    if (current !== first) current.close();
+  });
 }
