@@ -250,3 +250,17 @@ Deno.test("wasm keeps what was read into its input when its memory grows", () =>
   const kept = wasmKernels.input(bytes.length);
   assert.equal(bytes.findIndex((byte, i) => byte !== kept[i]), -1);
 });
+
+Deno.test("the shaders take one shape, and no more of it than the host writes", () => {
+  const folder = new URL("../lib/backends/kernels/", import.meta.url);
+  const shapes = ["range", "encode"].map((name) => {
+    const source = Deno.readTextFileSync(new URL(`${name}.wgsl`, folder));
+    const [, body = ""] = /struct Shape \{(.*?)\n\}/s.exec(source) ?? [];
+    return [...body.matchAll(/^ {2}(\w+): u32,$/gm)].map(([, field]) => field);
+  });
+  // In the order in which webgpu_kernels.ts writes them.
+  const fields = "base rows columns block_rows block_columns across pieces piece row_words".split(
+    " ",
+  );
+  assert.deepEqual(shapes, [fields, fields]);
+});

@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Backend, FilePlace, Slice, SliceTarget } from "../lib/backends/backend.ts";
+import { DeviceError } from "../lib/backends/device_error.ts";
 import { createInline } from "../lib/backends/inline.ts";
 import { buildWasm } from "../lib/backends/kernels/build_wasm.ts";
 import { openBackend } from "../lib/backends/open_backend.ts";
 import { referenceKernels } from "../lib/backends/reference_kernels.ts";
 import { SLICE_BYTES } from "../lib/backends/run_slice.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
+import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
 import { whileProbing } from "../lib/backends/while_probing.ts";
 import { withFallback } from "../lib/backends/with_fallback.ts";
 import { createPool } from "../lib/backends/worker_pool.ts";
@@ -247,6 +249,30 @@ Deno.test("whileProbing() does every job again on the better backend", async () 
     assert.deepEqual((await outcomeOf(backend, slice, read)).bytes, expected.bytes);
     assert.equal(backend.name, "reference");
   });
+});
+
+Deno.test("createDeviceKernels() fails the lane whose buffer was refused, and no other", async () => {
+  const device = await openDevice((await probeWebGpu())!);
+  const tile = { dtype: "F32" as const, rows: 1, columns: 16, blockRows: 1, blockColumns: 16 };
+  const bytes = encodeFloats(Float32Array.from({ length: 16 }, (_, i) => i), "F32");
+  // The same device, but with a buffer of a size that it refuses.
+  const refusing = new Proxy(device, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (key === "createBuffer") {
+        return (wanted: GPUBufferDescriptor) =>
+          target.createBuffer({ ...wanted, ...wanted.label === "packed" && { size: 2 ** 50 } });
+      }
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const lanes = [createDeviceKernels(refusing, "solo"), createDeviceKernels(device, "solo")];
+  const outcomes = await Promise.allSettled(lanes.map((lane) => lane.range(bytes, tile)));
+  assert.deepEqual(outcomes.map(({ status }) => status), ["rejected", "fulfilled"]);
+  const [refused, good] = outcomes;
+  assert.ok(refused!.status === "rejected" && refused!.reason instanceof DeviceError);
+  assert.ok(good!.status === "fulfilled" && good!.value.hi[0] === 15);
+  device.destroy();
 });
 
 Deno.test("createInline() turns waiting jobs away when it is closed", async () => {

@@ -126,13 +126,13 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     device.queue.writeBuffer(shapeBuffer, 0, Uint32Array.from(words));
   }
 
-  /** Runs a kernel and reads buffers back, one behind the other. */
-  async function dispatch(
+  /** Submits a kernel and copies of its results, one behind the other; gives their size in bytes. */
+  function submit(
     pipeline: GPUComputePipeline,
     layout: Layout,
     bindings: GPUBuffer[],
     results: { buffer: GPUBuffer; size: number }[],
-  ): Promise<ArrayBuffer> {
+  ): number {
     const size = results.reduce((sum, result) => sum + result.size, 0);
     const read = readBuffer.atLeast(size);
     const encoder = device.createCommandEncoder();
@@ -155,43 +155,51 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
       at += result.size;
     }
     device.queue.submit([encoder.finish()]);
-    await read.mapAsync(GPUMapMode.READ, 0, size);
-    if (host.length < size) host = new Uint8Array(size);
-    host.set(new Uint8Array(read.getMappedRange(0, size)));
-    read.unmap();
-    return host.buffer;
+    return size;
   }
 
-  /** Runs an action; errors of the device become one kind, whose cause is known. */
-  async function onDevice<T>(action: () => Promise<T>): Promise<T> {
-    device.pushErrorScope("out-of-memory");
-    device.pushErrorScope("validation");
-    let result: T | undefined;
-    let thrown: unknown;
+  /**
+   * Hands work to the device and reads its results back; errors of the device become one kind.
+   *
+   * @param record Creates buffers and submits, all without waiting: the error scopes are the device's,
+   *   so they have to be closed before another lane has its turn.
+   */
+  async function onDevice(record: () => number): Promise<ArrayBuffer> {
     try {
-      result = await action();
+      device.pushErrorScope("out-of-memory");
+      device.pushErrorScope("validation");
+      let size: number;
+      let scopes: Promise<GPUError | null>[];
+      try {
+        size = record();
+      } finally {
+        scopes = [device.popErrorScope(), device.popErrorScope()];
+      }
+      for (const error of await Promise.all(scopes)) {
+        if (error !== null) throw error;
+      }
+      const read = readBuffer.atLeast(size);
+      await read.mapAsync(GPUMapMode.READ, 0, size);
+      if (host.length < size) host = new Uint8Array(size);
+      host.set(new Uint8Array(read.getMappedRange(0, size)));
+      read.unmap();
+      return host.buffer;
     } catch (error) {
-      thrown = error;
+      throw new DeviceError((error as Error | GPUError).message);
     }
-    const errors = await Promise.all([device.popErrorScope(), device.popErrorScope()])
-      .catch((error: unknown) => [error]);
-    const error = thrown ?? errors.find((one) => one !== null);
-    if (error === undefined) return result as T;
-    throw new DeviceError(error instanceof Error ? error.message : (error as GPUError).message);
   }
 
   async function range(bytes: Uint8Array, tile: Tile): Promise<BlockRanges> {
     const layout = layOut(tile, "range", 8, most);
-    return await onDevice(async () => {
-      const base = upload(bytes, tile, false);
-      writeShape(base, layout);
-      const size = layout.units * 8;
+    const size = layout.units * 8;
+    const read = await onDevice(() => {
+      writeShape(upload(bytes, tile, false), layout);
       const found = outBuffer.atLeast(size);
       const pipeline = pipelineOf("range", layout.form, { WIDE: tile.dtype === "F32" ? 1 : 0 });
       const bindings = [inputBuffer.atLeast(4), shapeBuffer, found];
-      const read = await dispatch(pipeline, layout, bindings, [{ buffer: found, size }]);
-      return readRanges(reduceRanges(new Int32Array(read, 0, size / 4), layout, tile), tile.dtype);
+      return submit(pipeline, layout, bindings, [{ buffer: found, size }]);
     });
+    return readRanges(reduceRanges(new Int32Array(read, 0, size / 4), layout, tile), tile.dtype);
   }
 
   async function encode(
@@ -202,28 +210,26 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     isHeld = false,
   ): Promise<EncodedTile> {
     const layout = layOut(tile, "encode", bits, most);
-    return await onDevice(async () => {
-      const base = upload(bytes, tile, isHeld);
-      writeShape(base, layout);
-      const blocks = blockCount(tile);
+    const blocks = blockCount(tile);
+    const outBytes = tile.rows * packedBytes(tile.columns, bits);
+    const sumBytes = layout.units * SUMS_PER_BLOCK * 4;
+    const read = await onDevice(() => {
+      writeShape(upload(bytes, tile, isHeld), layout);
       const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
       device.queue.writeBuffer(paramsOnDevice, 0, encodeParams(params, blocks));
-      const outBytes = tile.rows * packedBytes(tile.columns, bits);
-      const sumBytes = layout.units * SUMS_PER_BLOCK * 4;
       const out = outBuffer.atLeast(outBytes);
       const sums = sumBuffer.atLeast(sumBytes);
-      const pipeline = pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits });
-      const read = await dispatch(
-        pipeline,
+      return submit(
+        pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits }),
         layout,
         [inputBuffer.atLeast(4), shapeBuffer, paramsOnDevice, out, sums],
         [{ buffer: out, size: outBytes }, { buffer: sums, size: sumBytes }],
       );
-      return {
-        packed: new Uint8Array(read, 0, outBytes),
-        sums: reduceSums(new Float32Array(read, outBytes, sumBytes / 4), layout, blocks, params),
-      };
     });
+    return {
+      packed: new Uint8Array(read, 0, outBytes),
+      sums: reduceSums(new Float32Array(read, outBytes, sumBytes / 4), layout, blocks, params),
+    };
   }
 
   return {
