@@ -10,6 +10,7 @@ import { describeIoError } from "./lib/describe_io_error.ts";
 import { BadInputError, BaselineError, InterruptedError } from "./lib/errors.ts";
 export type { Io } from "./lib/commands/io.ts";
 import type { Invocation } from "./lib/parse_args.ts";
+import { writeAll } from "./lib/write_all.ts";
 
 /** Exit codes; 1 is a bug, and Deno's own for an uncaught error. */
 const EXIT = { done: 0, bug: 1, badInput: 2, regression: 3, baseline: 4 } as const;
@@ -72,16 +73,6 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
     case "backends":
       await (await import("./lib/commands/backends.ts")).backends(invocation, io);
       return EXIT.done;
-  }
-}
-
-/** Writes all of a text; streams may take less at a time. */
-function writeAll(stream: { writeSync: (bytes: Uint8Array) => number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let done = 0; done < bytes.length;) {
-    const count = stream.writeSync(bytes.subarray(done));
-    if (count === 0) throw new Deno.errors.WriteZero();
-    done += count;
   }
 }
 

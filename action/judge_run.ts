@@ -44,9 +44,8 @@ function makeDirectory(path: string): void {
   }
 }
 
-function logJudgement({ verdict, findings, comparison }: GateResult): void {
+function logJudgement({ verdict, findings, improvements, comparison }: GateResult): void {
   if (comparison === null) return;
-  const improvements = comparison.metrics.filter(({ direction }) => direction === "better");
   say(renderFindings({ passed: verdict === "passed", findings, improvements, comparison }));
 }
 

@@ -2,6 +2,7 @@
 
 import { relative, resolve } from "node:path";
 import type { Finding } from "../lib/gate/apply_rules.ts";
+import { tallyFindings } from "../lib/gate/tally_findings.ts";
 import { LAYER_COUNTS } from "../lib/gate/metrics.ts";
 import { describeFinding } from "../lib/report/render_findings.ts";
 
@@ -49,11 +50,7 @@ export function annotateFindings(
   findings: readonly Finding[],
   baseline: AnnotatedFile,
 ): Annotation[] {
-  const broken = findings.filter(({ passed }) => !passed);
-  const listed = [
-    ...broken.filter(({ level }) => level === "fail"),
-    ...broken.filter(({ level }) => level === "warn"),
-  ].map((finding) =>
+  const listed = tallyFindings(findings).broken.map((finding) =>
     annotate(
       finding.level === "fail" ? "error" : "warning",
       describeFinding(finding).trim(),

@@ -1,7 +1,7 @@
 /** What `measure` found out and `publish` makes known. */
 
 import type { Finding } from "../lib/gate/apply_rules.ts";
-import type { Comparison } from "../lib/gate/comparison.ts";
+import type { Comparison, MetricChange } from "../lib/gate/comparison.ts";
 import type { Report } from "../lib/report/build_report.ts";
 import type { Annotation } from "./list_annotations.ts";
 import { nameVerdict, type Verdict } from "./verdict.ts";
@@ -12,6 +12,8 @@ export interface GateResult {
   verdict: "passed" | "failed" | "skipped" | "created";
   /** What each rule found. */
   findings: Finding[];
+  /** Figures of the model that got better. */
+  improvements: MetricChange[];
   /** `null` where there was no baseline. */
   comparison: Comparison | null;
 }

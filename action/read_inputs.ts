@@ -1,8 +1,8 @@
 /** Reads the inputs of the action, which action.yml maps to variables. */
 
 import { BadInputError } from "../lib/errors.ts";
-import { quote } from "../lib/escape_text.ts";
 import { MISSING_POLICIES, type MissingPolicy } from "../lib/options.ts";
+import { readChoice } from "../lib/read_choice.ts";
 
 /** Reads an environment variable. */
 export type ReadEnv = (name: string) => string | undefined;
@@ -55,7 +55,7 @@ export function readInputs(env: ReadEnv): Inputs {
     throw new BadInputError("Missing input model: name the directory to quantize, or give report");
   }
   if (baseline === "") throw new BadInputError('Input baseline is "", must name a file');
-  oneOf("comment", read("comment"), ["true", "false"]);
+  readChoice("Input comment", read("comment"), ["true", "false"]);
   const phase = read("phase");
   const settings = RUN_INPUTS.map((name): [string, string] => [name, read(name)]);
   // The default needs no flag.
@@ -67,15 +67,8 @@ export function readInputs(env: ReadEnv): Inputs {
     report,
     baseline,
     rules: read("rules"),
-    missing: oneOf("missing-baseline", read("missing-baseline"), MISSING_POLICIES),
+    missing: readChoice("Input missing-baseline", read("missing-baseline"), MISSING_POLICIES),
     htmlReport: read("html-report"),
     artifact: read("artifact"),
   };
-}
-
-function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((one) => one === value);
-  if (found !== undefined) return found;
-  const list = `${allowed.slice(0, -1).join(", ")} or ${allowed.at(-1)}`;
-  throw new BadInputError(`Input ${name} is ${quote(value)}, must be ${list}`);
 }

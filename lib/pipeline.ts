@@ -10,9 +10,9 @@ import { countNouns } from "./count_nouns.ts";
 import { appendEntry, describeQuantization } from "./describe_quantization.ts";
 import { BadInputError } from "./errors.ts";
 import { escapeText, quote } from "./escape_text.ts";
-import { checkUnchanged, type Model, openModel } from "./model/open_model.ts";
+import { checkUnchanged, type Model, modelBytes, openModel } from "./model/open_model.ts";
 import type { QuantizeSettings } from "./options.ts";
-import { packedNames, planShard, type ShardPlan } from "./plan_checkpoint.ts";
+import { checkpointBytes, packedNames, planShard, type ShardPlan } from "./plan_checkpoint.ts";
 import { quantizeLayer } from "./quantize_layer.ts";
 import { buildReport, type LayerResult, type Report } from "./report/build_report.ts";
 import { type ByteSink, createSink, writeWhole } from "./safetensors/write.ts";
@@ -126,9 +126,8 @@ export async function runPlan(
 ): Promise<Report> {
   const start = performance.now();
   const { model, selection } = plan;
-  const sourceBytes = model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
   let finished = "";
-  const backend = await openBackend(settings.backend, sourceBytes, {
+  const backend = await openBackend(settings.backend, modelBytes(model), {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
     onWarning: (line) => hooks.onWarning?.(line),
   });
@@ -149,7 +148,7 @@ export async function runPlan(
     results,
     settings,
     backend: backend.name,
-    outputBytes: plan.shards.reduce((size, { header }) => size + header.byteLength, 0),
+    outputBytes: checkpointBytes(plan.shards),
     elapsedSeconds: () => (performance.now() - start) / 1000,
   });
   const schedules = encodeTimeGroups(report.layers, report.source, report.phase);

@@ -56,6 +56,16 @@ export function packedTensors(layer: LayerPlan): NewTensor[] {
   ];
 }
 
+/** Bytes of the tensors that stand for a layer's weight. */
+export function packedSize(layer: LayerPlan): number {
+  return packedTensors(layer).reduce((size, { byteLength }) => size + byteLength, 0);
+}
+
+/** Bytes of the weight files of a checkpoint. */
+export function checkpointBytes(shards: readonly ShardPlan[]): number {
+  return shards.reduce((size, { header }) => size + header.byteLength, 0);
+}
+
 /**
  * Plans one output shard.
  *

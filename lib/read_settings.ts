@@ -11,7 +11,11 @@ import {
   type MissingPolicy,
   type QuantizeSettings,
 } from "./options.ts";
+import { readChoice } from "./read_choice.ts";
 import type { Bits } from "./types.ts";
+
+/** Widths of a code, as they are written. */
+const WIDTHS = ["2", "4", "8"] as const;
 
 /** Values by flag name. */
 export type Values = Map<string, string[]>;
@@ -38,7 +42,7 @@ export function readSettings(values: Values): QuantizeSettings {
     strict: values.has("strict"),
   };
   const bits = text("bit-width");
-  if (bits !== undefined) settings.bits = readBits(bits);
+  if (bits !== undefined) settings.bits = Number(readChoice("--bit-width", bits, WIDTHS)) as Bits;
   const timeGroups = text("num-time-groups");
   if (timeGroups !== undefined) {
     settings.timeGroups = readInteger("num-time-groups", timeGroups, LIMITS.timeGroups);
@@ -50,7 +54,7 @@ export function readSettings(values: Values): QuantizeSettings {
   const threshold = text("smoothness-threshold");
   if (threshold !== undefined) settings.threshold = readThreshold(threshold);
   const backend = text("backend");
-  if (backend !== undefined) settings.backend = readChoice("backend", backend, BACKEND_CHOICES);
+  if (backend !== undefined) settings.backend = readChoice("--backend", backend, BACKEND_CHOICES);
   return settings;
 }
 
@@ -77,20 +81,8 @@ export function readGateFlags(values: Values): GateFlags {
       : readInteger("max-new-violations", violations, LIMITS.tolerance),
     allowVanishedLayers: values.has("allow-vanished-layers"),
     rules: text("rules"),
-    missing: missing === undefined ? "fail" : readChoice("missing", missing, MISSING_POLICIES),
+    missing: missing === undefined ? "fail" : readChoice("--missing", missing, MISSING_POLICIES),
   };
-}
-
-function readBits(text: string): Bits {
-  if (text === "2" || text === "4" || text === "8") return Number(text) as Bits;
-  throw new BadInputError(`--bit-width is ${quote(text)}, must be 2, 4 or 8`);
-}
-
-function readChoice<T extends string>(name: string, text: string, choices: readonly T[]): T {
-  const choice = choices.find((one) => one === text);
-  if (choice !== undefined) return choice;
-  const list = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
-  throw new BadInputError(`--${name} is ${quote(text)}, must be ${list}`);
 }
 
 function readInteger(

@@ -11,7 +11,7 @@ import { packedNames, type ShardPlan } from "./plan_checkpoint.ts";
 import { encodeFloats } from "./safetensors/dtype.ts";
 import type { TensorInfo } from "./safetensors/header.ts";
 import { openSource, readHeader } from "./safetensors/read.ts";
-import { JsonNumber, type JsonValue } from "./safetensors/scan_json.ts";
+import { plainJson } from "./safetensors/scan_json.ts";
 import { type ByteSink, writeWhole } from "./safetensors/write.ts";
 import type { LayerPlan, Schedule } from "./types.ts";
 
@@ -106,13 +106,6 @@ export function formatIndex(index: ShardIndex, shards: readonly ShardPlan[]): st
   );
   const head = JSON.stringify(metadata, null, 2).replaceAll("\n", "\n  ");
   return `{\n  "metadata": ${head},\n  "weight_map": {\n${lines.join(",\n")}\n  }\n}\n`;
-}
-
-function plainJson(value: JsonValue): unknown {
-  if (value instanceof JsonNumber) return Number(value.text);
-  if (Array.isArray(value)) return value.map(plainJson);
-  if (!(value instanceof Map)) return value;
-  return Object.fromEntries([...value].map(([key, entry]) => [key, plainJson(entry)]));
 }
 
 /** Writes a small text file of the checkpoint and puts it on the disk. */

@@ -19,8 +19,6 @@ export type Request = Call & { id: number };
 
 /** From a worker. */
 export type Reply =
-  /** It is ready for requests. */
-  | { kind: "ready" }
   /** Source bytes worked through since the last time. */
   | { kind: "progress"; bytes: number }
   | { kind: "done"; id: number; result: CallResult }

@@ -81,7 +81,7 @@ async function surveyWebGpu(): Promise<BackendSurvey> {
 }
 
 /** Weights each second through range and encode, called from this thread. */
-export async function measureKernels(kernels: Kernels): Promise<number> {
+async function measureKernels(kernels: Kernels): Promise<number> {
   const { rows, columns } = SHAPE;
   const tile: Tile = { dtype: "BF16", rows, columns, blockRows: rows, blockColumns: columns };
   const bytes = kernels.input(rows * columns * 2);

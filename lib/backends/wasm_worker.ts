@@ -51,4 +51,3 @@ let last = Promise.resolve();
 self.onmessage = ({ data }: MessageEvent<Request>) => {
   last = last.then(() => answer(data));
 };
-reply({ kind: "ready" });

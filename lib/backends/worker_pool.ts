@@ -56,7 +56,6 @@ export function createPool(size: number, why: string, onBytes: OnBytes): Backend
   type Member = typeof members[number];
 
   function receive(member: Member, reply: Reply): void {
-    if (reply.kind === "ready") return dispatch();
     if (reply.kind === "progress") {
       report(reply.bytes);
       return;

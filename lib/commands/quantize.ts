@@ -6,6 +6,7 @@ import { BadInputError } from "../errors.ts";
 import { escapeText, quote } from "../escape_text.ts";
 import { compareReports } from "../gate/compare_reports.ts";
 import { loadBaseline } from "../gate/load_report.ts";
+import { modelBytes } from "../model/open_model.ts";
 import type { Invocation } from "../parse_args.ts";
 import { checkPlan, openPlan, type RunPlan, runPlan } from "../pipeline.ts";
 import { formatReport, type Report } from "../report/build_report.ts";
@@ -44,9 +45,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     return;
   }
   const target = checkTarget(invocation, plan);
-  const sourceBytes = plan.model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
   const stages: Stage[] = [];
-  const watch = watchRun(io, sourceBytes);
+  const watch = watchRun(io, modelBytes(plan.model));
   try {
     const stage = stageDirectory(target);
     stages.push(stage);

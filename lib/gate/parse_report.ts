@@ -4,7 +4,7 @@ import { BadInputError } from "../errors.ts";
 import { escapeText, quote } from "../escape_text.ts";
 import { type Report, SCHEMA_VERSION } from "../report/build_report.ts";
 import schema from "../report/report.schema.json" with { type: "json" };
-import { JsonNumber, JsonSyntaxError, type JsonValue, scanJson } from "../safetensors/scan_json.ts";
+import { JsonSyntaxError, plainJson, scanJson } from "../safetensors/scan_json.ts";
 import { findProblem, isObject, type Schema } from "./check_schema.ts";
 import { FIGURE_KEYS, LAYER_KEYS, type ReportFigures } from "./report_figures.ts";
 
@@ -42,7 +42,7 @@ export function parseReport(text: string): Report {
  */
 export function parseJson(text: string): unknown {
   try {
-    return toPlain(scanJson(text));
+    return plainJson(scanJson(text), readNumber);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     throw new BadInputError(`it is not JSON: ${escapeText(error.message)}`);
@@ -75,18 +75,8 @@ function findTwins(layers: readonly { name: string }[]): string | undefined {
   return undefined;
 }
 
-function toPlain(value: JsonValue): unknown {
-  if (value instanceof JsonNumber) {
-    const number = Number(value.text);
-    if (!Number.isFinite(number)) {
-      throw new BadInputError(`the number ${escapeText(value.text)} is out of range`);
-    }
-    return number;
-  }
-  if (Array.isArray(value)) return value.map(toPlain);
-  // Defines each key as the object's own, `__proto__` as well.
-  if (value instanceof Map) {
-    return Object.fromEntries([...value].map(([key, part]) => [key, toPlain(part)]));
-  }
-  return value;
+function readNumber(literal: string): number {
+  const number = Number(literal);
+  if (Number.isFinite(number)) return number;
+  throw new BadInputError(`the number ${escapeText(literal)} is out of range`);
 }

@@ -221,6 +221,19 @@ function isPlainName(name: string): boolean {
   return /^[^./\\:\u0000-\u001f][^/\\:\u0000-\u001f]*\.safetensors$/.test(name);
 }
 
+/** Bytes of the weight files. */
+export function modelBytes({ shards }: Model): number {
+  return shards.reduce((size, { byteLength }) => size + byteLength, 0);
+}
+
+/** Elements of all tensors. */
+export function countParameters({ shards }: Model): number {
+  const sizes = shards.flatMap(({ tensors }) =>
+    tensors.map(({ shape }) => shape.reduce((size, n) => size * n, 1))
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
 /**
  * Checks, after the weights have been read, that nobody wrote to them meanwhile.
  *

@@ -4,9 +4,9 @@ import config from "../../deno.json" with { type: "json" };
 import type { BackendName } from "../backends/backend.ts";
 import type { Comparison } from "../gate/comparison.ts";
 import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
-import type { Model } from "../model/open_model.ts";
+import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
-import { packedTensors } from "../plan_checkpoint.ts";
+import { packedSize } from "../plan_checkpoint.ts";
 import {
   type BoundaryJump,
   measureJumps,
@@ -153,7 +153,6 @@ export function buildReport(run: RunResults): Report {
     })),
   );
   const smoothness = scoreJumps(jumps, settings.threshold);
-  const sourceBytes = model.shards.reduce((size, { byteLength }) => size + byteLength, 0);
   const parameterCount = countParameters(model);
   return {
     schema_version: SCHEMA_VERSION,
@@ -174,7 +173,7 @@ export function buildReport(run: RunResults): Report {
     boundary_jumps: jumps,
     ...describeScores(smoothness.boundary_scores),
     ...measureQuality(addSums(run.results.map(({ sums }) => sums))),
-    compression_ratio: sourceBytes / run.outputBytes,
+    compression_ratio: modelBytes(model) / run.outputBytes,
     model_size_mb: run.outputBytes / 1e6,
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(smoothness),
@@ -182,13 +181,6 @@ export function buildReport(run: RunResults): Report {
     layers,
     skipped: run.selection.skipped,
   };
-}
-
-function countParameters(model: Model): number {
-  const sizes = model.shards.flatMap(({ tensors }) =>
-    tensors.map(({ shape }) => shape.reduce((size, n) => size * n, 1))
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 function reportLayer({ layer, schedule, sums }: LayerResult, threshold: number): LayerReport {
@@ -208,7 +200,7 @@ function reportLayer({ layer, schedule, sums }: LayerResult, threshold: number):
     ...scoreJumps(jumps, threshold),
     ...measureQuality(sums),
     source_bytes: layer.tensor.end - layer.tensor.begin,
-    output_bytes: packedTensors(layer).reduce((size, { byteLength }) => size + byteLength, 0),
+    output_bytes: packedSize(layer),
   };
 }
 

@@ -176,17 +176,11 @@ function listHeatSteps(): string[] {
 }
 
 function listSkipped({ skipped }: Report): SkippedGroup[] {
-  const reasons = new Map<string, string[]>();
-  for (const { name, reason } of skipped) {
-    const names = reasons.get(reason) ?? [];
-    names.push(name);
-    reasons.set(reason, names);
-  }
-  return [...reasons].map(([reason, names]) => ({
+  return [...Map.groupBy(skipped, ({ reason }) => reason)].map(([reason, tensors]) => ({
     reason: escapeText(reason),
-    count: formatCount(names.length),
-    names: names.slice(0, MOST_NAMES).map(escapeText),
-    more: Math.max(0, names.length - MOST_NAMES),
+    count: formatCount(tensors.length),
+    names: tensors.slice(0, MOST_NAMES).map(({ name }) => escapeText(name)),
+    more: Math.max(0, tensors.length - MOST_NAMES),
   }));
 }
 

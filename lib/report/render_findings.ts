@@ -5,6 +5,7 @@ import { quote } from "../escape_text.ts";
 import type { Finding } from "../gate/apply_rules.ts";
 import type { Judgement } from "../gate/judge_reports.ts";
 import { LAYER_COUNTS } from "../gate/metrics.ts";
+import { tallyFindings } from "../gate/tally_findings.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
 import { renderLayers } from "./render_comparison.ts";
 
@@ -13,20 +14,11 @@ const SHOWN = 20;
 
 /** Renders a judgement. */
 export function renderFindings({ passed, findings, improvements, comparison }: Judgement): string {
-  const broken = findings.filter((finding) => !finding.passed);
-  const failures = broken.filter(({ level }) => level === "fail");
-  const warnings = broken.length - failures.length;
-  const notes = [
-    ...failures.length > 0 ? [countNouns(failures.length, "failure")] : [],
-    ...warnings > 0 ? [countNouns(warnings, "warning")] : [],
-    `${findings.length - broken.length} of ${countNouns(findings.length, "check")} passed`,
-  ];
-  // Failures before warnings, each in the order of the rules.
-  const listed = [...failures, ...broken.filter(({ level }) => level === "warn")];
-  const more = listed.length - SHOWN;
+  const { broken, words } = tallyFindings(findings);
+  const more = broken.length - SHOWN;
   return [
-    `GATE ${passed ? "PASSED" : "FAILED"}: ${notes.join(", ")}`,
-    ...listed.slice(0, SHOWN).map(describeFinding),
+    `GATE ${passed ? "PASSED" : "FAILED"}: ${words}`,
+    ...broken.slice(0, SHOWN).map(describeFinding),
     ...more > 0 ? [`  and ${more} more: --json lists all`] : [],
     ...findings.filter((finding) => finding.passed && finding.layer === null).map(describeFinding),
     ...describeKeptLayers(findings),

@@ -3,7 +3,8 @@
 import { countNouns } from "../count_nouns.ts";
 import { escapeText, quote } from "../escape_text.ts";
 import type { RunPlan } from "../pipeline.ts";
-import { packedTensors } from "../plan_checkpoint.ts";
+import { checkpointBytes, packedSize } from "../plan_checkpoint.ts";
+import { countParameters, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
 import type { SkippedTensor } from "../types.ts";
 
@@ -43,14 +44,12 @@ export interface PlanSummary {
 /** Sums up a plan. */
 export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSummary {
   const { model, selection, shards } = plan;
-  const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
-  const tensors = model.shards.flatMap((shard) => shard.tensors);
   return {
     model_name: model.name,
     files: model.shards.map(({ name }) => name),
-    parameter_count: tensors.reduce((sum, { shape }) => sum + size(shape), 0),
-    source_bytes: model.shards.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    output_bytes: shards.reduce((sum, { header }) => sum + header.byteLength, 0),
+    parameter_count: countParameters(model),
+    source_bytes: modelBytes(model),
+    output_bytes: checkpointBytes(shards),
     bit_width: settings.bits,
     num_time_groups: settings.timeGroups,
     layers: selection.layers.map((layer) => ({
@@ -61,7 +60,7 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
       group_size: layer.groupSize,
       fallback: layer.fallback,
       source_bytes: layer.tensor.end - layer.tensor.begin,
-      output_bytes: packedTensors(layer).reduce((sum, { byteLength }) => sum + byteLength, 0),
+      output_bytes: packedSize(layer),
     })),
     skipped: selection.skipped,
     left_out: model.leftOut,
@@ -95,23 +94,13 @@ export function renderPlan(summary: PlanSummary): string {
     );
   }
   lines.push("", `Left as they are (${skipped.length}):`);
-  for (const [reason, names] of byReason(skipped)) {
-    const shown = names.slice(0, 3).map(escapeText).join(", ");
-    const more = names.length > 3 ? `, and ${names.length - 3} more` : "";
-    lines.push(`  ${escapeText(reason)} (${names.length}): ${shown}${more}`);
+  for (const [reason, tensors] of Map.groupBy(skipped, (tensor) => tensor.reason)) {
+    const shown = tensors.slice(0, 3).map(({ name }) => escapeText(name)).join(", ");
+    const more = tensors.length > 3 ? `, and ${tensors.length - 3} more` : "";
+    lines.push(`  ${escapeText(reason)} (${tensors.length}): ${shown}${more}`);
   }
   if (summary.left_out.length > 0) {
     lines.push("", `Files not copied: ${summary.left_out.map(quote).join(", ")}`);
   }
   return `${lines.join("\n")}\n`;
-}
-
-function byReason(skipped: readonly SkippedTensor[]): Map<string, string[]> {
-  const groups = new Map<string, string[]>();
-  for (const { name, reason } of skipped) {
-    const names = groups.get(reason) ?? [];
-    names.push(name);
-    groups.set(reason, names);
-  }
-  return groups;
 }

@@ -6,6 +6,7 @@ import { formatDecibel, formatScore } from "../../templates/client/format.js";
 import type { Finding } from "../gate/apply_rules.ts";
 import type { Comparison, LayerChange } from "../gate/comparison.ts";
 import { describeSetting } from "../gate/judge_reports.ts";
+import { tallyFindings } from "../gate/tally_findings.ts";
 import type { LayerReport, Report } from "./build_report.ts";
 import { codeSpan, escapeMarkdown } from "./escape_markdown.ts";
 import { fillTemplate } from "./fill_template.ts";
@@ -30,9 +31,7 @@ export interface SummaryOptions {
  */
 export function renderSummary(report: Report, options: SummaryOptions = {}): Promise<string> {
   const { comparison, findings } = options;
-  const broken = findings?.filter(({ passed }) => !passed) ?? [];
-  // Failures first, each in the order of the rules.
-  const listed = [...broken].sort((a, b) => rank(a) - rank(b));
+  const { broken } = tallyFindings(findings ?? []);
   const layers = roughest(report);
   return fillTemplate({ summary: summaryTemplate }, "summary", {
     verdict: describeVerdict(report, findings),
@@ -42,8 +41,8 @@ export function renderSummary(report: Report, options: SummaryOptions = {}): Pro
     reading: `Score: ${escapeMarkdown(report.interpretation.score)}. ` +
       `Violations: ${escapeMarkdown(report.interpretation.violations)}. ` +
       `Next step: ${escapeMarkdown(report.interpretation.next_step)}.`,
-    broken: listed.slice(0, MOST.broken).map(showFinding),
-    moreBroken: listed.length - MOST.broken,
+    broken: broken.slice(0, MOST.broken).map(showFinding),
+    moreBroken: broken.length - MOST.broken,
     changes: comparison && showChanges(comparison),
     notes: comparison === undefined ? [] : listNotes(comparison),
     figures: listCards(report, undefined),
@@ -52,24 +51,13 @@ export function renderSummary(report: Report, options: SummaryOptions = {}): Pro
   });
 }
 
-function rank({ level }: Finding): number {
-  return level === "fail" ? 0 : 1;
-}
-
 function describeVerdict(report: Report, findings: readonly Finding[] | undefined): string {
   if (findings === undefined) {
     return `Smoothness ${formatScore(report.smoothness_score)}, ` +
       countNouns(report.violation_count, "violation");
   }
-  const broken = findings.filter(({ passed }) => !passed);
-  const failures = broken.filter(({ level }) => level === "fail").length;
-  const warnings = broken.length - failures;
-  const parts = [
-    ...failures > 0 ? [countNouns(failures, "failure")] : [],
-    ...warnings > 0 ? [countNouns(warnings, "warning")] : [],
-    `${findings.length - broken.length} of ${countNouns(findings.length, "check")} passed`,
-  ];
-  return `Isotherm gate ${failures > 0 ? "failed" : "passed"}: ${parts.join(", ")}`;
+  const { failures, words } = tallyFindings(findings);
+  return `Isotherm gate ${failures > 0 ? "failed" : "passed"}: ${words}`;
 }
 
 function showFinding(finding: Finding): Record<string, string> {

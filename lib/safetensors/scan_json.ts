@@ -38,6 +38,23 @@ export class JsonSyntaxError extends SyntaxError {
   override readonly name = "JsonSyntaxError";
 }
 
+/**
+ * The value as `JSON.parse` would give it, each key an object's own, `__proto__` as well.
+ *
+ * @param readNumber What a number literal stands for.
+ */
+export function plainJson(
+  value: JsonValue,
+  readNumber: (literal: string) => number = Number,
+): unknown {
+  if (value instanceof JsonNumber) return readNumber(value.text);
+  if (Array.isArray(value)) return value.map((item) => plainJson(item, readNumber));
+  if (!(value instanceof Map)) return value;
+  return Object.fromEntries(
+    [...value].map(([key, part]) => [key, plainJson(part, readNumber)]),
+  );
+}
+
 /** What {@linkcode scanJson} accepts beyond strict JSON. */
 export interface ScanOptions {
   /** Accept `NaN`, `Infinity` and `-Infinity`, which Python's json module writes. Default: false. */

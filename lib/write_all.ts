@@ -1,0 +1,12 @@
+/** Writes all of a text; a stream may take less at a time. */
+export function writeAll(
+  stream: { writeSync: (bytes: Uint8Array) => number },
+  text: string,
+): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) {
+    const count = stream.writeSync(bytes.subarray(done));
+    if (count === 0) throw new Deno.errors.WriteZero();
+    done += count;
+  }
+}
