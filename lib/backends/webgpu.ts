@@ -6,8 +6,11 @@ import { createInline } from "./inline.ts";
 import type { Form } from "./lay_out_tile.ts";
 import { createDeviceKernels } from "./webgpu_kernels.ts";
 
-/** Slices at work at once: while one is read or written, others wait for the device to answer. */
-const LANES = 4;
+/**
+ * Slices at work at once: while one is read or written, others wait for the device to answer. A fourth
+ * gained nothing and brought the process to 400 MB.
+ */
+const LANES = 3;
 
 /** An adapter, and the form its kernels take. */
 export interface Probe {
