@@ -1,0 +1,25 @@
+/** The dull reference of `multiply_simd.ts`: plain loops, kept plain on purpose. */
+
+import { checkProduct, type Multiplier, panelIndex } from "./multiplier.ts";
+
+/** A multiplier for comparison, more than twenty times slower. */
+export function createPlainMultiplier(): Multiplier {
+  return {
+    allocate: (length) => new Float32Array(length),
+    multiply(product) {
+      checkProduct(product);
+      const { x, w, bias, out, rows, inner } = product;
+      for (let row = 0; row < rows; row++) {
+        for (let column = 0; column < bias.length; column++) {
+          const [from, weights] = [row * x.stride, panelIndex(w, 0, column)];
+          let sum = bias[column]!;
+          for (let i = 0; i < inner; i++) {
+            const term = x.values[from + i]! * w.values[weights + i * w.stride]!;
+            sum = Math.fround(sum + Math.fround(term));
+          }
+          out.values[row * out.stride + column] = sum;
+        }
+      }
+    },
+  };
+}
