@@ -2,46 +2,21 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { blockCount, type BlockParams, type Kernels, type Tile } from "../lib/backends/kernels.ts";
+import { blockCount, type BlockParams, type Tile } from "../lib/backends/kernels.ts";
 import { referenceKernels } from "../lib/backends/reference_kernels.ts";
 import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import type { Form } from "../lib/backends/lay_out_tile.ts";
-import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
 import { estimateParams } from "../lib/estimate_params.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
+import { type Contender, DTYPES, openContenders, type Shape, tileOf } from "./open_contenders.ts";
 
-/** Kernels under test. A device takes ten milliseconds to answer, so it is asked on many lanes at once. */
-interface Contender {
-  name: string;
-  lanes: Pick<Kernels, "range" | "encode">[];
-  /** Random cases; each waits for the one before. */
-  numRuns: number;
-}
+const CONTENDERS = await openContenders(11);
 
-const adapter = await probeWebGpu();
-if (adapter === null) {
-  throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
-}
-const device = await openDevice(adapter);
-
-const CONTENDERS: Contender[] = [
-  { name: "wasm", lanes: [wasmKernels], numRuns: 500 },
-  { name: "webgpu, one invocation a piece,", lanes: lanesOf("solo"), numRuns: 60 },
-  { name: "webgpu, one workgroup a piece,", lanes: lanesOf("together"), numRuns: 60 },
-];
-
-function lanesOf(form: Form): Contender["lanes"] {
-  return Array.from({ length: 11 }, () => createDeviceKernels(device, form));
-}
-
-const DTYPES: FloatDtype[] = ["F32", "F16", "BF16"];
 const WIDTHS: Bits[] = [2, 4, 8];
 
 /** Shapes by what is hard about them: [rows, columns, blockRows, blockColumns]. */
-const SHAPES: Record<string, [number, number, number, number]> = {
+const SHAPES: Record<string, Shape> = {
   "one weight": [1, 1, 1, 1],
   "a one-row slice": [1, 256, 1, 256],
   "a whole slice": [24, 128, 24, 128],
@@ -72,11 +47,6 @@ const WEIGHTS: Record<string, (dtype: FloatDtype) => (index: number) => number> 
   "huge": (dtype) => (i) => (dtype === "F16" ? 32000 : 2 ** 124) * noise(9)(i),
   "tiny": (dtype) => (i) => (dtype === "F16" ? 2 ** -12 : 2 ** -110) * noise(10)(i),
 };
-
-function tileOf(dtype: FloatDtype, shape: [number, number, number, number]): Tile {
-  const [rows, columns, blockRows, blockColumns] = shape;
-  return { dtype, rows, columns, blockRows, blockColumns };
-}
 
 function bytesOf({ rows, columns, dtype }: Tile, value: (index: number) => number): Uint8Array {
   const values = Float32Array.from(
@@ -215,7 +185,7 @@ for (const contender of CONTENDERS) {
       fc.asyncProperty(cases, async (c) => {
         const columns = c.ragged ?? c.blocks * c.blockColumns;
         const shape = [c.rows, columns, Math.min(c.blockRows, c.rows), c.ragged ?? c.blockColumns];
-        const tile = tileOf(c.dtype, shape as [number, number, number, number]);
+        const tile = tileOf(c.dtype, shape as Shape);
         const value = noise(c.seed);
         const bytes = bytesOf(tile, (i) => 2 ** c.magnitude * (value(i) + c.offset));
         await compare(lane, bytes, tile, c.bits);
@@ -253,7 +223,7 @@ Deno.test("wasm keeps what was read into its input when its memory grows", () =>
 
 Deno.test("the shaders take one shape, and no more of it than the host writes", () => {
   const folder = new URL("../lib/backends/kernels/", import.meta.url);
-  const shapes = ["range", "encode"].map((name) => {
+  const shapes = ["range", "encode", "histogram"].map((name) => {
     const source = Deno.readTextFileSync(new URL(`${name}.wgsl`, folder));
     const [, body = ""] = /struct Shape \{(.*?)\n\}/s.exec(source) ?? [];
     return [...body.matchAll(/^ {2}(\w+): u32,$/gm)].map(([, field]) => field);
@@ -262,5 +232,5 @@ Deno.test("the shaders take one shape, and no more of it than the host writes", 
   const fields = "base rows columns block_rows block_columns across pieces piece row_words".split(
     " ",
   );
-  assert.deepEqual(shapes, [fields, fields]);
+  assert.deepEqual(shapes, [fields, fields, fields]);
 });

@@ -1,8 +1,7 @@
 /** Whole backends: slices of files in, packed rows in files out, the same bytes whoever computes. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import type { Backend, FilePlace, Slice, SliceTarget } from "../lib/backends/backend.ts";
+import type { Backend, Slice, SliceTarget } from "../lib/backends/backend.ts";
 import { DeviceError } from "../lib/backends/device_error.ts";
 import { createInline } from "../lib/backends/inline.ts";
 import { buildWasm } from "../lib/backends/kernels/build_wasm.ts";
@@ -15,56 +14,9 @@ import { whileProbing } from "../lib/backends/while_probing.ts";
 import { withFallback } from "../lib/backends/with_fallback.ts";
 import { createPool } from "../lib/backends/worker_pool.ts";
 import { BadInputError, InterruptedError } from "../lib/errors.ts";
-import { packedBytes } from "../lib/pack_codes.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
-import { createSink } from "../lib/safetensors/write.ts";
-import { noise, withFiles } from "./make_model.ts";
-
-const silent = { onBytes: () => {}, onWarning: () => {} };
-
-const adapter = await probeWebGpu();
-if (adapter === null) {
-  throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
-}
-
-/** Each backend, opened as a run would. */
-const OPEN: Record<string, () => Promise<Backend>> = {
-  "the reference": () => openBackend("reference", 0, silent),
-  "wasm on this thread": () => openBackend("wasm", 0, silent),
-  "wasm in workers": () => Promise.resolve(createPool(2, "", silent.onBytes)),
-  "webgpu": () => openBackend("webgpu", 0, silent),
-};
-
-/** A slice of noise at some offset of a file, and the place of its codes in another one. */
-async function withSlice(
-  shape: { rows: number; columns: number; blockColumns?: number },
-  use: (slice: Slice & SliceTarget, read: () => Uint8Array) => Promise<void>,
-): Promise<void> {
-  const { rows, columns, blockColumns = columns } = shape;
-  const values = Float32Array.from({ length: rows * columns }, (_, i) => noise(21)(i));
-  const weights = encodeFloats(values, "BF16");
-  const file = new Uint8Array(weights.length + 10);
-  file.set(weights, 10);
-  await withFiles({ "in": file }, async (directory) => {
-    const place = (name: string, begin: number): FilePlace => ({
-      path: join(directory, name),
-      label: name,
-      begin,
-    });
-    const outBytes = rows * packedBytes(columns, 4);
-    createSink(join(directory, "out"), "out", outBytes + 7).close();
-    const slice: Slice & SliceTarget = {
-      source: place("in", 10),
-      target: place("out", 7),
-      dtype: "BF16",
-      rows,
-      columns,
-      blockColumns,
-      bits: 4,
-    };
-    await use(slice, () => Deno.readFileSync(join(directory, "out")));
-  });
-}
+import { noise } from "./make_model.ts";
+import { OPEN, silent, withSlice } from "./open_slice.ts";
 
 /** What a backend makes of a slice. */
 async function outcomeOf(backend: Backend, slice: Slice & SliceTarget, read: () => Uint8Array) {

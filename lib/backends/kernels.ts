@@ -1,7 +1,7 @@
 /**
- * What every backend computes: ranges and codes of the blocks of a tile. Kernels know bytes and
- * blocks; they never see a tensor name, a time group or a score. All give the same ranges, codes and
- * packed bytes as the reference, bit for bit; sums agree within 1e-6 relative.
+ * What every backend computes: ranges, histograms and codes of the blocks of a tile. Kernels know
+ * bytes and blocks; they never see a tensor name, a time group or a score. All give the same ranges,
+ * counts, codes and packed bytes as the reference, bit for bit; sums agree within 1e-6 relative.
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
@@ -48,6 +48,19 @@ export interface EncodedTile {
   sums: Float64Array;
 }
 
+/** Histograms that kernels hold at a time: 8 MB of counts. */
+export const MAX_HISTOGRAMS = 32;
+
+/** Some of the blocks of a tile that lie side by side, and where each is counted. */
+export interface BlockRun {
+  /** First block. */
+  first: number;
+  /** How many, at least 1. */
+  count: number;
+  /** Histogram of the first one; the others follow. */
+  histogram: number;
+}
+
 /** Kernels; those of a device answer later. Packed bytes are valid until the next call, which may reuse their memory. */
 export interface Kernels {
   /** Bytes of a tile that suit them best, and are the most they take. */
@@ -64,6 +77,7 @@ export interface Kernels {
    * code = clamp(round_half_even(f32(x * f32(1 / scale))) + zero_point, 0, qmax).
    *
    * @param isHeld Whether `bytes` are unchanged since `range` was called with them.
+   * @param isSummed Whether the sums are wanted; kernels that are no faster without make them anyway.
    */
   encode(
     bytes: Uint8Array,
@@ -71,7 +85,21 @@ export interface Kernels {
     bits: Bits,
     params: BlockParams,
     isHeld?: boolean,
+    isSummed?: boolean,
   ): EncodedTile | Promise<EncodedTile>;
+  /** Starts anew with so many histograms, all counts 0; at most {@linkcode MAX_HISTOGRAMS}. */
+  clearCounts(histograms: number): void | Promise<void>;
+  /**
+   * Counts the weights of some blocks of a tile by the upper 16 bits of their representation,
+   * whatever value they mark. Adds to what was counted since the last `clearCounts`; a count holds 32
+   * bits, so at most 2^32 - 1 weights may go into one histogram.
+   *
+   * @param tile Its blocks span all rows.
+   * @param isHeld Whether `bytes` are unchanged since `range` was called with them.
+   */
+  count(bytes: Uint8Array, tile: Tile, run: BlockRun, isHeld?: boolean): void | Promise<void>;
+  /** The counts of so many histograms: [histograms * BINS], valid until the next call. */
+  readCounts(histograms: number): Uint32Array | Promise<Uint32Array>;
 }
 
 /** Blocks side by side in a tile. */

@@ -1,18 +1,26 @@
 /** What passes between a pool and its workers. Plain data; no tensor among it. */
 
-import type { CopyJob, QuantizedSlice, Slice, SliceTarget } from "./backend.ts";
-import type { BlockParams, BlockRanges } from "./kernels.ts";
-import type { QualitySums } from "../types.ts";
+import type {
+  CopyJob,
+  EncodeParams,
+  QuantizedSlice,
+  RatedSlice,
+  Slice,
+  SliceTarget,
+} from "./backend.ts";
+import type { BlockRanges } from "./kernels.ts";
+import type { Bits, QualitySums } from "../types.ts";
 
 /** A call of one of a backend's methods. */
 export type Call =
   | { method: "measure"; args: [Slice] }
-  | { method: "encode"; args: [Slice & SliceTarget, BlockParams] }
+  | { method: "encode"; args: [Slice & SliceTarget, EncodeParams] }
   | { method: "quantize"; args: [Slice & SliceTarget] }
+  | { method: "rate"; args: [Slice & { bits: Bits }] }
   | { method: "copy"; args: [CopyJob] };
 
 /** What a call gives back. */
-export type CallResult = BlockRanges | QualitySums | QuantizedSlice | undefined;
+export type CallResult = BlockRanges | QualitySums | QuantizedSlice | RatedSlice | undefined;
 
 /** To a worker. */
 export type Request = Call & { id: number };

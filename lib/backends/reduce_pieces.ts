@@ -15,7 +15,10 @@ export function reduceRanges(pieces: Int32Array, layout: Layout, tile: Tile): In
   return found;
 }
 
-/** Adds up the sums of the pieces of each block, in units of its scale^2. */
+/**
+ * Adds up the sums of the pieces of each block. The first and the last of three were multiplied by
+ * the inverse that the shader has, twice, and it is a rounded one; the second counts steps.
+ */
 export function reduceSums(
   pieces: Float32Array,
   layout: Layout,
@@ -30,7 +33,10 @@ export function reduceSums(
       sums[at] = sums[at]! + pieces[unit * SUMS_PER_BLOCK + i]!;
     }
   }
-  return sums.map((sum, i) => sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2);
+  return sums.map((sum, i) => {
+    const step = scale[Math.floor(i / SUMS_PER_BLOCK)]!;
+    return i % SUMS_PER_BLOCK === 1 ? sum * step ** 2 : sum / Math.fround(1 / step) ** 2;
+  });
 }
 
 function blockOf(unit: number, across: number, pieces: number, blockRows: number): number {

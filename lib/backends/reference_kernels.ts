@@ -1,10 +1,13 @@
 /** The plain TypeScript kernels: run anywhere, and are the truth the others are compared with. */
 
+import { BINS } from "../read_histogram.ts";
 import type { Kernels } from "./kernels.ts";
 import { encode } from "./kernels/encode.ts";
+import { count } from "./kernels/histogram.ts";
 import { range } from "./kernels/range.ts";
 
 let buffer = new Uint8Array(0);
+let counts = new Uint32Array(0);
 
 /** The reference kernels. */
 export const referenceKernels = {
@@ -19,4 +22,9 @@ export const referenceKernels = {
   },
   range,
   encode,
+  clearCounts(histograms) {
+    counts = new Uint32Array(histograms * BINS);
+  },
+  count: (bytes, tile, run) => count(bytes, tile, run, counts),
+  readCounts: (histograms) => counts.subarray(0, histograms * BINS),
 } satisfies Kernels;

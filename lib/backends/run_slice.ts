@@ -1,25 +1,47 @@
 /**
- * Runs jobs on this thread: reads a slice tile by tile, hands the tiles to kernels and writes packed
- * rows. Shared by the backends that compute here and in workers.
+ * Runs jobs on this thread: reads a slice tile by tile, hands the tiles to kernels, and writes packed
+ * rows or rates blocks. Shared by the backends that compute here and in workers.
  */
 
-import { estimateLayerParams, MAX_RANGE } from "../estimate_params.ts";
+import { estimateLayerParams, estimateParams, MAX_RANGE } from "../estimate_params.ts";
+import { addSums } from "../measure_quality.ts";
 import { packedBytes } from "../pack_codes.ts";
 import { planTiles, type TilePlan } from "../plan_tiles.ts";
+import { type BlockRange, type BlockRating, rateBlock } from "../rate_block.ts";
+import {
+  BINS,
+  listValues,
+  measureValues,
+  rangeOfCounts,
+  type ValueCounts,
+} from "../read_histogram.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
 import { type ByteSource, openSource } from "../safetensors/read.ts";
 import { type ByteSink, openSink } from "../safetensors/write.ts";
-import type { QualitySums } from "../types.ts";
-import type { CopyJob, FilePlace, OnBytes, QuantizedSlice, Slice, SliceTarget } from "./backend.ts";
+import type { Bits, QualitySums } from "../types.ts";
+import type {
+  CopyJob,
+  EncodeParams,
+  FilePlace,
+  OnBytes,
+  QuantizedSlice,
+  RatedSlice,
+  Slice,
+  SliceTarget,
+} from "./backend.ts";
 import {
+  blockCount,
   type BlockParams,
   type BlockRanges,
+  blocksAcross,
   type Kernels,
+  MAX_HISTOGRAMS,
   SUMS_PER_BLOCK,
   type Tile,
 } from "./kernels.ts";
+import { rescaleSums } from "./rescale_sums.ts";
 
-/** Bytes of a slice kept in memory between measuring and encoding it; a larger one is read twice. */
+/** Bytes of a slice kept in memory between two passes over it; a larger one is read again. */
 export const SLICE_BYTES = 16 * 2 ** 20;
 
 /** Bytes copied at a time. */
@@ -30,9 +52,11 @@ export interface SliceRunner {
   /** See {@linkcode Backend.measure}. */
   measure(slice: Slice): Promise<BlockRanges>;
   /** See {@linkcode Backend.encode}. */
-  encode(slice: Slice & SliceTarget, params: BlockParams): Promise<QualitySums>;
+  encode(slice: Slice & SliceTarget, params: EncodeParams): Promise<QualitySums>;
   /** See {@linkcode Backend.quantize}. */
   quantize(slice: Slice & SliceTarget): Promise<QuantizedSlice>;
+  /** See {@linkcode Backend.rate}. */
+  rate(slice: Slice & { bits: Bits }): Promise<RatedSlice>;
   /** See {@linkcode Backend.copy}. */
   copy(job: CopyJob): Promise<void>;
   /** Closes the files. */
@@ -72,7 +96,19 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
     return bytes;
   }
 
-  async function measure(slice: Slice): Promise<BlockRanges> {
+  /** Tells of half of a slice's bytes, in whole bytes, while several passes are made over all of it. */
+  function halfOver(passes: number): OnBytes {
+    let done = 0;
+    let told = 0;
+    return (bytes) => {
+      done += bytes;
+      const before = told;
+      told = Math.floor(done / (2 * passes));
+      return onBytes(told - before);
+    };
+  }
+
+  async function measure(slice: Slice, tell: OnBytes): Promise<BlockRanges> {
     const blocks = slice.columns / slice.blockColumns;
     const lo = new Float32Array(blocks);
     const hi = new Float32Array(blocks);
@@ -85,49 +121,120 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
         lo[first + i] = Math.min(lo[first + i]!, found.lo[i]!);
         hi[first + i] = Math.max(hi[first + i]!, found.hi[i]!);
       }
-      await onBytes(bytes.length / 2);
+      await tell(bytes.length);
     }
     return { lo, hi };
   }
 
+  /** @param write Takes the packed bytes of each tile; without it they are dropped. */
   async function encode(
-    slice: Slice & SliceTarget,
-    params: BlockParams,
+    slice: Slice & { bits: Bits },
+    params: EncodeParams,
     isHeld: boolean,
+    tell: OnBytes,
+    write?: (plan: TilePlan, packed: Uint8Array) => void,
   ): Promise<QualitySums> {
-    const total = { signal: 0, decoded: 0, error: 0 };
-    const { bits, target, columns, blockColumns } = slice;
-    const rowBytes = packedBytes(columns, bits);
-    const sink = sinkOf(target);
+    const { bits } = slice;
+    let total: QualitySums = { signal: 0, decoded: 0, error: 0 };
     for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
       const bytes = tileBytes(slice, plan, isHeld);
-      const first = Math.floor(plan.column / blockColumns);
-      const last = first + Math.ceil(tile.columns / tile.blockColumns);
-      const part = {
-        scale: params.scale.subarray(first, last),
-        zero_point: params.zero_point.subarray(first, last),
-      };
-      const { packed, sums } = await kernels.encode(bytes, tile, bits, part, isHeld);
-      sink.write(target.begin + plan.row * rowBytes + (plan.column * bits) / 8, packed);
-      for (let i = 0; i < sums.length; i += SUMS_PER_BLOCK) {
-        total.signal += sums[i]!;
-        total.decoded += sums[i + 1]!;
-        total.error += sums[i + 2]!;
-      }
-      await onBytes((plan.rows * plan.columns * floatBytes(slice.dtype)) / 2);
+      const { stored, coding } = paramsOfTile(slice, params, plan, tile);
+      const isSummed = !params.isKnown;
+      const { packed, sums } = await kernels.encode(bytes, tile, bits, coding, isHeld, isSummed);
+      write?.(plan, packed);
+      if (isSummed) total = addSums([total, ...blockSums(sums, stored, coding.scale)]);
+      await tell(bytes.length);
     }
     return total;
   }
 
+  /** Encodes a slice and writes its packed rows. */
+  async function encodeTo(
+    slice: Slice & SliceTarget,
+    params: EncodeParams,
+    isHeld: boolean,
+  ): Promise<QualitySums> {
+    const { bits, target, columns } = slice;
+    const rowBytes = packedBytes(columns, bits);
+    const sink = sinkOf(target);
+    const tell = slice.ownRows ? () => {} : halfOver(1);
+    return await encode(slice, params, isHeld, tell, (plan, packed) => {
+      sink.write(target.begin + plan.row * rowBytes + (plan.column * bits) / 8, packed);
+    });
+  }
+
+  /** Histograms of a stripe: [count * BINS]. */
+  async function countStripe(
+    slice: Slice,
+    { first, count }: Stripe,
+    isHeld: boolean,
+    tell: OnBytes,
+  ): Promise<Uint32Array> {
+    await kernels.clearCounts(count);
+    for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
+      const left = Math.floor(plan.column / slice.blockColumns);
+      const from = Math.max(first, left);
+      const to = Math.min(first + count, left + blocksAcross(tile));
+      if (from < to) {
+        const run = { first: from - left, count: to - from, histogram: from - first };
+        await kernels.count(tileBytes(slice, plan, isHeld), tile, run, isHeld);
+      }
+      await tell(plan.rows * plan.columns * floatBytes(slice.dtype));
+    }
+    return await kernels.readCounts(count);
+  }
+
+  async function rate(slice: Slice & { bits: Bits }): Promise<RatedSlice> {
+    const { dtype, bits, columns, blockColumns } = slice;
+    const blocks = columns / blockColumns;
+    const fits = sliceBytes(slice) <= SLICE_BYTES;
+    const stripes = stripesOf(blocks);
+    const tell = halfOver(dtype === "F32" ? stripes.length + 2 : stripes.length);
+    // A bin of BF16 or F16 is a value, so their ranges follow from the counts.
+    const ranges = dtype === "F32"
+      ? await measure(slice, tell)
+      : { lo: new Float32Array(blocks), hi: new Float32Array(blocks) };
+    const { lo, hi } = ranges;
+    const ratings: (BlockRating | undefined)[] = [];
+    const sums: QualitySums[] = [];
+    let values: ValueCounts | undefined;
+    let isRefused = false;
+    for (const stripe of stripes) {
+      // Held only where a pass over all of it, the ranges', has put it there.
+      const histograms = await countStripe(slice, stripe, fits && dtype === "F32", tell);
+      for (let i = 0; i < stripe.count; i++) {
+        const block = stripe.first + i;
+        const counts = histograms.subarray(i * BINS, (i + 1) * BINS);
+        if (dtype !== "F32") [lo[block], hi[block]] = rangeOfCounts(counts, dtype);
+        const range = { lo: lo[block]!, hi: hi[block]! };
+        isRefused ||= !isWithinBounds(range);
+        if (isRefused) continue;
+        ratings.push(range.lo < range.hi ? rateBlock(counts, range, bits, dtype) : undefined);
+        if (dtype === "F32" || range.lo === range.hi) continue;
+        values = listValues(counts, dtype);
+        sums.push(measureValues(values, estimateParams(range.lo, range.hi, bits, dtype), bits));
+      }
+    }
+    if (isRefused) return { ...ranges, ratings: [], sums: undefined };
+    // A bin holds many F32 values: their energies take a look at the weights themselves.
+    if (dtype === "F32") {
+      const params = estimateLayerParams(lo, hi, blocks, bits, dtype);
+      sums.push(await encode(slice, params, fits, tell));
+    }
+    const known = values !== undefined && blocks === 1 ? { values } : {};
+    return { ...ranges, ratings, sums: addSums(sums), ...known };
+  }
+
   return {
-    measure,
-    encode: (slice, params) => encode(slice, params, false),
+    measure: (slice) => measure(slice, halfOver(1)),
+    encode: (slice, params) => encodeTo(slice, params, false),
     async quantize(slice) {
-      const ranges = await measure(slice);
+      const ranges = await measure(slice, halfOver(1));
       const params = paramsOf(slice, ranges);
       const isHeld = sliceBytes(slice) <= SLICE_BYTES;
-      return { ...ranges, sums: params && await encode(slice, params, isHeld) };
+      return { ...ranges, sums: params && await encodeTo(slice, params, isHeld) };
     },
+    rate,
     async copy({ source, target, byteLength }) {
       const buffer = new Uint8Array(Math.min(COPY_BYTES, byteLength));
       const from = sourceOf(source);
@@ -147,12 +254,28 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
   };
 }
 
+/** Blocks side by side whose histograms are made at once. */
+interface Stripe {
+  /** The first. */
+  first: number;
+  /** How many. */
+  count: number;
+}
+
+/** As few stripes as memory allows. */
+function stripesOf(blocks: number): Stripe[] {
+  return Array.from({ length: Math.ceil(blocks / MAX_HISTOGRAMS) }, (_, i) => ({
+    first: i * MAX_HISTOGRAMS,
+    count: Math.min(MAX_HISTOGRAMS, blocks - i * MAX_HISTOGRAMS),
+  }));
+}
+
 /** Bytes of a slice's weights. */
 function sliceBytes(slice: Slice): number {
   return slice.rows * slice.columns * floatBytes(slice.dtype);
 }
 
-/** The tiles of a slice, and how each is cut into blocks that span all its rows. */
+/** The tiles of a slice, and how each is cut into blocks. */
 function* tilesOf(slice: Slice, tileBytes: number): Generator<[TilePlan, Tile]> {
   const { rows, columns, blockColumns, dtype } = slice;
   const most = tileBytes / floatBytes(dtype);
@@ -161,10 +284,47 @@ function* tilesOf(slice: Slice, tileBytes: number): Generator<[TilePlan, Tile]> 
       dtype,
       rows: plan.rows,
       columns: plan.columns,
-      blockRows: plan.rows,
+      blockRows: slice.ownRows ? 1 : plan.rows,
       blockColumns: Math.min(blockColumns, plan.columns),
     }];
   }
+}
+
+/** The parameters of a tile's blocks: the scales to be stored, and what makes the codes. */
+function paramsOfTile(
+  { columns, blockColumns, ownRows }: Slice,
+  { scale, zero_point, code_scale = scale }: EncodeParams,
+  plan: TilePlan,
+  tile: Tile,
+): { stored: Float32Array; coding: BlockParams } {
+  const above = ownRows ? plan.row * (columns / blockColumns) : 0;
+  const first = above + Math.floor(plan.column / blockColumns);
+  const last = first + blockCount(tile);
+  return {
+    stored: scale.subarray(first, last),
+    coding: {
+      scale: code_scale.subarray(first, last),
+      zero_point: zero_point.subarray(first, last),
+    },
+  };
+}
+
+/** The energies of each block of a tile, from those with its codes' scales. */
+function blockSums(
+  sums: Float64Array,
+  stored: Float32Array,
+  coding: Float32Array,
+): QualitySums[] {
+  return Array.from(stored, (scale, block) => {
+    const [signal, decoded, error] = sums.subarray(block * SUMS_PER_BLOCK);
+    const made = { signal: signal!, decoded: decoded!, error: error! };
+    return rescaleSums(made, scale / coding[block]!);
+  });
+}
+
+/** Whether a block can be quantized at all. */
+function isWithinBounds({ lo, hi }: BlockRange): boolean {
+  return hi - lo <= MAX_RANGE;
 }
 
 /**
@@ -173,8 +333,7 @@ function* tilesOf(slice: Slice, tileBytes: number): Generator<[TilePlan, Tile]> 
  */
 function paramsOf(slice: Slice & SliceTarget, { lo, hi }: BlockRanges): BlockParams | undefined {
   for (let i = 0; i < lo.length; i++) {
-    const width = hi[i]! - lo[i]!;
-    if (!(width > 0 && width <= MAX_RANGE)) return undefined;
+    if (!(lo[i]! < hi[i]! && isWithinBounds({ lo: lo[i]!, hi: hi[i]! }))) return undefined;
   }
   return estimateLayerParams(lo, hi, lo.length, slice.bits, slice.dtype);
 }

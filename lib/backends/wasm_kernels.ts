@@ -1,14 +1,18 @@
 /** The SIMD WebAssembly kernels: lays their memory out, and turns bits and step units into ranges and sums. */
 
 import { packedBytes } from "../pack_codes.ts";
+import { BINS } from "../read_histogram.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
 import type { Bits } from "../types.ts";
 import {
   blockCount,
   type BlockParams,
   type BlockRanges,
+  type BlockRun,
   blocksAcross,
   type EncodedTile,
   type Kernels,
+  MAX_HISTOGRAMS,
   SUMS_PER_BLOCK,
   type Tile,
 } from "./kernels.ts";
@@ -19,8 +23,17 @@ import * as module from "./kernels/quantize_tile.wasm";
 /** Bytes of each block's parameters, sums, range and SIMD lanes in the module's memory. */
 const BLOCK_BYTES = { params: 12, sums: 8 * SUMS_PER_BLOCK, range: 8, lanes: 32 } as const;
 
-/** First byte used; the module itself keeps nothing in its memory. */
-const BASE = 1024;
+/** Bytes of a histogram. */
+const HISTOGRAM_BYTES = 4 * BINS;
+
+/** First byte used, that of the histograms; the module itself keeps nothing in its memory. */
+const COUNTS_AT = 1024;
+
+/**
+ * First byte behind the histograms. They have a fixed place, so that nothing ever moves them; what no
+ * histogram was counted in takes no memory of the machine's.
+ */
+const BASE = COUNTS_AT + MAX_HISTOGRAMS * HISTOGRAM_BYTES;
 
 const PAGE = 65536;
 
@@ -37,7 +50,7 @@ const ENCODE = {
   F32: { 2: module.encode_f32_2, 4: module.encode_f32_4, 8: module.encode_f32_8 },
 } as const;
 
-/** The module's memory, which only grows: the input first, everything else behind it. */
+/** The module's memory, which only grows: histograms, the input, everything else behind it. */
 let inputCapacity = 0;
 
 function align(size: number): number {
@@ -77,7 +90,14 @@ function range(bytes: Uint8Array, tile: Tile): BlockRanges {
   return readRanges(found, tile.dtype);
 }
 
-function encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams): EncodedTile {
+function encode(
+  bytes: Uint8Array,
+  tile: Tile,
+  bits: Bits,
+  params: BlockParams,
+  _isHeld?: boolean,
+  isSummed = true,
+): EncodedTile {
   const { scale, zero_point } = params;
   const blocks = blockCount(tile);
   for (let block = 0; block < blocks; block++) {
@@ -101,7 +121,8 @@ function encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams):
   const sums = new Float64Array(buffer, sumsAt, blocks * SUMS_PER_BLOCK);
   sums.fill(0);
   const { rows, columns, blockRows, blockColumns, dtype } = tile;
-  ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, sumsAt);
+  const addTo = isSummed ? sumsAt : 0;
+  ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, addTo);
   return {
     packed: new Uint8Array(buffer as ArrayBuffer, outAt, outBytes),
     // The second of each block is in steps.
@@ -111,5 +132,27 @@ function encode(bytes: Uint8Array, tile: Tile, bits: Bits, params: BlockParams):
   };
 }
 
+function readCounts(histograms: number): Uint32Array {
+  grow(BASE);
+  return new Uint32Array(module.memory.buffer, COUNTS_AT, histograms * BINS);
+}
+
+function count(bytes: Uint8Array, tile: Tile, run: BlockRun): void {
+  const { rows, columns, blockColumns, dtype } = tile;
+  const { at } = place(bytes, 0);
+  const first = at + run.first * blockColumns * floatBytes(dtype);
+  const kernel = dtype === "F32" ? module.count_32 : module.count_16;
+  const counts = COUNTS_AT + run.histogram * HISTOGRAM_BYTES;
+  kernel(first, rows, columns, blockColumns, run.count, counts);
+}
+
 /** The WASM kernels of this thread. */
-export const wasmKernels = { tileBytes: 2 ** 20, input, range, encode } satisfies Kernels;
+export const wasmKernels = {
+  tileBytes: 2 ** 20,
+  input,
+  range,
+  encode,
+  clearCounts: (histograms) => void readCounts(histograms).fill(0),
+  count,
+  readCounts,
+} satisfies Kernels;

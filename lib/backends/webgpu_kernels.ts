@@ -1,6 +1,7 @@
 /** The WebGPU kernels: buffers, dispatches and read-back of one lane of a device. */
 
 import { packedBytes } from "../pack_codes.ts";
+import { BINS } from "../read_histogram.ts";
 import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits } from "../types.ts";
 import { DeviceError } from "./device_error.ts";
@@ -8,13 +9,16 @@ import {
   blockCount,
   type BlockParams,
   type BlockRanges,
+  type BlockRun,
   type EncodedTile,
   type Kernels,
   SUMS_PER_BLOCK,
   type Tile,
 } from "./kernels.ts";
-import { type Form, GROUP, type Layout, layOut } from "./lay_out_tile.ts";
+import { type Form, GROUP, type Kernel, type Layout, layOut, layOutRun } from "./lay_out_tile.ts";
+import { growing } from "./growing_buffer.ts";
 import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
+import histogramSource from "./kernels/histogram.wgsl" with { type: "text" };
 import rangeSource from "./kernels/range.wgsl" with { type: "text" };
 import { readRanges } from "./read_ranges.ts";
 import { reduceRanges, reduceSums } from "./reduce_pieces.ts";
@@ -28,25 +32,13 @@ const KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
 /** Bytes of the shaders' `Shape`, padded. */
 const SHAPE_BYTES = 48;
 
+/** Bytes of a histogram: a multiple of what every device wants bindings to begin at. */
+const HISTOGRAM_BYTES = 4 * BINS;
+
 /** Kernels on a device, and the end of their buffers. */
 export interface DeviceKernels extends Kernels {
   /** Releases the buffers. */
   close(): void;
-}
-
-/** A buffer that grows to what is asked for. */
-function growing(device: GPUDevice, usage: number, label: string) {
-  let buffer: GPUBuffer | undefined;
-  return {
-    atLeast(size: number): GPUBuffer {
-      if (buffer === undefined || buffer.size < size) {
-        buffer?.destroy();
-        buffer = device.createBuffer({ label, size: Math.ceil(size / 256) * 256, usage });
-      }
-      return buffer;
-    },
-    destroy: () => buffer?.destroy(),
-  };
 }
 
 /**
@@ -61,6 +53,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
   const paramBuffer = growing(device, STORAGE | COPY_DST, "params");
   const outBuffer = growing(device, STORAGE | COPY_SRC, "packed");
   const sumBuffer = growing(device, STORAGE | COPY_SRC, "sums");
+  const countBuffer = growing(device, STORAGE | COPY_DST | COPY_SRC, "counts");
   const readBuffer = growing(device, MAP_READ | COPY_DST, "read-back");
   const shapeBuffer = device.createBuffer({
     label: "shape",
@@ -71,12 +64,13 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
   const modules = {
     range: device.createShaderModule({ label: "range", code: rangeSource }),
     encode: device.createShaderModule({ label: "encode", code: encodeSource }),
+    histogram: device.createShaderModule({ label: "histogram", code: histogramSource }),
   };
   let staging = new Uint8Array(0);
   let host = new Uint8Array(0);
 
   function pipelineOf(
-    kernel: "range" | "encode",
+    kernel: Kernel,
     form: Form,
     constants: Record<string, number>,
   ): GPUComputePipeline {
@@ -126,58 +120,66 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     device.queue.writeBuffer(shapeBuffer, 0, Uint32Array.from(words));
   }
 
-  /** Submits a kernel and copies of its results, one behind the other; gives their size in bytes. */
-  function submit(
+  /** Has a kernel run, with its buffers from binding 0 on. */
+  function dispatch(
+    encoder: GPUCommandEncoder,
     pipeline: GPUComputePipeline,
     layout: Layout,
-    bindings: GPUBuffer[],
-    results: { buffer: GPUBuffer; size: number }[],
-  ): number {
-    const size = results.reduce((sum, result) => sum + result.size, 0);
-    const read = readBuffer.atLeast(size);
-    const encoder = device.createCommandEncoder();
+    bindings: GPUBufferBinding[],
+  ): void {
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
     pass.setBindGroup(
       0,
       device.createBindGroup({
         layout: pipeline.getBindGroupLayout(0),
-        entries: bindings.map((buffer, binding) => ({ binding, resource: { buffer } })),
+        entries: bindings.map((resource, binding) => ({ binding, resource })),
       }),
     );
     const groups = layout.form === "solo" ? Math.ceil(layout.units / GROUP) : layout.units;
     const across = Math.min(groups, device.limits.maxComputeWorkgroupsPerDimension);
     pass.dispatchWorkgroups(across, Math.ceil(groups / across));
     pass.end();
+  }
+
+  /** Has results copied for reading back, one behind the other; gives their size in bytes. */
+  function copyBack(
+    encoder: GPUCommandEncoder,
+    results: { buffer: GPUBuffer; size: number }[],
+  ): number {
+    const size = results.reduce((sum, result) => sum + result.size, 0);
+    const read = readBuffer.atLeast(size);
     let at = 0;
     for (const result of results) {
       encoder.copyBufferToBuffer(result.buffer, 0, read, at, result.size);
       at += result.size;
     }
-    device.queue.submit([encoder.finish()]);
     return size;
   }
 
   /**
    * Hands work to the device and reads its results back; errors of the device become one kind.
    *
-   * @param record Creates buffers and submits, all without waiting: the error scopes are the device's,
-   *   so they have to be closed before another lane has its turn.
+   * @param record Creates buffers and records, all without waiting: the error scopes are the device's,
+   *   so they have to be closed before another lane has its turn. Gives the bytes to read back.
    */
-  async function onDevice(record: () => number): Promise<ArrayBuffer> {
+  async function onDevice(record: (encoder: GPUCommandEncoder) => number): Promise<ArrayBuffer> {
     try {
       device.pushErrorScope("out-of-memory");
       device.pushErrorScope("validation");
       let size: number;
       let scopes: Promise<GPUError | null>[];
       try {
-        size = record();
+        const encoder = device.createCommandEncoder();
+        size = record(encoder);
+        device.queue.submit([encoder.finish()]);
       } finally {
         scopes = [device.popErrorScope(), device.popErrorScope()];
       }
       for (const error of await Promise.all(scopes)) {
         if (error !== null) throw error;
       }
+      if (size === 0) return host.buffer;
       const read = readBuffer.atLeast(size);
       await read.mapAsync(GPUMapMode.READ, 0, size);
       if (host.length < size) host = new Uint8Array(size);
@@ -192,12 +194,16 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
   async function range(bytes: Uint8Array, tile: Tile): Promise<BlockRanges> {
     const layout = layOut(tile, "range", 8, most);
     const size = layout.units * 8;
-    const read = await onDevice(() => {
+    const read = await onDevice((encoder) => {
       writeShape(upload(bytes, tile, false), layout);
       const found = outBuffer.atLeast(size);
       const pipeline = pipelineOf("range", layout.form, { WIDE: tile.dtype === "F32" ? 1 : 0 });
-      const bindings = [inputBuffer.atLeast(4), shapeBuffer, found];
-      return submit(pipeline, layout, bindings, [{ buffer: found, size }]);
+      dispatch(encoder, pipeline, layout, [
+        { buffer: inputBuffer.atLeast(4) },
+        { buffer: shapeBuffer },
+        { buffer: found },
+      ]);
+      return copyBack(encoder, [{ buffer: found, size }]);
     });
     return readRanges(reduceRanges(new Int32Array(read, 0, size / 4), layout, tile), tile.dtype);
   }
@@ -213,18 +219,21 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const blocks = blockCount(tile);
     const outBytes = tile.rows * packedBytes(tile.columns, bits);
     const sumBytes = layout.units * SUMS_PER_BLOCK * 4;
-    const read = await onDevice(() => {
+    const read = await onDevice((encoder) => {
       writeShape(upload(bytes, tile, isHeld), layout);
       const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
       device.queue.writeBuffer(paramsOnDevice, 0, encodeParams(params, blocks));
       const out = outBuffer.atLeast(outBytes);
       const sums = sumBuffer.atLeast(sumBytes);
-      return submit(
-        pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits }),
-        layout,
-        [inputBuffer.atLeast(4), shapeBuffer, paramsOnDevice, out, sums],
-        [{ buffer: out, size: outBytes }, { buffer: sums, size: sumBytes }],
-      );
+      const pipeline = pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits });
+      dispatch(encoder, pipeline, layout, [
+        { buffer: inputBuffer.atLeast(4) },
+        { buffer: shapeBuffer },
+        { buffer: paramsOnDevice },
+        { buffer: out },
+        { buffer: sums },
+      ]);
+      return copyBack(encoder, [{ buffer: out, size: outBytes }, { buffer: sums, size: sumBytes }]);
     });
     return {
       packed: new Uint8Array(read, 0, outBytes),
@@ -232,15 +241,59 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     };
   }
 
+  async function clearCounts(histograms: number): Promise<void> {
+    await onDevice((encoder) => {
+      const size = histograms * HISTOGRAM_BYTES;
+      encoder.clearBuffer(countBuffer.atLeast(size), 0, size);
+      return 0;
+    });
+  }
+
+  async function count(
+    bytes: Uint8Array,
+    tile: Tile,
+    run: BlockRun,
+    isHeld = false,
+  ): Promise<void> {
+    const layout = layOutRun(tile, run, most);
+    await onDevice((encoder) => {
+      const first = upload(bytes, tile, isHeld) + run.first * tile.blockColumns;
+      writeShape(first, layout);
+      const wide = tile.dtype === "F32" ? 1 : 0;
+      dispatch(encoder, pipelineOf("histogram", layout.form, { WIDE: wide }), layout, [
+        { buffer: inputBuffer.atLeast(4) },
+        { buffer: shapeBuffer },
+        {
+          buffer: countBuffer.atLeast(HISTOGRAM_BYTES),
+          offset: run.histogram * HISTOGRAM_BYTES,
+          size: run.count * HISTOGRAM_BYTES,
+        },
+      ]);
+      // A tile that had to be sent is waited for, so that no more than one is on its way.
+      const buffer = countBuffer.atLeast(HISTOGRAM_BYTES);
+      return isHeld ? 0 : copyBack(encoder, [{ buffer, size: 4 }]);
+    });
+  }
+
+  async function readCounts(histograms: number): Promise<Uint32Array> {
+    const size = histograms * HISTOGRAM_BYTES;
+    const read = await onDevice((encoder) =>
+      copyBack(encoder, [{ buffer: countBuffer.atLeast(size), size }])
+    );
+    return new Uint32Array(read, 0, histograms * BINS);
+  }
+
   return {
     tileBytes: Math.min(TILE_BYTES, device.limits.maxStorageBufferBindingSize),
     input,
     range,
     encode,
+    clearCounts,
+    count,
+    readCounts,
     close() {
-      for (const buffer of [inputBuffer, paramBuffer, outBuffer, sumBuffer, readBuffer]) {
-        buffer.destroy();
-      }
+      const buffers = [inputBuffer, paramBuffer, outBuffer, sumBuffer, countBuffer, readBuffer];
+      for (const buffer of buffers) buffer.destroy();
       shapeBuffer.destroy();
     },
   };

@@ -5,18 +5,21 @@
 
 import asc from "npm:assemblyscript@0.28.20/asc";
 
-const SOURCE = new URL("./assembly/quantize_tile.ts", import.meta.url);
+const SOURCE = new URL("./assembly/", import.meta.url);
 const TARGET = new URL("./quantize_tile.wasm", import.meta.url);
+
+/** Files of the source, the entry first. */
+const FILES = ["quantize_tile.ts", "count_tile.ts"];
 
 /** The bytes of the module that the source compiles to. */
 export async function buildWasm(): Promise<Uint8Array> {
-  const text = await Deno.readTextFile(SOURCE);
   let module: Uint8Array | undefined;
   const options = ["-O3", "--converge", "--noAssert", "--runtime", "stub", "--use", "abort="];
   const { error, stderr } = await asc.main(
-    ["quantize_tile.ts", "--outFile", "quantize_tile.wasm", "--enable", "simd", ...options],
+    [FILES[0]!, "--outFile", "quantize_tile.wasm", "--enable", "simd", ...options],
     {
-      readFile: (name) => name === "quantize_tile.ts" ? text : null,
+      readFile: (name) =>
+        FILES.includes(name) ? Deno.readTextFileSync(new URL(name, SOURCE)) : null,
       writeFile: (_name, data) => {
         if (data instanceof Uint8Array) module = data;
       },

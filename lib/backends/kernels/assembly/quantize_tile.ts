@@ -1,9 +1,11 @@
 // AssemblyScript: `range` and `encode` of a tile with SIMD. The plain twins are ../range.ts and
-// ../encode.ts; `deno task wasm` compiles this file to ../quantize_tile.wasm.
+// ../encode.ts; `deno task wasm` compiles this file and count_tile.ts to ../quantize_tile.wasm.
 //
 // The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse F32,
 // scale F32, zero point I32. Sums of block b lie at b * 24, three F64: x^2, s^2 with
 // s = code - zero_point, and (x - s * scale)^2. The host sees to it that their squares are normal F32.
+
+export { count_16, count_32 } from "./count_tile";
 
 // Kinds of weights.
 const BF16 = 0;
@@ -187,10 +189,10 @@ function store16(bits: i32, out: usize, first: v128, second: v128): void {
   v128.store32_lane(out, i8x16.shuffle(fours, fours, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0);
 }
 
-/** One run of weights of one block: codes to `out`, sums added at `sums`. */
+/** One run of weights of one block: codes to `out`, sums added at `sums` if they are wanted. */
 // @ts-ignore: decorator
 @inline
-function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, params: usize, sums: usize): void {
+function encodeRun(kind: i32, bits: i32, summed: bool, input: usize, count: i32, out: usize, params: usize, sums: usize): void {
   const shift: usize = kind == F32 ? 2 : 1;
   const inverse1 = load<f32>(params);
   const scale1 = load<f32>(params, 4);
@@ -227,6 +229,8 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
         const pair = i32x4.sub(i32x4.add(ra, i32x4.shl(rb, bits)), offset);
         if (half == 0) first = pair;
         else store16(bits, out, first, pair);
+        input += 8 << shift;
+        if (!summed) continue;
         const sa = f32x4.sub(ra, round);
         const sb = f32x4.sub(rb, round);
         signals = f32x4.add(signals, f32x4.add(f32x4.mul(a, a), f32x4.mul(b, b)));
@@ -238,7 +242,6 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
           const eb = f32x4.sub(b, f32x4.mul(sb, scale));
           errors = f32x4.add(errors, f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)));
         }
-        input += 8 << shift;
       }
       out += bits << 1;
     }
@@ -269,12 +272,13 @@ function encodeRun(kind: i32, bits: i32, input: usize, count: i32, out: usize, p
     input += 1 << shift;
   }
   if (filled > 0) store<u32>(out, word);
+  if (!summed) return;
   store<f64>(sums, load<f64>(sums) + signal);
   store<f64>(sums, load<f64>(sums, 8) + decoded, 8);
   store<f64>(sums, load<f64>(sums, 16) + error, 16);
 }
 
-/** All runs of a tile. Sums are added to what is there. */
+/** All runs of a tile. Sums are added to what is there; none are made where `sums` is 0. */
 // @ts-ignore: decorator
 @inline
 function encodeTile(
@@ -300,15 +304,12 @@ function encodeTile(
     const height = whole ? min(blockRows - row % blockRows, rows - row) : 1;
     block = (row / blockRows) * across;
     for (let column = 0; column < columns; column += blockColumns) {
-      encodeRun(
-        kind,
-        bits,
-        input + (((row as usize) * columns + column) << shift),
-        min(blockColumns, columns - column) * height,
-        out + (row as usize) * rowBytes + ((column * bits) >> 3),
-        params + (block as usize) * 12,
-        sums + (block as usize) * 24,
-      );
+      const from = input + (((row as usize) * columns + column) << shift);
+      const count = min(blockColumns, columns - column) * height;
+      const to = out + (row as usize) * rowBytes + ((column * bits) >> 3);
+      const own = params + (block as usize) * 12;
+      if (sums == 0) encodeRun(kind, bits, false, from, count, to, own, sums);
+      else encodeRun(kind, bits, true, from, count, to, own, sums + (block as usize) * 24);
       block++;
     }
     row += height;

@@ -1,0 +1,190 @@
+/** Encoding with scales that are not the stored ones, and with blocks of each row's own. */
+
+import assert from "node:assert/strict";
+import fc from "npm:fast-check@4.10.2";
+import type { Backend, EncodeParams, Slice, SliceTarget } from "../lib/backends/backend.ts";
+import { createInline } from "../lib/backends/inline.ts";
+import { referenceKernels } from "../lib/backends/reference_kernels.ts";
+import { rescaleSums } from "../lib/backends/rescale_sums.ts";
+import { packedBytes } from "../lib/pack_codes.ts";
+import { decodeFloats, floatBytes } from "../lib/safetensors/dtype.ts";
+import type { Bits, QualitySums } from "../lib/types.ts";
+import { noise } from "./make_model.ts";
+import { DTYPES } from "./open_contenders.ts";
+import { OPEN, openSmallTiles, type SliceShape, withSlice } from "./open_slice.ts";
+
+/** The nearest integer, of two the even one. */
+function nearest(value: number): number {
+  const low = Math.floor(value);
+  if (value - low !== 0.5) return Math.round(value);
+  return low % 2 === 0 ? low : low + 1;
+}
+
+/** What a slice has to become: one weight after the other, each code put at its place in the row. */
+function encodeDirectly(
+  slice: Slice & SliceTarget,
+  { scale, zero_point, code_scale = scale }: EncodeParams,
+): { bytes: Uint8Array; sums: QualitySums } {
+  const { rows, columns, blockColumns, bits, dtype, source } = slice;
+  const values = new Float32Array(rows * columns);
+  decodeFloats(Deno.readFileSync(source.path).subarray(source.begin), dtype, values);
+  const rowBytes = packedBytes(columns, bits);
+  const bytes = new Uint8Array(rows * rowBytes);
+  const sums = { signal: 0, decoded: 0, error: 0 };
+  for (const [i, x] of values.entries()) {
+    const [row, column] = [Math.floor(i / columns), i % columns];
+    const above = slice.ownRows ? row * (columns / blockColumns) : 0;
+    const block = above + Math.floor(column / blockColumns);
+    const inverse = Math.fround(1 / code_scale[block]!);
+    const code = nearest(Math.fround(x * inverse)) + zero_point[block]!;
+    const clamped = Math.min(Math.max(code, 0), 2 ** bits - 1);
+    const bit = column * bits;
+    bytes[row * rowBytes + (bit >> 3)]! |= clamped << (bit & 7);
+    const value = (clamped - zero_point[block]!) * scale[block]!;
+    sums.signal += x * x;
+    sums.decoded += value * value;
+    sums.error += (x - value) ** 2;
+  }
+  return { bytes, sums };
+}
+
+/** Parameters that differ from block to block, some of which clip; stored scales up to 20 % off. */
+function paramsOf(blocks: number, bits: Bits, isCodeScale: boolean): EncodeParams {
+  const vary = (seed: number) => (_: unknown, i: number) => noise(seed)(i);
+  const sign = Array.from({ length: blocks }, vary(41));
+  const code = Float32Array.from(sign, (share) => (2 + share) / 2 ** bits);
+  return {
+    scale: code.map((scale, i) => scale * (isCodeScale ? 1 + noise(42)(i) / 5 : 1)),
+    zero_point: Uint8Array.from(
+      { length: blocks },
+      (_, i) => Math.round((2 ** bits - 1) * (0.5 + noise(43)(i) / 4)),
+    ),
+    ...isCodeScale && { code_scale: code },
+  };
+}
+
+/** Encodes with each backend and compares bytes and energies. */
+async function compare(
+  shape: SliceShape,
+  ownRows: boolean,
+  isCodeScale: boolean,
+  backends: Record<string, () => Promise<Backend>>,
+): Promise<void> {
+  await withSlice(shape, async (plain, read) => {
+    const slice = ownRows ? { ...plain, ownRows } : plain;
+    const across = slice.columns / slice.blockColumns;
+    const params = paramsOf(ownRows ? slice.rows * across : across, slice.bits, isCodeScale);
+    const expected = encodeDirectly(slice, params);
+    for (const [name, open] of Object.entries(backends)) {
+      Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
+      const backend = await open();
+      const sums = await backend.encode(slice, params);
+      backend.close();
+      const found = read();
+      assert.deepEqual([...found.subarray(0, 7)], [0, 0, 0, 0, 0, 0, 0]);
+      assert.equal(found.length, 7 + expected.bytes.length);
+      const different = expected.bytes.findIndex((byte, i) => byte !== found[7 + i]);
+      assert.equal(different, -1, `${name}: byte ${different}`);
+      for (const key of ["signal", "decoded", "error"] as const) {
+        const distance = Math.abs(sums[key] - expected.sums[key]);
+        // The error of rescaled codes is a difference of energies that agree within 1e-6.
+        const bound = (key === "error" && isCodeScale ? 1e-5 : 1e-6) * expected.sums[key];
+        assert.ok(
+          distance <= bound,
+          `${name} ${key}: ${sums[key]}, expected ${expected.sums[key]}`,
+        );
+      }
+    }
+  });
+}
+
+const SHAPES: SliceShape[] = [
+  { rows: 40, columns: 128, blockColumns: 32 },
+  { rows: 40, columns: 64 },
+  { rows: 5, columns: 37 },
+  { rows: 1, columns: 1000 },
+];
+
+for (const dtype of DTYPES) {
+  for (const bits of [2, 4, 8] as const) {
+    Deno.test(`every backend encodes ${dtype} to INT${bits} as computed directly, with stored and own scales, with shared and own rows`, async () => {
+      for (const shape of SHAPES) {
+        for (const ownRows of [false, true]) {
+          for (const isCodeScale of [false, true]) {
+            await compare({ ...shape, dtype, bits }, ownRows, isCodeScale, OPEN);
+          }
+        }
+      }
+    });
+  }
+
+  Deno.test(`every backend encodes ${dtype} tiles cut anywhere as computed directly`, async () => {
+    const backends = await openSmallTiles(300 * floatBytes(dtype));
+    const shapes: SliceShape[] = [
+      { rows: 7, columns: 1000 },
+      { rows: 3, columns: 17 * 48, blockColumns: 48 },
+      { rows: 40, columns: 96, blockColumns: 32 },
+      { rows: 33, columns: 37 },
+    ];
+    for (const shape of shapes) {
+      for (const ownRows of [false, true]) {
+        await compare({ ...shape, dtype }, ownRows, true, backends);
+      }
+    }
+  });
+}
+
+Deno.test("encode() tells of no progress for rows that are part of another slice's work", async () => {
+  await withSlice({ rows: 5, columns: 64 }, async (slice) => {
+    let told = 0;
+    const backend = createInline("reference", "", referenceKernels, (bytes) => {
+      told += bytes;
+    });
+    await backend.encode({ ...slice, ownRows: true }, paramsOf(5, 4, true));
+    assert.equal(told, 0);
+    await backend.encode(slice, paramsOf(1, 4, true));
+    assert.equal(told, 5 * 64);
+    backend.close();
+  });
+});
+
+Deno.test("rescaleSums() gives the energies of values times a ratio, for random values", () => {
+  const pairs = fc.array(
+    fc.tuple(fc.double({ min: -9, max: 9, noNaN: true }), fc.integer({ min: -15, max: 15 })),
+    { minLength: 1 },
+  );
+  const energies = (values: [number, number][], ratio: number): QualitySums => ({
+    signal: values.reduce((sum, [x]) => sum + x * x, 0),
+    decoded: values.reduce((sum, [, v]) => sum + (ratio * v) ** 2, 0),
+    error: values.reduce((sum, [x, v]) => sum + (x - ratio * v) ** 2, 0),
+  });
+  fc.assert(
+    fc.property(pairs, fc.double({ min: 0.5, max: 2, noNaN: true }), (values, ratio) => {
+      const made = energies(values, 1);
+      const found = rescaleSums(made, ratio);
+      const expected = energies(values, ratio);
+      const size = made.signal + made.decoded + made.error;
+      for (const key of ["signal", "decoded", "error"] as const) {
+        assert.ok(Math.abs(found[key] - expected[key]) <= 1e-13 * (size + 1e-300), key);
+      }
+      assert.deepEqual(rescaleSums(made, 1), made);
+    }),
+    { numRuns: 500, seed: 6 },
+  );
+});
+
+Deno.test("rescaleSums() never makes an error negative", () => {
+  // The weights are exactly what the stored scale decodes, so nothing but rounding is left.
+  const weights = Array.from({ length: 99 }, (_, i) => 0.1 * (i % 15 - 7));
+  const ratio = 0.1 / 0.3;
+  const steps = weights.map((x) => Math.round(x / 0.1) * 0.3);
+  const square = (values: number[]) => values.reduce((sum, v) => sum + v * v, 0);
+  const made = {
+    signal: square(weights),
+    decoded: square(steps),
+    error: square(steps.map((v, i) => v - weights[i]!)),
+  };
+  const { error } = rescaleSums(made, ratio);
+  assert.ok(error >= 0 && error < 1e-12);
+  assert.equal(rescaleSums({ ...made, error: made.error * (1 - 1e-12) }, ratio).error, 0);
+});

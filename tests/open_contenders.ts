@@ -1,0 +1,44 @@
+/** The kernels that are compared with the reference. */
+
+import type { Form } from "../lib/backends/lay_out_tile.ts";
+import type { Kernels, Tile } from "../lib/backends/kernels.ts";
+import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
+import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
+import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
+import type { FloatDtype } from "../lib/safetensors/dtype.ts";
+
+/** Kernels under test. A device takes ten milliseconds to answer, so it is asked on many lanes at once. */
+export interface Contender {
+  name: string;
+  lanes: Kernels[];
+  /** Random cases; each waits for the one before. */
+  numRuns: number;
+}
+
+/** The dtypes of weights. */
+export const DTYPES: FloatDtype[] = ["F32", "F16", "BF16"];
+
+/** Rows, columns, rows of a block, columns of a block. */
+export type Shape = [number, number, number, number];
+
+/** A tile of a shape. */
+export function tileOf(dtype: FloatDtype, shape: Shape): Tile {
+  const [rows, columns, blockRows, blockColumns] = shape;
+  return { dtype, rows, columns, blockRows, blockColumns };
+}
+
+/** The kernels, with so many lanes of each form on one device. */
+export async function openContenders(lanes: number): Promise<Contender[]> {
+  const adapter = await probeWebGpu();
+  if (adapter === null) {
+    throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
+  }
+  const device = await openDevice(adapter);
+  const lanesOf = (form: Form) =>
+    Array.from({ length: lanes }, () => createDeviceKernels(device, form));
+  return [
+    { name: "wasm", lanes: [wasmKernels], numRuns: 500 },
+    { name: "webgpu, one invocation a piece,", lanes: lanesOf("solo"), numRuns: 60 },
+    { name: "webgpu, one workgroup a piece,", lanes: lanesOf("together"), numRuns: 60 },
+  ];
+}

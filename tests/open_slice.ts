@@ -1,0 +1,106 @@
+/** Every backend, and files with a slice for them to work on. */
+
+import { join } from "node:path";
+import type {
+  Backend,
+  BackendName,
+  FilePlace,
+  Slice,
+  SliceTarget,
+} from "../lib/backends/backend.ts";
+import { createInline } from "../lib/backends/inline.ts";
+import type { Kernels } from "../lib/backends/kernels.ts";
+import { openBackend } from "../lib/backends/open_backend.ts";
+import { referenceKernels } from "../lib/backends/reference_kernels.ts";
+import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
+import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
+import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
+import { createPool } from "../lib/backends/worker_pool.ts";
+import { packedBytes } from "../lib/pack_codes.ts";
+import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
+import { createSink } from "../lib/safetensors/write.ts";
+import type { Bits } from "../lib/types.ts";
+import { noise, withFiles } from "./make_model.ts";
+
+/** Hooks that do nothing. */
+export const silent = { onBytes: () => {}, onWarning: () => {} };
+
+if (await probeWebGpu() === null) {
+  throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
+}
+
+/** Each backend, opened as a run would. */
+export const OPEN: Record<string, () => Promise<Backend>> = {
+  "the reference": () => openBackend("reference", 0, silent),
+  "wasm on this thread": () => openBackend("wasm", 0, silent),
+  "wasm in workers": () => Promise.resolve(createPool(2, "", silent.onBytes)),
+  "webgpu": () => openBackend("webgpu", 0, silent),
+};
+
+/** What a slice looks like. */
+export interface SliceShape {
+  rows: number;
+  columns: number;
+  /** All columns unless given. */
+  blockColumns?: number;
+  /** BF16 unless given. */
+  dtype?: FloatDtype;
+  /** 4 unless given. */
+  bits?: Bits;
+  /** Noise unless given; rounded to the dtype. */
+  value?: (index: number) => number;
+}
+
+/** A slice at some offset of a file, and the place of its codes in another one. */
+export async function withSlice(
+  shape: SliceShape,
+  use: (slice: Slice & SliceTarget, read: () => Uint8Array) => Promise<void>,
+): Promise<void> {
+  const { rows, columns, blockColumns = columns, dtype = "BF16", bits = 4 } = shape;
+  const { value = noise(21) } = shape;
+  const values = Float32Array.from(
+    { length: rows * columns },
+    (_, i) => roundToDtype(value(i), dtype),
+  );
+  const weights = encodeFloats(values, dtype);
+  const file = new Uint8Array(weights.length + 10);
+  file.set(weights, 10);
+  await withFiles({ "in": file }, async (directory) => {
+    const place = (name: string, begin: number): FilePlace => ({
+      path: join(directory, name),
+      label: name,
+      begin,
+    });
+    const outBytes = rows * packedBytes(columns, bits);
+    createSink(join(directory, "out"), "out", outBytes + 7).close();
+    const slice: Slice & SliceTarget = {
+      source: place("in", 10),
+      target: place("out", 7),
+      dtype,
+      rows,
+      columns,
+      blockColumns,
+      bits,
+    };
+    await use(slice, () => Deno.readFileSync(join(directory, "out")));
+  });
+}
+
+/** Backends on this thread whose tiles have at most so many bytes. */
+export async function openSmallTiles(
+  tileBytes: number,
+): Promise<Record<string, () => Promise<Backend>>> {
+  const device = await openDevice((await probeWebGpu())!);
+  const kernels: Record<string, [BackendName, Kernels]> = {
+    "the reference": ["reference", referenceKernels],
+    "wasm": ["wasm", wasmKernels],
+    "webgpu, one invocation a piece": ["webgpu", createDeviceKernels(device, "solo")],
+    "webgpu, one workgroup a piece": ["webgpu", createDeviceKernels(device, "together")],
+  };
+  return Object.fromEntries(
+    Object.entries(kernels).map(([name, [backend, whole]]) => [
+      name,
+      () => Promise.resolve(createInline(backend, "", { ...whole, tileBytes }, silent.onBytes)),
+    ]),
+  );
+}
