@@ -61,14 +61,27 @@ export {
 } from "./lib/gate/report_figures.ts";
 export { measureQuality, type Quality } from "./lib/measure_quality.ts";
 export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/options.ts";
+export {
+  type CandidateList,
+  type CandidatePath,
+  costOfPath,
+  optimizePath,
+} from "./lib/optimize_path.ts";
 export { packedBytes, packRow, unpackRow } from "./lib/pack_codes.ts";
 export { quantizeModel, type RunHooks } from "./lib/pipeline.ts";
 export { planTimeGroups } from "./lib/plan_time_groups.ts";
-export type { LayerReport, Report } from "./lib/report/build_report.ts";
+export type { PhaseFigures, Report } from "./lib/report/build_report.ts";
+export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";
-export { type HtmlOptions, renderComparisonHtml, renderHtml } from "./lib/report/render_html.ts";
+export {
+  type HtmlOptions,
+  type Pictures,
+  renderComparisonHtml,
+  renderHtml,
+} from "./lib/report/render_html.ts";
 export { renderSummary, type SummaryOptions } from "./lib/report/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
+export { scoreSteps } from "./lib/score_schedule.ts";
 export {
   type BoundaryJump,
   measureJumps,
@@ -79,5 +92,13 @@ export {
   type Violation,
   weightJumps,
 } from "./lib/score_smoothness.ts";
-export type { Bits, QualitySums, QuantParams, SkippedTensor } from "./lib/types.ts";
+export { smoothGroups, type Smoothing } from "./lib/smooth_schedule.ts";
+export type {
+  Bits,
+  Phase,
+  QualitySums,
+  QuantParams,
+  SkippedTensor,
+  SmoothingMethod,
+} from "./lib/types.ts";
 export { type Verification, verifyCheckpoint } from "./lib/verify_checkpoint.ts";

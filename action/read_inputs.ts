@@ -13,6 +13,7 @@ export const RUN_INPUTS = [
   "num-time-groups",
   "group-size",
   "smoothness-threshold",
+  "phase",
   "calibration",
 ] as const;
 
@@ -56,10 +57,7 @@ export function readInputs(env: ReadEnv): Inputs {
   }
   if (baseline === "") throw new BadInputError('Input baseline is "", must name a file');
   readChoice("Input comment", read("comment"), ["true", "false"]);
-  const phase = read("phase");
   const settings = RUN_INPUTS.map((name): [string, string] => [name, read(name)]);
-  // The default needs no flag.
-  if (phase !== "baseline") settings.push(["phase", phase]);
   return {
     model,
     output: read("output"),

@@ -2,7 +2,7 @@
 
 import type { BackendChoice } from "./backends/open_backend.ts";
 import { DEFAULT_THRESHOLD } from "./score_smoothness.ts";
-import type { Bits } from "./types.ts";
+import type { Bits, Phase, SmoothingMethod } from "./types.ts";
 
 /** What a run is asked to do with a model. */
 export interface QuantizeSettings {
@@ -20,9 +20,23 @@ export interface QuantizeSettings {
   defaultIgnore: boolean;
   /** Whether a layer whose columns `groupSize` does not divide is an error. Default false. */
   strict: boolean;
+  /** How parameters are chosen. Default `baseline`. */
+  phase: Phase;
+  /**
+   * Steps on each side of a boundary over which parameters move, 1 to 20. Default `undefined`:
+   * {@linkcode DEFAULT_WINDOW} in phase smooth, no smoothing in phase optimize.
+   */
+  smoothingWindow: number | undefined;
+  /** The curve along which they move. Default `linear`. */
+  smoothingMethod: SmoothingMethod;
+  /** Phase optimize: what a jump of 1 at a boundary costs, 0 to 1000. Default 1. */
+  markovWeight: number;
   /** What computes. Default `auto`: the fastest this machine has; all give the same bytes. */
   backend: BackendChoice;
 }
+
+/** Steps on each side of a boundary over which phase smooth moves parameters, unless told otherwise. */
+export const DEFAULT_WINDOW = 5;
 
 /** The settings of a run without flags. */
 export const DEFAULT_SETTINGS: QuantizeSettings = {
@@ -33,6 +47,10 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   ignore: [],
   defaultIgnore: true,
   strict: false,
+  phase: "baseline",
+  smoothingWindow: undefined,
+  smoothingMethod: "linear",
+  markovWeight: 1,
   backend: "auto",
 };
 
@@ -53,6 +71,10 @@ export const LIMITS = {
   groupSize: { min: 16, max: 65536, multiple: 16 },
   /** A jump is relative: 10 is elevenfold, and nothing a model does. */
   threshold: { above: 0, max: 10 },
+  /** Wider windows than 20 steps no longer belong to a boundary. */
+  smoothingWindow: { min: 1, max: 20 },
+  /** A jump of 1 is a scale that doubles; at 1000 nothing else counts. */
+  markovWeight: { min: 0, max: 1000 },
   /** What a figure may lose: no score or share is larger than 1, and 1000 dB or violations are anything. */
   tolerance: { min: 0, max: 1000 },
 } as const;
@@ -64,6 +86,16 @@ export const BACKEND_CHOICES = [
   "wasm",
   "reference",
 ] as const satisfies BackendChoice[];
+
+/** What `--phase` may name. */
+export const PHASES = ["baseline", "smooth", "optimize"] as const satisfies Phase[];
+
+/** What `--smoothing-method` may name. */
+export const SMOOTHING_METHODS = [
+  "linear",
+  "cubic",
+  "sigmoid",
+] as const satisfies SmoothingMethod[];
 
 /** What `gate` may do where there is no baseline yet. */
 export const MISSING_POLICIES = ["fail", "warn", "create"] as const;
@@ -152,13 +184,38 @@ export const FLAGS: readonly Flag[] = [
   },
   {
     name: "no-default-ignore",
-    help: "quantize embeddings, heads, modulation too",
+    help: "sensitive layers too",
     commands: PLANNING,
   },
   {
     name: "strict",
-    help: "fail where --group-size does not divide the columns",
+    joined: true,
+    help: "fail on ragged blocks",
     commands: PLANNING,
+  },
+  {
+    name: "phase",
+    value: PHASES.join("|"),
+    help: "how parameters are chosen (default baseline)",
+    commands: ["quantize"],
+  },
+  {
+    name: "smoothing-window",
+    value: "N",
+    help: `steps beside a boundary, 1 to 20 (default ${DEFAULT_WINDOW})`,
+    commands: ["quantize"],
+  },
+  {
+    name: "smoothing-method",
+    value: SMOOTHING_METHODS.join("|"),
+    help: "curve (default linear)",
+    commands: ["quantize"],
+  },
+  {
+    name: "markov-weight",
+    value: "L",
+    help: `optimize: cost of a jump (default ${DEFAULT_SETTINGS.markovWeight})`,
+    commands: ["quantize"],
   },
   {
     name: "backend",
@@ -175,13 +232,14 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "html-report",
     value: "FILE",
-    help: "the same as a page to look at",
+    help: "a page to look at",
     commands: ["quantize", "compare"],
   },
   {
     name: "compare",
     value: "FILE",
-    help: "earlier report or baseline to compare with",
+    joined: true,
+    help: "report to compare with",
     commands: ["quantize"],
   },
   {

@@ -13,10 +13,13 @@ import { escapeText, quote } from "./escape_text.ts";
 import { checkUnchanged, type Model, modelBytes, openModel } from "./model/open_model.ts";
 import type { QuantizeSettings } from "./options.ts";
 import { checkpointBytes, packedNames, planShard, type ShardPlan } from "./plan_checkpoint.ts";
+import { checkWeight } from "./optimize_path.ts";
 import { quantizeLayer } from "./quantize_layer.ts";
-import { buildReport, type LayerResult, type Report } from "./report/build_report.ts";
+import { buildReport, type Report } from "./report/build_report.ts";
+import type { LayerResult } from "./report/report_layer.ts";
 import { type ByteSink, createSink, writeWhole } from "./safetensors/write.ts";
 import { type Selection, selectLayers } from "./select_layers.ts";
+import { checkSmoothing } from "./smooth_schedule.ts";
 import { checkOutput, OUTPUT_MARK, type Stage, stageDirectory } from "./stage_output.ts";
 import type { LayerPlan } from "./types.ts";
 import {
@@ -68,9 +71,12 @@ export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
 /**
  * Checks that a planned run may start.
  *
- * @throws {BadInputError} The model is already quantized, nothing is left to quantize, or `strict` forbids it.
+ * @throws {BadInputError} The model is already quantized, nothing is left to quantize, `strict` forbids
+ * it, or the phase cannot be done.
  */
 export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
+  checkSmoothing(settings);
+  if (settings.phase === "optimize") checkWeight(settings.markovWeight);
   refuseQuantized(model);
   const { layers, skipped } = selection;
   if (layers.length === 0) {
@@ -133,7 +139,7 @@ export async function runPlan(
   });
   let results: LayerResult[];
   try {
-    results = await writeShards(plan, stage.path, backend, (tensor, line) => {
+    results = await writeShards(plan, stage.path, backend, settings, (tensor, line) => {
       finished = tensor;
       if (line !== undefined) hooks.onLog?.(line);
     });
@@ -151,7 +157,7 @@ export async function runPlan(
     outputBytes: checkpointBytes(plan.shards),
     elapsedSeconds: () => (performance.now() - start) / 1000,
   });
-  const schedules = encodeTimeGroups(report.layers, report.source, report.phase);
+  const schedules = encodeTimeGroups(results, report.source, report.phase);
   writeWhole(join(stage.path, OUTPUT_MARK), OUTPUT_MARK, schedules);
   const quantization = describeQuantization(selection.layers, selection.skipped);
   const config = appendEntry(model.config?.text, "quantization_config", quantization);
@@ -175,6 +181,7 @@ async function writeShards(
   { model, shards, selection }: RunPlan,
   directory: string,
   backend: Backend,
+  settings: QuantizeSettings,
   onFinished: (tensor: string, line?: string) => void,
 ): Promise<LayerResult[]> {
   const results = new Map<LayerPlan, LayerResult>();
@@ -197,9 +204,9 @@ async function writeShards(
           bytes: layer.tensor.end - layer.tensor.begin,
           run: async () => {
             const job = { layer, source, target: place(packedNames(layer.name).packed) };
-            const { schedule, sums } = await quantizeLayer(job, backend);
-            writeParams(layer, schedule, sink, shard.header.begins);
-            results.set(layer, { layer, schedule, sums });
+            const found = await quantizeLayer(job, backend, settings);
+            writeParams(layer, found.schedule, sink, shard.header.begins);
+            results.set(layer, { layer, ...found });
             const line = `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`;
             onFinished(layer.name, line);
           },
@@ -214,12 +221,27 @@ async function writeShards(
       ];
     });
     tasks.sort((a, b) => b.bytes - a.bytes);
-    await whileFlushing(sinks, Promise.all(tasks.map((task) => task.run())));
+    await whileFlushing(sinks, runTasks(tasks));
     for (const sink of sinks) sink.finish();
   } finally {
     for (const sink of sinks) sink.close();
   }
   return selection.layers.map((layer) => results.get(layer)!);
+}
+
+/**
+ * Tasks under way at once: enough that no worker waits, and few enough that what a phase reads twice is
+ * still in the page cache the second time.
+ */
+const TASKS_AT_ONCE = 32;
+
+/** Runs tasks in their order; the first that fails ends all. */
+async function runTasks(tasks: readonly Task[]): Promise<void> {
+  const waiting = tasks.values();
+  const lanes = Array.from({ length: TASKS_AT_ONCE }, async () => {
+    for (const task of waiting) await task.run();
+  });
+  await Promise.all(lanes);
 }
 
 /** Milliseconds between two flushes: often enough that the last one has little to do. */

@@ -9,7 +9,9 @@ import {
   LIMITS,
   MISSING_POLICIES,
   type MissingPolicy,
+  PHASES,
   type QuantizeSettings,
+  SMOOTHING_METHODS,
 } from "./options.ts";
 import { readChoice } from "./read_choice.ts";
 import type { Bits } from "./types.ts";
@@ -55,6 +57,44 @@ export function readSettings(values: Values): QuantizeSettings {
   if (threshold !== undefined) settings.threshold = readThreshold(threshold);
   const backend = text("backend");
   if (backend !== undefined) settings.backend = readChoice("--backend", backend, BACKEND_CHOICES);
+  return { ...settings, ...readPhase(text) };
+}
+
+type PhaseSettings = Pick<
+  QuantizeSettings,
+  "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
+>;
+
+/** Reads how parameters are chosen; a flag that the phase has no use for was meant for another. */
+function readPhase(text: (name: string) => string | undefined): PhaseSettings {
+  const { phase, smoothingWindow, smoothingMethod, markovWeight } = DEFAULT_SETTINGS;
+  const settings: PhaseSettings = { phase, smoothingWindow, smoothingMethod, markovWeight };
+  const name = text("phase");
+  if (name !== undefined) settings.phase = readChoice("--phase", name, PHASES);
+  const need = (flag: string, isMet: boolean, needed: string) => {
+    if (isMet) return;
+    throw new BadInputError(`--${flag} needs ${needed}: the phase is ${quote(settings.phase)}`);
+  };
+  const window = text("smoothing-window");
+  if (window !== undefined) {
+    need("smoothing-window", settings.phase !== "baseline", "--phase smooth or optimize");
+    settings.smoothingWindow = readInteger("smoothing-window", window, LIMITS.smoothingWindow);
+  }
+  const method = text("smoothing-method");
+  if (method !== undefined) {
+    const isSmoothed = settings.phase === "smooth" || settings.smoothingWindow !== undefined;
+    need(
+      "smoothing-method",
+      isSmoothed,
+      "--phase smooth, or --phase optimize --smoothing-window N",
+    );
+    settings.smoothingMethod = readChoice("--smoothing-method", method, SMOOTHING_METHODS);
+  }
+  const weight = text("markov-weight");
+  if (weight !== undefined) {
+    need("markov-weight", settings.phase === "optimize", "--phase optimize");
+    settings.markovWeight = readNumber("markov-weight", weight, LIMITS.markovWeight);
+  }
   return settings;
 }
 
@@ -67,7 +107,7 @@ export function readGateFlags(values: Values): GateFlags {
   const text = (name: string) => values.get(name)?.[0];
   const number = (name: string) => {
     const value = text(name);
-    return value === undefined ? undefined : readTolerance(name, value);
+    return value === undefined ? undefined : readNumber(name, value, LIMITS.tolerance);
   };
   const violations = text("max-new-violations");
   const missing = text("missing");
@@ -110,9 +150,12 @@ function readThreshold(text: string): number {
   );
 }
 
-function readTolerance(name: string, text: string): number {
+function readNumber(
+  name: string,
+  text: string,
+  { min, max }: { min: number; max: number },
+): number {
   const value = readDecimal(text);
-  const { min, max } = LIMITS.tolerance;
   if (!Object.is(value, -0) && value >= min && value <= max) return value;
   throw new BadInputError(
     `--${name} is ${quote(text)}, must be a number from ${min} to ${max}`,

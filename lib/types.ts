@@ -6,6 +6,12 @@ import type { TensorInfo } from "./safetensors/header.ts";
 /** Width of a code in bits. */
 export type Bits = 2 | 4 | 8;
 
+/** How parameters are chosen: by each group's own range, moved gradually between groups, or all at once. */
+export type Phase = "baseline" | "smooth" | "optimize";
+
+/** The curve along which parameters move from one time group to the next. */
+export type SmoothingMethod = "linear" | "cubic" | "sigmoid";
+
 /** Parameters of an asymmetric integer quantizer: value = (code - zero_point) * scale. */
 export interface QuantParams {
   /** Step between two neighbouring codes; above 0. */
@@ -27,6 +33,26 @@ export interface Schedule {
   scale: Float32Array;
   /** [S*K], 0 to qmax. */
   zero_point: Uint8Array;
+  /** [S*K] scales that make the codes; absent where they are the stored ones. */
+  code_scale?: Float32Array;
+  /** [S*K] zero points before they were rounded to integers; absent where they always were. */
+  exact_zero_point?: Float32Array;
+}
+
+/** Parameters of the time groups of a layer, and what they make of its weights. */
+export interface QuantizedGroups {
+  /** One segment for each time group. */
+  groups: Schedule;
+  /** The energies of the layer. */
+  sums: QualitySums;
+}
+
+/** What became of a layer. */
+export interface QuantizedLayer extends QuantizedGroups {
+  /** The parameters of its rows: `groups` unless they were smoothed. */
+  schedule: Schedule;
+  /** What phase baseline comes to; absent where it is the phase. */
+  baseline?: QuantizedGroups;
 }
 
 /** A weight matrix that will be quantized. */

@@ -2,6 +2,11 @@ import assert from "node:assert/strict";
 import { parse } from "npm:yaml@2.9.1";
 import { cutMarkdown } from "../action/cut_markdown.ts";
 import { MAX_COMMENT, MAX_SUMMARY, toComment, toSummary } from "../action/describe_outcome.ts";
+import { quantizeArguments } from "../action/list_arguments.ts";
+import { placeFiles } from "../action/place_files.ts";
+import { readInputs } from "../action/read_inputs.ts";
+import { DEFAULT_SETTINGS, PHASES } from "../lib/options.ts";
+import { parseArgs } from "../lib/parse_args.ts";
 import { annotateFindings, pathInRepository } from "../action/list_annotations.ts";
 import type { Finding } from "../mod.ts";
 import { treeOf } from "./directories.ts";
@@ -35,6 +40,29 @@ Deno.test("no script holds an expression, in an action or in a workflow", () => 
   ];
   assert.ok(steps.length > 15);
   for (const { run = "" } of steps) assert.doesNotMatch(run, /\$\{\{/);
+});
+
+Deno.test("quantizeArguments() hands each phase to the command line, and the action names them all", async () => {
+  const { description = "", default: fallback } = readAction(ACTION).inputs.phase!;
+  assert.equal(
+    description,
+    `How the parameters are chosen: ${PHASES.join(", ").replace(/, (?=\w+$)/, " or ")}`,
+  );
+  assert.equal(fallback, DEFAULT_SETTINGS.phase);
+  for (const phase of PHASES) {
+    const env = {
+      MODEL: "m",
+      BASELINE: "b",
+      PHASE: phase,
+      COMMENT: "false",
+      MISSING_BASELINE: "fail",
+    };
+    const inputs = readInputs((name) =>
+      new Map(Object.entries(env)).get(name.slice("INPUT_".length))
+    );
+    const { settings } = await parseArgs(quantizeArguments(inputs, placeFiles("d")));
+    assert.equal(settings.phase, phase);
+  }
 });
 
 Deno.test("every step that uses another action names a full commit and its version", () => {

@@ -11,6 +11,8 @@ import {
   parseReport,
   type Report,
 } from "../mod.ts";
+import { listPhase } from "../lib/report/describe_phase.ts";
+import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
 import { makeLayer, makeReport } from "./make_report.ts";
 
 const BASELINE = `{
@@ -19,6 +21,9 @@ const BASELINE = `{
   "model_name": "tiny",
   "source": "positional",
   "phase": "baseline",
+  "smoothing_window": null,
+  "smoothing_method": null,
+  "markov_weight": null,
   "bit_width": 2,
   "num_time_groups": 4,
   "group_size": null,
@@ -141,6 +146,16 @@ const BROKEN: [what: string, text: string, message: string][] = [
     "its schema_version is no number, this version of Isotherm reads 1",
   ],
   ["lacks a figure", reportWith("sqnr_db"), "sqnr_db is missing"],
+  [
+    "is of a time before the settings of the phases",
+    BASELINE.replace('  "smoothing_window": null,\n', ""),
+    "smoothing_window is missing",
+  ],
+  [
+    "has an unknown phase",
+    reportWith("phase", "rotate"),
+    'phase is "rotate", must be "baseline" or "smooth" or "optimize"',
+  ],
   ["lacks its layers", reportWith("layers"), "layers is missing"],
   [
     "has a figure as text",
@@ -194,12 +209,51 @@ Deno.test("parseReport() refuses a baseline, which lacks what a page draws", () 
   assert.throws(() => parseReport(BASELINE), new BadInputError("backend is missing"));
 });
 
+const accepts = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema);
+
+for (const settings of [SMOOTH, OPTIMIZE, { ...OPTIMIZE, smoothing_window: 5 }]) {
+  Deno.test(`the schema accepts a report of ${listPhase(settings).join(", ")}`, () => {
+    const report = inventPhase(inventReport({ names: layerNames(3) }), settings);
+    assert.ok(accepts(report), JSON.stringify(accepts.errors));
+    assert.deepEqual(parseReport(JSON.stringify(report)), report);
+    const { baseline, change, layers: [layer], ...rest } = report;
+    assert.ok(baseline && change && layer?.baseline);
+    const { scale: _scale, ...part } = layer.baseline;
+    for (
+      const [key, wrong] of Object.entries({
+        phase: "phase 2",
+        smoothing_window: 21,
+        smoothing_method: "quadratic",
+        markov_weight: -1,
+        baseline: { ...baseline, smoothness_score: -0.1 },
+        change: { ...change, cosine_similarity: null },
+        layers: [{ ...layer, baseline: part }],
+      })
+    ) assert.equal(accepts({ ...rest, layers: [layer], [key]: wrong }), false, key);
+    for (const key of ["smoothing_window", "smoothing_method", "markov_weight"]) {
+      assert.throws(
+        () => parseReport(JSON.stringify({ ...report, [key]: undefined })),
+        new BadInputError(`${key} is missing`),
+      );
+    }
+  });
+}
+
+Deno.test("formatBaseline() keeps the phase's settings and nothing of what it was compared with", () => {
+  const report = inventPhase(inventReport({ names: layerNames(3) }), SMOOTH);
+  const text = formatBaseline(report);
+  const settings =
+    '  "smoothing_window": 3,\n  "smoothing_method": "cubic",\n  "markov_weight": null,\n';
+  assert.ok(text.includes(`  "phase": "smooth",\n${settings}`), text);
+  assert.doesNotMatch(text, /"baseline"|"change"/);
+  assert.equal(judgeReports(parseFigures(text), report).passed, true);
+});
+
 Deno.test("findProblem() agrees with ajv when one value of a report is replaced", () => {
   const report: Report = {
-    ...makeReport(),
+    ...inventPhase(makeReport(), OPTIMIZE),
     comparison: compareReports(makeReport(), makeReport({ sqnr_db: 9 })),
   };
-  const accepts = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(schema);
   let refused = 0;
   let tried = 0;
   const compare = (root: unknown, path: string) => {
@@ -210,7 +264,9 @@ Deno.test("findProblem() agrees with ajv when one value of a report is replaced"
     if (problem !== undefined) refused++;
   };
   const visit = (value: unknown, path: string, put: (other: unknown) => unknown) => {
-    for (const other of [null, -1, 0, 0.5, 1, 300, "x", "baseline", true, [], [1, 2, 3], {}]) {
+    for (
+      const other of [null, -1, 0, 0.5, 1, 300, "x", "smooth", "cubic", true, [], [1, 2, 3], {}]
+    ) {
       compare(put(other), `${path} = ${JSON.stringify(other)}`);
     }
     if (typeof value !== "object" || value === null) return;

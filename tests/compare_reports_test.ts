@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { compareFigure } from "../lib/gate/compare_reports.ts";
 import { renderComparison } from "../lib/report/render_comparison.ts";
 import { compareReports, type Report } from "../mod.ts";
+import { SMOOTH } from "./invent_report.ts";
 import { makeLayer, makeReport } from "./make_report.ts";
 
 const SCORE = { name: "smoothness_score", better: "higher" } as const;
@@ -82,6 +83,10 @@ Deno.test("compareReports() names every setting that differs when the runs are u
   const other = makeReport({
     model_name: "other",
     bit_width: 4,
+    phase: "optimize",
+    smoothing_window: 5,
+    smoothing_method: "linear",
+    markov_weight: 0.5,
     num_time_groups: 8,
     group_size: 32,
     smoothness_threshold: 0.5,
@@ -90,6 +95,10 @@ Deno.test("compareReports() names every setting that differs when the runs are u
   });
   assert.deepEqual(compareReports(makeReport(), other).differing_settings, [
     { setting: "model_name", baseline: "tiny", current: "other" },
+    { setting: "phase", baseline: "baseline", current: "optimize" },
+    { setting: "smoothing_window", baseline: null, current: 5 },
+    { setting: "smoothing_method", baseline: null, current: "linear" },
+    { setting: "markov_weight", baseline: null, current: 0.5 },
     { setting: "bit_width", baseline: 2, current: 4 },
     { setting: "num_time_groups", baseline: 4, current: 8 },
     { setting: "group_size", baseline: null, current: 32 },
@@ -237,8 +246,8 @@ Deno.test("renderComparison() shows every figure and layer when one report is co
   const labels = { baseline: "b.json", currents: ["c.json"] };
   const text = renderComparison([compareReports(makeReport(), current)], labels);
   assert.deepEqual(text.split("\n"), [
-    "baseline b.json: tiny, INT2, 4 time groups, positional, baseline",
-    "current  c.json: tiny, INT2, 4 time groups, positional, baseline",
+    "baseline b.json: tiny, INT2, 4 time groups, positional, phase baseline",
+    "current  c.json: tiny, INT2, 4 time groups, positional, phase baseline",
     "",
     "metric                     baseline   current  difference",
     "smoothness_score                0.9      0.85       -0.05  worse",
@@ -269,16 +278,18 @@ Deno.test("renderComparison() shows every figure and layer when one report is co
 
 Deno.test("renderComparison() stands reports side by side when there are several", () => {
   const baseline = makeReport();
-  const others = [makeReport({ smoothness_score: 0.95 }), makeReport({ bit_width: 4 })];
+  const others = [makeReport({ smoothness_score: 0.95 }), makeReport(SMOOTH)];
   const text = renderComparison(others.map((other) => compareReports(baseline, other)), {
     baseline: "b",
     currents: ["c", "d"],
   });
-  assert.deepEqual(text.split("\n").slice(0, 8), [
-    "baseline b: tiny, INT2, 4 time groups, positional, baseline",
-    "[1]      c: tiny, INT2, 4 time groups, positional, baseline",
-    "[2]      d: tiny, INT4, 4 time groups, positional, baseline",
-    "         bit_width is 4, the baseline has 2",
+  assert.deepEqual(text.split("\n").slice(0, 10), [
+    "baseline b: tiny, INT2, 4 time groups, positional, phase baseline",
+    "[1]      c: tiny, INT2, 4 time groups, positional, phase baseline",
+    "[2]      d: tiny, INT2, 4 time groups, positional, phase smooth, window 3, cubic",
+    '         phase is "smooth", the baseline has "baseline"',
+    "         smoothing_window is 3, the baseline has null",
+    '         smoothing_method is "cubic", the baseline has null',
     "",
     "metric                     baseline       [1]  difference               [2]  difference",
     "smoothness_score                0.9      0.95       +0.05  better       0.9           0  same",

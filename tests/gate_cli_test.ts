@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { formatReport } from "../lib/report/build_report.ts";
 import { formatBaseline, type Report } from "../mod.ts";
 import { contentOf, namesIn, withSmallModel } from "./directories.ts";
+import { SMOOTH } from "./invent_report.ts";
 import { withFiles } from "./make_model.ts";
 import { makeLayer, makeReport } from "./make_report.ts";
 import { outcomeOf, runIn, runMain, spawnCli } from "./run_cli.ts";
@@ -16,8 +17,10 @@ const FILES = {
   "worse.json": reportText({ smoothness_score: 0.85, violation_count: 3 }),
   "better.json": reportText({ sqnr_db: 12 }),
   "int4.json": reportText({ bit_width: 4 }),
+  "smooth.json": reportText(SMOOTH),
+  "early.json": formatBaseline(makeReport()).replace(/ {2}"smoothing_.*\n/g, ""),
   "old.json": reportText({ schema_version: 0 }),
-  "cut.json": reportText().slice(0, 200),
+  "cut.json": reportText().slice(0, 190),
   "binary.json": new Uint8Array([0xff, 0xfe, 0x00]),
   "other.json": '{"name": "no report"}',
   "rules.json": '{"rules": [{"metric": "smoothness_score", "absolute": 0.1},' +
@@ -86,6 +89,20 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
       "isotherm baseline update\n",
   },
   {
+    argv: ["base.json", "smooth.json"],
+    code: 4,
+    stderr: 'error: Cannot judge the report by the baseline "ROOT/base.json": phase is "smooth", ' +
+      'the baseline has "baseline"; smoothing_window is 3, the baseline has null; ' +
+      'smoothing_method is "cubic", the baseline has null: quantize with the baseline\'s ' +
+      "settings, or write it again with isotherm baseline update\n",
+  },
+  {
+    argv: ["early.json", "same.json"],
+    code: 4,
+    stderr: 'error: Cannot read the baseline "ROOT/early.json": smoothing_window is missing: ' +
+      `${AGAIN}\n`,
+  },
+  {
     argv: ["none.json", "same.json"],
     code: 4,
     stderr: 'error: Cannot read the baseline "ROOT/none.json": no such file or directory: ' +
@@ -101,7 +118,7 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
     argv: ["cut.json", "same.json"],
     code: 4,
     stderr: 'error: Cannot read the baseline "ROOT/cut.json": it is not JSON: ' +
-      `Unterminated string at character 200: ${AGAIN}\n`,
+      `Unterminated string at character 190: ${AGAIN}\n`,
   },
   {
     argv: ["binary.json", "same.json", "--missing", "create"],
@@ -128,7 +145,7 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
     argv: ["base.json", "cut.json"],
     code: 2,
     stderr: 'error: Cannot read the report "ROOT/cut.json": it is not JSON: ' +
-      `Unterminated string at character 200: ${AGAIN_REPORT}\n`,
+      `Unterminated string at character 190: ${AGAIN_REPORT}\n`,
   },
   {
     argv: ["none.json", "same.json", "--missing", "warn"],

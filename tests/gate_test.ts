@@ -457,11 +457,14 @@ const UNLIKE: [Partial<Report>, string][] = [
   [{ group_size: 16 }, "group_size is 16, the baseline has null"],
   [{ smoothness_threshold: 0.31 }, "smoothness_threshold is 0.31, the baseline has 0.3"],
   [broken({ source: "calibrated" }), 'source is "calibrated", the baseline has "positional"'],
-  [broken({ phase: "smooth" }), 'phase is "smooth", the baseline has "baseline"'],
+  [{ phase: "smooth" }, 'phase is "smooth", the baseline has "baseline"'],
+  [{ smoothing_window: 5 }, "smoothing_window is 5, the baseline has null"],
+  [{ smoothing_method: "sigmoid" }, 'smoothing_method is "sigmoid", the baseline has null'],
+  [{ markov_weight: 0 }, "markov_weight is 0, the baseline has null"],
   [{ ignore: [] }, 'ignore is [], the baseline has ["b.*","a.*"]'],
   [{ default_ignore: false }, "default_ignore is false, the baseline has true"],
   [
-    broken({ bit_width: 8, phase: "optimize" }),
+    { bit_width: 8, phase: "optimize" },
     'phase is "optimize", the baseline has "baseline"; bit_width is 8, the baseline has 2',
   ],
 ];
@@ -477,6 +480,20 @@ for (const [parts, what] of UNLIKE) {
     );
   });
 }
+
+Deno.test("judgeReports() refuses when two runs of a phase differ in window or weight", () => {
+  const smooth = makeReport({ phase: "smooth", smoothing_window: 5, smoothing_method: "linear" });
+  const refuse = (baseline: Report, current: Report, what: string) =>
+    assert.throws(
+      () => judgeReports(baseline, current),
+      (error) => error instanceof BaselineError && error.message.includes(`baseline: ${what}: `),
+    );
+  refuse(smooth, { ...smooth, smoothing_window: 6 }, "smoothing_window is 6, the baseline has 5");
+  const optimize = makeReport({ phase: "optimize", markov_weight: 0.1 });
+  const heavy = { ...optimize, markov_weight: 0.2 };
+  refuse(optimize, heavy, "markov_weight is 0.2, the baseline has 0.1");
+  assert.equal(judgeReports(heavy, heavy).passed, true);
+});
 
 const BAD_RULES: [text: string, message: string][] = [
   ["", "it is not JSON: Expected a value at character 0"],

@@ -7,11 +7,12 @@ import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1
 import { compareReports } from "../lib/gate/compare_reports.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/report/render_html.ts";
 import { withFiles } from "./make_model.ts";
-import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import { HOSTILE_NAMES, inventPhase, inventReport, layerNames, OPTIMIZE } from "./invent_report.ts";
 import { NO_BROWSER, openBrowser, type Visit, visitFile } from "./open_browser.ts";
 
 const NAMES = layerNames(40);
 const REPORT = inventReport({ names: NAMES });
+const PHASE = inventPhase(REPORT, { ...OPTIMIZE, smoothing_window: 3, smoothing_method: "linear" });
 const BASELINE = inventReport({ names: NAMES.slice(1), seed: 1 });
 
 /** Pages by the name of their file. */
@@ -24,6 +25,32 @@ const PAGES: Record<string, string> = {
   ),
   "single.html": await renderHtml(inventReport({ names: NAMES, groups: 1 })),
   "empty.html": await renderHtml({ ...REPORT, layers: [] }),
+  "phase.html": await renderHtml(PHASE, {
+    pictures: {
+      title: "Pictures",
+      rows: ["before", "after"].map((label) => ({
+        label,
+        svg:
+          `<svg viewBox="0 0 179 8" role="img" aria-label="${label}"><path d="M0 0h99v8z"/></svg>`,
+        note: "Score 0.9500, SQNR 12.2 dB, 95 % recognised",
+      })),
+      table: {
+        headings: [
+          "Run",
+          "Score",
+          "Violations",
+          "Cosine",
+          "SQNR",
+          "Denoiser",
+          "Seen",
+          "Time",
+          "MB",
+        ],
+        rows: ["before", "after"].map((name) => [name, ...Array(8).fill("12.345 dB")]),
+      },
+      credit: "Digits: UCI, CC BY 4.0",
+    },
+  }),
   "large.html": await renderHtml(inventReport({ names: layerNames(10_000) })),
 };
 
@@ -174,9 +201,30 @@ browserTest("a comparison overlays its reports and filters layers by direction",
   });
 });
 
+browserTest(
+  "a page of another phase overlays its baseline and shows its pictures",
+  async (open) => {
+    await open("phase.html", {}, async ({ page }) => {
+      assert.equal(await page.locator("#chart .line").count(), 4);
+      assert.equal(await page.locator("#chart .line.series-0[d*=L]").count(), 1);
+      assert.equal(await page.locator("#chart .line.series-1[d*=L]").count(), 0);
+      const readout = await page.locator("#chart-readout p").allTextContents();
+      assert.ok(readout[1]!.startsWith("Phase baseline: scale 0."), readout[1]);
+      await page.locator("#layer-which").selectOption("better");
+      assert.equal(await page.locator("#layer-table-status").textContent(), "1 to 25 of 40");
+      const boxes = await page.locator("#pictures svg").evaluateAll((all) =>
+        all.map((one) => one.getBoundingClientRect().toJSON() as DOMRect)
+      );
+      assert.equal(boxes.length, 2);
+      for (const { width, height } of boxes) assert.ok(width > 700 && height > 25 && height < 60);
+      assert.equal(await page.getByRole("img", { name: "after" }).count(), 1);
+    });
+  },
+);
+
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
-  for (const file of ["plain.html", "hostile.html", "compared.html"]) {
+  for (const file of ["plain.html", "hostile.html", "compared.html", "phase.html"]) {
     await open(file, PHONE, async ({ page }) => {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
     });
@@ -206,6 +254,7 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
   const files = {
     "plain.html": looks,
     "compared.html": looks,
+    "phase.html": looks,
     "single.html": [{}],
     "empty.html": [{}],
   };

@@ -1,7 +1,15 @@
 /** Reports for tests, made from parameters without a model. */
 
-import { measureJumps, scoreJumps, weightJumps } from "../lib/score_smoothness.ts";
-import type { LayerReport, Report } from "../lib/report/build_report.ts";
+import {
+  type BoundaryJump,
+  measureJumps,
+  scoreJumps,
+  type Smoothness,
+  weightJumps,
+} from "../lib/score_smoothness.ts";
+import type { PhaseFigures, Report } from "../lib/report/build_report.ts";
+import type { LayerReport } from "../lib/report/report_layer.ts";
+import type { PhaseSettings } from "../lib/report/describe_phase.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
 import { noise } from "./make_model.ts";
 
@@ -26,21 +34,17 @@ export function layerNames(count: number): string[] {
 /** A report of layers with these names; the first one jumps at boundary 0. */
 export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Report {
   const layers = names.map((name, i) => inventLayer(name, groups, i + 1000 * seed));
-  const jumps = weightJumps(
-    layers.map(({ boundary_jumps, rows, columns }) => ({
-      jumps: boundary_jumps,
-      elements: rows * columns,
-    })),
-  );
+  const jumps = jumpsOf(layers);
   const smoothness = scoreJumps(jumps);
-  const scores = smoothness.boundary_scores;
-  const mean = scores.length === 0 ? null : scores.reduce((a, b) => a + b) / scores.length;
   return {
     schema_version: 1,
     tool_version: "0.1.0",
     model_name: "tiny-dit",
     source: "positional",
     phase: "baseline",
+    smoothing_window: null,
+    smoothing_method: null,
+    markov_weight: null,
     backend: "wasm",
     bit_width: 2,
     num_time_groups: groups,
@@ -52,19 +56,116 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
     quantized_parameter_count: 900_000,
     ...smoothness,
     boundary_jumps: jumps,
-    min_boundary_score: scores.length === 0 ? null : scores.reduce((a, b) => Math.min(a, b)),
-    max_boundary_score: scores.length === 0 ? null : scores.reduce((a, b) => Math.max(a, b)),
-    mean_boundary_score: mean,
-    std_boundary_score: mean === null ? null : 0.01,
+    ...inventStatistics(smoothness),
     cosine_similarity: 0.71,
     sqnr_db: 2.5,
     compression_ratio: 5.25,
     model_size_mb: 0.48,
     quantization_time_s: 0.03,
     common_violation_patterns: describePatterns(smoothness),
-    interpretation: interpretScores(smoothness, 2, 1_000_000),
+    interpretation: interpretScores(smoothness, 2, 1_000_000, "baseline"),
     layers,
     skipped: [{ name: "pos_embed", reason: "not a matrix (rank 3)" }],
+  };
+}
+
+function inventStatistics({ boundary_scores: scores }: Smoothness) {
+  const mean = scores.length === 0 ? null : scores.reduce((a, b) => a + b) / scores.length;
+  return {
+    min_boundary_score: mean && scores.reduce((a, b) => Math.min(a, b)),
+    max_boundary_score: mean && scores.reduce((a, b) => Math.max(a, b)),
+    mean_boundary_score: mean,
+    std_boundary_score: mean && 0.01,
+  };
+}
+
+function jumpsOf(layers: readonly LayerReport[]): BoundaryJump[] {
+  return weightJumps(
+    layers.map(({ boundary_jumps, rows, columns }) => ({
+      jumps: boundary_jumps,
+      elements: rows * columns,
+    })),
+  );
+}
+
+/** Settings of a run of phase smooth with a window. */
+export const SMOOTH: PhaseSettings = {
+  phase: "smooth",
+  smoothing_window: 3,
+  smoothing_method: "cubic",
+  markov_weight: null,
+};
+
+/** Settings of a run of phase optimize, not smoothed. */
+export const OPTIMIZE: PhaseSettings = {
+  phase: "optimize",
+  smoothing_window: null,
+  smoothing_method: null,
+  markov_weight: 0.1,
+};
+
+/** What another phase would make of a report of phase baseline: smooth less of the jumps, optimize less of the error too. */
+export function inventPhase(before: Report, settings: PhaseSettings): Report {
+  const { phase, smoothing_window } = settings;
+  const gain = phase === "optimize" ? { cosine: 0.04, sqnr: 3 } : { cosine: -0.001, sqnr: -0.05 };
+  const layers = before.layers.map((layer): LayerReport => {
+    const { scale, zero_point, smoothness_score, violation_count } = layer;
+    const { cosine_similarity, sqnr_db } = layer;
+    const moved = scale.map((value) => phase === "optimize" ? (value + 0.3) / 4 : value);
+    const steps = 2 * (smoothing_window ?? 0) + 1;
+    const jumps = measureJumps(
+      moved.map((value, g) => ({ scale: value, zero_point: zero_point[g]! })),
+      2,
+    ).map(({ scale_jump, zero_point_jump }) => ({
+      scale_jump: scale_jump / steps,
+      zero_point_jump: zero_point_jump / steps,
+    }));
+    return {
+      ...layer,
+      scale: moved,
+      boundary_jumps: jumps,
+      ...scoreJumps(jumps),
+      cosine_similarity: cosine_similarity + gain.cosine,
+      sqnr_db: sqnr_db === null ? null : sqnr_db + gain.sqnr,
+      baseline: {
+        scale,
+        zero_point,
+        smoothness_score,
+        violation_count,
+        cosine_similarity,
+        sqnr_db,
+      },
+    };
+  });
+  const jumps = jumpsOf(layers);
+  const smoothness = scoreJumps(jumps);
+  const baseline: PhaseFigures = {
+    smoothness_score: before.smoothness_score,
+    violation_count: before.violation_count,
+    cosine_similarity: before.cosine_similarity,
+    sqnr_db: before.sqnr_db,
+    model_size_mb: before.model_size_mb,
+  };
+  const change: PhaseFigures = {
+    smoothness_score: smoothness.smoothness_score - before.smoothness_score,
+    violation_count: smoothness.violation_count - before.violation_count,
+    cosine_similarity: gain.cosine,
+    sqnr_db: before.sqnr_db === null ? null : gain.sqnr,
+    model_size_mb: 0,
+  };
+  return {
+    ...before,
+    ...settings,
+    ...smoothness,
+    ...inventStatistics(smoothness),
+    boundary_jumps: jumps,
+    cosine_similarity: before.cosine_similarity + gain.cosine,
+    sqnr_db: before.sqnr_db === null ? null : before.sqnr_db + gain.sqnr,
+    common_violation_patterns: describePatterns(smoothness),
+    baseline,
+    change,
+    interpretation: interpretScores(smoothness, 2, 1_000_000, phase),
+    layers,
   };
 }
 

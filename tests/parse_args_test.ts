@@ -40,6 +40,10 @@ const QUANTIZE = {
     ignore: [],
     defaultIgnore: true,
     strict: false,
+    phase: "baseline",
+    smoothingWindow: undefined,
+    smoothingMethod: "linear",
+    markovWeight: 1,
     backend: "auto",
   },
   files: [],
@@ -73,6 +77,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
   const all =
     "--bit-width 4 --num-time-groups 8 --group-size 128 --smoothness-threshold 0.25 --ignore a.* " +
     "--no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
+    "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
     "--compare b.json --report r.json --overwrite --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
@@ -84,6 +89,10 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       ignore: ["a.*", "re:b"],
       defaultIgnore: false,
       strict: true,
+      phase: "optimize",
+      smoothingWindow: 7,
+      smoothingMethod: "cubic",
+      markovWeight: 0.5,
       backend: "wasm",
     },
     report: "r.json",
@@ -122,6 +131,14 @@ Deno.test("parseArgs() takes each limit itself when a number is on the edge", as
   for (const threshold of ["10", "1e1", ".5", "5.", "1e-9"]) {
     const read = (await settings("--smoothness-threshold", threshold)).threshold;
     assert.equal(read, Number(threshold));
+  }
+  for (const window of ["1", "20"]) {
+    const read = await settings("--phase", "smooth", "--smoothing-window", window);
+    assert.equal(read.smoothingWindow, Number(window));
+  }
+  for (const weight of ["0", "1e3", ".5"]) {
+    const read = await settings("--phase", "optimize", "--markov-weight", weight);
+    assert.equal(read.markovWeight, Number(weight));
   }
 });
 
@@ -226,6 +243,38 @@ refuses("a backend, policy or tolerance that does not exist", [
   [
     ["gate", "b", "c", "--max-new-violations", "0.5"],
     '--max-new-violations is "0.5", must be a whole number from 0 to 1000',
+  ],
+]);
+
+refuses("a phase, a curve or a number of one that does not exist", [
+  [[...PATHS, "--phase", "2"], '--phase is "2", must be baseline, smooth or optimize'],
+  [
+    [...PATHS, "--phase", "smooth", "--smoothing-method", "spline"],
+    '--smoothing-method is "spline", must be linear, cubic or sigmoid',
+  ],
+  ...["0", "21", "-1", "2.5", "five"].map((value): [string[], string] => [
+    [...PATHS, "--phase", "smooth", "--smoothing-window", value],
+    `--smoothing-window is "${value}", must be a whole number from 1 to 20`,
+  ]),
+  ...["-0.1", "-0", "1001", "NaN", "much"].map((value): [string[], string] => [
+    [...PATHS, "--phase", "optimize", "--markov-weight", value],
+    `--markov-weight is "${value}", must be a number from 0 to 1000`,
+  ]),
+]);
+
+refuses("a flag that the phase has no use for", [
+  [
+    [...PATHS, "--smoothing-window", "5"],
+    '--smoothing-window needs --phase smooth or optimize: the phase is "baseline"',
+  ],
+  [
+    [...PATHS, "--phase", "optimize", "--smoothing-method", "cubic"],
+    "--smoothing-method needs --phase smooth, or --phase optimize --smoothing-window N: " +
+    'the phase is "optimize"',
+  ],
+  [
+    [...PATHS, "--phase", "smooth", "--markov-weight", "1"],
+    '--markov-weight needs --phase optimize: the phase is "smooth"',
   ],
 ]);
 

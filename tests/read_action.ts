@@ -18,7 +18,7 @@ export interface Step {
 
 /** What action.yml says. */
 export interface Action {
-  inputs: Record<string, { default?: string }>;
+  inputs: Record<string, { description?: string; default?: string }>;
   outputs?: Record<string, { value: string }>;
   runs: { using: string; steps: Step[] };
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/errors.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
+import type { Phase } from "../lib/types.ts";
 import { measureJumps, scoreJumps, scoreSmoothness, weightJumps } from "../lib/score_smoothness.ts";
 
 const near = (actual: number, expected: number) =>
@@ -111,6 +112,7 @@ Deno.test("interpretScores() reads scores and counts at each edge", () => {
       { smoothness_score, violation_count, violations: [], boundary_scores: [] },
       2,
       1e9,
+      "baseline",
     );
   const words = (text: string) => text.split(" ")[0];
   const scores: [number, string][] = [
@@ -137,11 +139,51 @@ Deno.test("interpretScores() reads scores and counts at each edge", () => {
 Deno.test("interpretScores() knows the scores expected for a size and width", () => {
   const smooth = scoreJumps([]);
   const expected = (bits: 2 | 4 | 8, parameters: number) =>
-    interpretScores(smooth, bits, parameters).expected_score;
+    interpretScores(smooth, bits, parameters, "baseline").expected_score;
   assert.deepEqual(expected(2, 1e9), [0.7, 0.8]);
   assert.deepEqual(expected(2, 7e9), [0.65, 0.78]);
   assert.deepEqual(expected(4, 7e9), [0.75, 0.85]);
   assert.deepEqual(expected(8, 7e9), [0.85, 0.95]);
   assert.deepEqual(expected(2, 2e10), [0.6, 0.75]);
   assert.equal(expected(4, 1e9), null);
+});
+
+Deno.test("interpretScores() names the step that is left when the run is of a phase", () => {
+  const read = (phase: Phase, score: number, violation_count = 0, bits: 2 | 4 | 8 = 2) =>
+    interpretScores(
+      { smoothness_score: score, violation_count, violations: [], boundary_scores: [] },
+      bits,
+      1e9,
+      phase,
+    );
+  const phase3 = "Optimize the transitions (phase 3)";
+  const cases: [Parameters<typeof read>, string][] = [
+    [["baseline", 0.7], "Smooth the boundaries (phase 2)"],
+    [
+      ["smooth", 0.95],
+      "Keep this report to compare later runs with, " +
+      "or try --phase optimize for a lower error",
+    ],
+    [["smooth", 0.7], phase3],
+    [["smooth", 0.6], `${phase3}, or raise --num-time-groups`],
+    [["smooth", 0.9, 4], `${phase3}, or raise --smoothing-window`],
+    [["smooth", 0.5, 7], "Try --bit-width 4, or optimize the transitions (phase 3)"],
+    [["smooth", 0.5, 7, 4], `${phase3}, or raise --smoothing-window`],
+    [
+      ["optimize", 0.95],
+      "Keep this report to compare later runs with; " +
+      "for a lower error try --bit-width 4 or more time groups",
+    ],
+    [["optimize", 0.95, 0, 8], "Keep this report to compare later runs with"],
+    [["optimize", 0.8], "Raise --markov-weight, or smooth as well with --smoothing-window"],
+    [["optimize", 0.9, 4], "Raise --markov-weight, or smooth as well with --smoothing-window"],
+  ];
+  for (const [args, step] of cases) assert.equal(read(...args).next_step, step, args.join(" "));
+  for (const phase of ["smooth", "optimize"] as const) {
+    for (const score of [0.5, 0.7, 0.85, 0.95]) {
+      const { score: words, next_step } = read(phase, score);
+      assert.doesNotMatch(words + next_step, /phases 2|go on to phase 2|Smooth the boundaries/);
+      if (phase === "optimize") assert.doesNotMatch(words + next_step, /phase 3|--phase/);
+    }
+  }
 });

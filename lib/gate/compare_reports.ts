@@ -75,8 +75,17 @@ export function compareFigure(
 }
 
 function identify(figures: ReportFigures): ReportIdentity {
-  const { model_name, bit_width, num_time_groups, source, phase, tool_version } = figures;
-  return { model_name, bit_width, num_time_groups, source, phase, tool_version };
+  return {
+    model_name: figures.model_name,
+    bit_width: figures.bit_width,
+    num_time_groups: figures.num_time_groups,
+    source: figures.source,
+    phase: figures.phase,
+    smoothing_window: figures.smoothing_window,
+    smoothing_method: figures.smoothing_method,
+    markov_weight: figures.markov_weight,
+    tool_version: figures.tool_version,
+  };
 }
 
 function compareSettings(baseline: ReportFigures, current: ReportFigures): SettingChange[] {

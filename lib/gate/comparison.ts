@@ -1,5 +1,6 @@
 /** What a comparison of two reports says, as plain JSON. */
 
+import type { Phase, SmoothingMethod } from "../types.ts";
 import type { MetricName } from "./metrics.ts";
 
 /** How a figure moved. `changed`: it moved, and neither way is better, or one side has no number. */
@@ -68,7 +69,13 @@ export interface ReportIdentity {
   /** Where the time axis comes from. */
   source: string;
   /** How the parameters were chosen. */
-  phase: string;
+  phase: Phase;
+  /** Steps on each side of a boundary over which parameters move; `null`: they do not. */
+  smoothing_window: number | null;
+  /** The curve along which they move. */
+  smoothing_method: SmoothingMethod | null;
+  /** What a jump of 1 costs in phase optimize. */
+  markov_weight: number | null;
   /** Version of Isotherm that measured. */
   tool_version: string;
 }

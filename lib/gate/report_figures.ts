@@ -1,12 +1,16 @@
 /** The part of a report that is compared: all that a baseline keeps. */
 
-import type { LayerReport, Report } from "../report/build_report.ts";
+import type { Report } from "../report/build_report.ts";
+import type { LayerReport } from "../report/report_layer.ts";
 
 /** What two runs have to share for a gate to judge one by the other. */
 export const SETTING_KEYS = [
   "model_name",
   "source",
   "phase",
+  "smoothing_window",
+  "smoothing_method",
+  "markov_weight",
   "bit_width",
   "num_time_groups",
   "group_size",

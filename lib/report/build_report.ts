@@ -6,54 +6,34 @@ import type { Comparison } from "../gate/comparison.ts";
 import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
 import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
-import { packedSize } from "../plan_checkpoint.ts";
+import { measureScheduleJumps, storedSchedule } from "../score_schedule.ts";
 import {
   type BoundaryJump,
-  measureJumps,
   scoreJumps,
   type Smoothness,
   weightJumps,
 } from "../score_smoothness.ts";
 import type { Selection } from "../select_layers.ts";
-import type {
-  Bits,
-  LayerPlan,
-  QualitySums,
-  QuantParams,
-  Schedule,
-  SkippedTensor,
-} from "../types.ts";
+import { smoothingWindowOf } from "../smooth_schedule.ts";
+import type { Bits, Phase, SkippedTensor, SmoothingMethod } from "../types.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
+import { type LayerReport, type LayerResult, reportLayer } from "./report_layer.ts";
 
 /** Version of the report's layout; it grows when a key changes its meaning or goes away. */
 export const SCHEMA_VERSION = 1;
 
-/** Figures of one quantized layer. */
-export interface LayerReport extends Smoothness, Quality {
-  /** Module name. */
-  name: string;
-  /** Output features. */
-  rows: number;
-  /** Input features. */
-  columns: number;
-  /** Dtype of the source and of the stored scales. */
-  dtype: string;
-  /** Columns of a block; `null`: one block a slice. */
-  group_size: number | null;
-  /** Whether the block size asked for did not divide the columns. */
-  fallback: boolean;
-  /** First row of each time group, and the number of rows at the end: [G+1]. */
-  boundaries: number[];
-  /** Scale of each time group, [G]: the mean over its blocks. */
-  scale: number[];
-  /** Zero point of each time group, [G]: the mean over its blocks. */
-  zero_point: number[];
-  /** Jumps at each boundary, [G-1]. */
-  boundary_jumps: BoundaryJump[];
-  /** Bytes of the source tensor. */
-  source_bytes: number;
-  /** Bytes of the tensors that stand for it. */
-  output_bytes: number;
+/** What a phase is judged by. */
+export interface PhaseFigures {
+  /** 0 to 1; as a change, -1 to 1. */
+  smoothness_score: number;
+  /** Boundaries whose scale jump passes the threshold. */
+  violation_count: number;
+  /** -1 to 1. */
+  cosine_similarity: number;
+  /** In dB; `null` where there is no noise at all, and as a change where one of the two has none. */
+  sqnr_db: number | null;
+  /** Output weights on disk, in 10^6 bytes. */
+  model_size_mb: number;
 }
 
 /** The report of a run. */
@@ -67,7 +47,13 @@ export interface Report extends Smoothness, Quality {
   /** Where the time axis comes from. */
   source: "positional";
   /** How the parameters were chosen. */
-  phase: "baseline";
+  phase: Phase;
+  /** Steps on each side of a boundary over which parameters move; `null`: they do not. */
+  smoothing_window: number | null;
+  /** The curve along which they move; `null` without smoothing. */
+  smoothing_method: SmoothingMethod | null;
+  /** What a jump of 1 costs in phase optimize; `null` in the others. */
+  markov_weight: number | null;
   /** What computed. */
   backend: BackendName;
   /** Width of a code. */
@@ -102,8 +88,17 @@ export interface Report extends Smoothness, Quality {
   model_size_mb: number;
   /** Wall time of the run in seconds; not compared. */
   quantization_time_s: number;
+  /**
+   * The score of the parameters as they are stored, whose zero points are rounded to integers, where
+   * smoothing has given rows their own; `smoothness_score` is that before rounding.
+   */
+  stored_smoothness_score?: number;
   /** Patterns among the violations, in words. */
   common_violation_patterns: string[];
+  /** What phase baseline comes to in this very run; absent where it is the phase. */
+  baseline?: PhaseFigures;
+  /** This run's figures minus `baseline`; absent where that is. */
+  change?: PhaseFigures;
   /** What the figures mean, in words. */
   interpretation: Interpretation;
   /** Quantized layers, in the order of the files. */
@@ -112,16 +107,6 @@ export interface Report extends Smoothness, Quality {
   skipped: SkippedTensor[];
   /** How this run differs from the one named with `--compare`. */
   comparison?: Comparison;
-}
-
-/** What a run found out about a layer. */
-export interface LayerResult {
-  /** The layer. */
-  layer: LayerPlan;
-  /** Its parameters. */
-  schedule: Schedule;
-  /** Its energies. */
-  sums: QualitySums;
 }
 
 /** What {@linkcode buildReport} collects. */
@@ -145,76 +130,99 @@ export interface RunResults {
 /** Builds the report of a run. */
 export function buildReport(run: RunResults): Report {
   const { settings, model } = run;
-  const layers = run.results.map((result) => reportLayer(result, settings.threshold));
-  const jumps = weightJumps(
-    layers.map(({ boundary_jumps, rows, columns }) => ({
-      jumps: boundary_jumps,
-      elements: rows * columns,
-    })),
-  );
-  const smoothness = scoreJumps(jumps, settings.threshold);
+  const { phase, threshold } = settings;
+  const layers = run.results.map((result) => reportLayer(result, threshold));
+  const figures = (parts: readonly Measured[]): PhaseFigures & ModelScore => ({
+    ...scoreModel(parts, threshold),
+    ...measureQuality(addSums(parts.map(({ sums }) => sums))),
+    model_size_mb: run.outputBytes / 1e6,
+  });
+  const measured = figures(run.results);
   const parameterCount = countParameters(model);
+  const window = smoothingWindowOf(settings);
   return {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
     model_name: model.name,
     source: "positional",
-    phase: "baseline",
+    phase,
+    smoothing_window: window,
+    smoothing_method: window === null ? null : settings.smoothingMethod,
+    markov_weight: phase === "optimize" ? settings.markovWeight : null,
     backend: run.backend,
     bit_width: settings.bits,
     num_time_groups: settings.timeGroups,
     group_size: settings.groupSize ?? null,
-    smoothness_threshold: settings.threshold,
+    smoothness_threshold: threshold,
     ignore: [...settings.ignore],
     default_ignore: settings.defaultIgnore,
     parameter_count: parameterCount,
     quantized_parameter_count: layers.reduce((sum, layer) => sum + layer.rows * layer.columns, 0),
-    ...smoothness,
-    boundary_jumps: jumps,
-    ...describeScores(smoothness.boundary_scores),
-    ...measureQuality(addSums(run.results.map(({ sums }) => sums))),
+    ...measured,
+    ...describeScores(measured.boundary_scores),
     compression_ratio: modelBytes(model) / run.outputBytes,
-    model_size_mb: run.outputBytes / 1e6,
     quantization_time_s: run.elapsedSeconds(),
-    common_violation_patterns: describePatterns(smoothness),
-    interpretation: interpretScores(smoothness, settings.bits, parameterCount),
+    common_violation_patterns: describePatterns(measured),
+    ...window === null ? {} : {
+      stored_smoothness_score: scoreStored(run.results, threshold),
+    },
+    ...compareWithBaseline(run.results, measured, figures),
+    interpretation: interpretScores(measured, settings.bits, parameterCount, phase),
     layers,
     skipped: run.selection.skipped,
   };
 }
 
-function reportLayer({ layer, schedule, sums }: LayerResult, threshold: number): LayerReport {
-  const groups = meanParams(schedule);
-  const jumps = measureJumps(groups, layer.bits);
-  return {
-    name: layer.name,
-    rows: layer.rows,
-    columns: layer.columns,
-    dtype: layer.dtype,
-    group_size: layer.groupSize,
-    fallback: layer.fallback,
-    boundaries: layer.boundaries,
-    scale: groups.map(({ scale }) => scale),
-    zero_point: groups.map(({ zero_point }) => zero_point),
-    boundary_jumps: jumps,
-    ...scoreJumps(jumps, threshold),
-    ...measureQuality(sums),
-    source_bytes: layer.tensor.end - layer.tensor.begin,
-    output_bytes: packedSize(layer),
-  };
+/** The score of a model, and the jumps it follows from. */
+type ModelScore = Smoothness & Pick<Report, "boundary_jumps">;
+
+/** A layer's schedule and what it made of the weights. */
+type Measured = Pick<LayerResult, "layer" | "schedule" | "sums">;
+
+function scoreModel(parts: readonly Measured[], threshold: number): ModelScore {
+  const jumps = weightJumps(
+    parts.map(({ layer, schedule }) => ({
+      jumps: measureScheduleJumps(schedule, layer.boundaries, layer.bits),
+      elements: layer.rows * layer.columns,
+    })),
+  );
+  return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
 }
 
-/** The parameters of a segment in several blocks, as scored: the means over its blocks. */
-function meanParams({ starts, blocks, scale, zero_point }: Schedule): QuantParams[] {
-  const mean = (values: Float32Array | Uint8Array, first: number) => {
-    let sum = 0;
-    for (let i = 0; i < blocks; i++) sum += values[first + i]!;
-    return sum / blocks;
+function scoreStored(parts: readonly Measured[], threshold: number): number {
+  const stored = parts.map((part) => ({ ...part, schedule: storedSchedule(part.schedule) }));
+  return scoreModel(stored, threshold).smoothness_score;
+}
+
+/** The figures of phase baseline in the same run and how this phase differs; nothing where it is the phase. */
+function compareWithBaseline(
+  results: readonly LayerResult[],
+  found: PhaseFigures,
+  figures: (parts: readonly Measured[]) => PhaseFigures,
+): Pick<Report, "baseline" | "change"> {
+  const parts = results.flatMap(({ layer, baseline }) =>
+    baseline === undefined ? [] : [{ layer, schedule: baseline.groups, sums: baseline.sums }]
+  );
+  if (parts.length === 0) return {};
+  const all = figures(parts);
+  const baseline = {
+    smoothness_score: all.smoothness_score,
+    violation_count: all.violation_count,
+    cosine_similarity: all.cosine_similarity,
+    sqnr_db: all.sqnr_db,
+    model_size_mb: all.model_size_mb,
   };
-  return starts.slice(1).map((_, segment) => ({
-    scale: mean(scale, segment * blocks),
-    zero_point: mean(zero_point, segment * blocks),
-  }));
+  const sqnr = found.sqnr_db === null || baseline.sqnr_db === null
+    ? null
+    : found.sqnr_db - baseline.sqnr_db;
+  const change = {
+    smoothness_score: found.smoothness_score - baseline.smoothness_score,
+    violation_count: found.violation_count - baseline.violation_count,
+    cosine_similarity: found.cosine_similarity - baseline.cosine_similarity,
+    sqnr_db: sqnr,
+    model_size_mb: found.model_size_mb - baseline.model_size_mb,
+  };
+  return { baseline, change };
 }
 
 type ScoreStatistics = Pick<

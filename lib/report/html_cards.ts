@@ -7,7 +7,6 @@ import {
   formatScore,
 } from "../../templates/client/format.js";
 import type { Comparison, Direction } from "../gate/comparison.ts";
-import type { MetricName } from "../gate/metrics.ts";
 import type { Report } from "./build_report.ts";
 import { formatDifference } from "./format_figure.ts";
 import { type Grade, gradeScore, gradeViolations } from "./interpret_scores.ts";
@@ -22,63 +21,62 @@ export interface Card {
   note: string;
   /** How good it is; `null` where that is not known. */
   grade: Grade | null;
-  /** How it moved against a baseline. */
-  change: { difference: string; direction: Direction } | null;
+  /** The baseline's figure, and how this one moved against it. */
+  change: { baseline: string; difference: string; direction: Direction } | null;
 }
+
+/** How the figures of the cards are shown. */
+const FORMATS = {
+  smoothness_score: formatScore,
+  violation_count: formatCount,
+  cosine_similarity: formatScore,
+  sqnr_db: formatDecibel,
+  compression_ratio: (value: number) => `${value.toFixed(2)}x`,
+  model_size_mb: (value: number) => formatBytes(Math.round(value * 1e6)),
+  quantization_time_s: (value: number) => `${value.toFixed(2)} s`,
+} satisfies { [Key in keyof Report]?: (value: number) => string };
+
+type CardMetric = keyof typeof FORMATS;
 
 /** The cards of a report. */
 export function listCards(report: Report, comparison: Comparison | undefined): Card[] {
   const card = (
     label: string,
-    value: string,
+    metric: CardMetric,
     note: string,
-    metric: MetricName | null,
     grade: Grade | null = null,
-  ): Card => {
-    const change = comparison?.metrics.find((one) => one.metric === metric);
-    const difference = change?.difference ?? null;
-    const moved = change === undefined ? null : {
-      difference: difference === null ? "" : formatDifference(Number(difference.toPrecision(3))),
-      direction: change.direction,
-    };
-    return { label, value, note, grade, change: moved };
-  };
-  const score = report.smoothness_score;
-  const count = report.violation_count;
+  ): Card => ({
+    label,
+    value: showFigure(metric, report[metric]),
+    note,
+    grade,
+    change: showChange(metric, comparison),
+  });
+  const { smoothness_score: score, violation_count: count, interpretation, backend } = report;
   return [
-    card(
-      "Smoothness",
-      formatScore(score),
-      "score, 1 is smooth",
-      "smoothness_score",
-      gradeScore(score),
-    ),
-    card(
-      "Violations",
-      formatCount(count),
-      report.interpretation.violations,
-      "violation_count",
-      gradeViolations(count),
-    ),
-    card(
-      "Cosine similarity",
-      formatScore(report.cosine_similarity),
-      "1 is exact",
-      "cosine_similarity",
-    ),
-    card("SQNR", formatDecibel(report.sqnr_db), "signal to noise", "sqnr_db"),
-    card(
-      "Compression",
-      `${report.compression_ratio.toFixed(2)}x`,
-      "whole model",
-      "compression_ratio",
-    ),
-    card(
-      "Model size",
-      formatBytes(Math.round(report.model_size_mb * 1e6)),
-      "weights on disk",
-      "model_size_mb",
-    ),
-    card("Time", `${report.quantization_time_s.toFixed(2)} s`, `backend ${report.backend}`, null),
+    card("Smoothness", "smoothness_score", "score, 1 is smooth", gradeScore(score)),
+    card("Violations", "violation_count", interpretation.violations, gradeViolations(count)),
+    card("Cosine similarity", "cosine_similarity", "1 is exact"),
+    card("SQNR", "sqnr_db", "signal to noise"),
+    card("Compression", "compression_ratio", "whole model"),
+    card("Model size", "model_size_mb", "weights on disk"),
+    card("Time", "quantization_time_s", `backend ${backend}`),
   ];
+}
+
+function showChange(metric: CardMetric, comparison: Comparison | undefined): Card["change"] {
+  const change = comparison?.metrics.find((one) => one.metric === metric);
+  if (change === undefined) return null;
+  const { baseline, difference, direction } = change;
+  return {
+    baseline: showFigure(metric, baseline),
+    difference: difference === null ? "" : formatDifference(Number(difference.toPrecision(3))),
+    direction,
+  };
+}
+
+function showFigure(metric: CardMetric, value: number | null): string {
+  // Of these figures only the ratio of signal to noise can be null.
+  if (value === null) return formatDecibel(null);
+  return Number.isNaN(value) ? "missing" : FORMATS[metric](value);
 }

@@ -13,6 +13,9 @@ import type { LabelledReport } from "./html_data.ts";
 /** Names of a kind that are listed. */
 const MOST_NAMES = 500;
 
+/** What the lines of a run's own baseline are called. */
+export const PHASE_BASELINE = "Phase baseline";
+
 /** Layers that are only in one report, or under another name. */
 export interface NameList {
   /** Which ones. */
@@ -27,6 +30,12 @@ export interface NameList {
 
 /** What the page says of a comparison. */
 export interface ComparisonView {
+  /** Id of its section. */
+  id: string;
+  /** What the links at the top call it. */
+  link: string;
+  /** Its heading. */
+  title: string;
   /** How many figures and layers moved, and how. */
   verdict: string;
   /** Settings that differ. */
@@ -65,13 +74,14 @@ export function labelReports(
   let number = 0;
   const labelled = others.map((report) => {
     const name = isBaseline(report) ? "Baseline" : `Report ${++number}`;
-    return { report, label: report.phase === subject.phase ? name : `${name} (${report.phase})` };
+    const label = report.phase === subject.phase ? name : `${name}, phase ${report.phase}`;
+    return { report, label };
   });
   return [{ report: subject, label: "This report" }, ...labelled];
 }
 
 /**
- * Puts a comparison into words.
+ * Puts a comparison with another report or baseline into words.
  *
  * @param reports The subject first.
  */
@@ -79,8 +89,24 @@ export function viewComparison(
   reports: readonly LabelledReport[],
   comparison: Comparison,
 ): ComparisonView {
+  const between = reports.slice(1).filter(({ label }) =>
+    label !== PHASE_BASELINE && !label.startsWith("Baseline")
+  );
+  const title = "Against the baseline";
+  return { id: "comparison", link: "Comparison", title, ...viewChanges(comparison, between) };
+}
+
+/** Puts a comparison with the run's own baseline into words. */
+export function viewPhaseComparison(comparison: Comparison): ComparisonView {
+  const title = "Against phase baseline, in the same run";
+  return { id: "phase", link: "Phase", title, ...viewChanges(comparison, []) };
+}
+
+function viewChanges(
+  comparison: Comparison,
+  between: readonly LabelledReport[],
+): Omit<ComparisonView, "id" | "link" | "title"> {
   const { metrics, layers, boundaries } = comparison;
-  const between = reports.slice(1).filter(({ label }) => !label.startsWith("Baseline"));
   return {
     verdict: `Figures: ${countDirections(metrics)}. Layers: ${countDirections(layers)}.`,
     settings: comparison.differing_settings.map(describeSetting),

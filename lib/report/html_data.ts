@@ -4,8 +4,10 @@ import { escapeText } from "../escape_text.ts";
 import type { Comparison, LayerChange } from "../gate/comparison.ts";
 import type { MetricName } from "../gate/metrics.ts";
 import type { BoundaryJump, Smoothness } from "../score_smoothness.ts";
+import { planWindows } from "../smooth_schedule.ts";
 import { qmaxOf } from "../types.ts";
-import type { LayerReport, Report } from "./build_report.ts";
+import type { Report } from "./build_report.ts";
+import type { LayerReport } from "./report_layer.ts";
 
 /**
  * Most pairs of layer and time group, over all reports, whose parameters a page carries: about 4 MB.
@@ -13,8 +15,8 @@ import type { LayerReport, Report } from "./build_report.ts";
  */
 const MAX_DETAIL = 120_000;
 
-/** Scale, zero point, scale jump, zero point jump, score, severity letters, first rows. */
-type Series = [number[], number[], number[], number[], number[], string, number[]];
+/** Scale, zero point, scale jump, zero point jump, score, severity letters, first rows, ramps. */
+type Series = [number[], number[], number[], number[], number[], string, number[], number[]];
 
 /** A report and what it is called. */
 export interface LabelledReport {
@@ -31,22 +33,26 @@ export function detailedLayers({ layers, num_time_groups }: Report, reports: num
 
 /** The series of a model: the means of its layers, weighted by their elements. */
 export function modelSeries(report: Report): Series | null {
-  const { layers, num_time_groups } = report;
+  const { layers, num_time_groups, smoothing_window: window } = report;
   if (layers.length === 0) return null;
   const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  const mean = (valueOf: (layer: LayerReport, group: number) => number) =>
+  const mean = (lists: number[][], length: number) =>
     Array.from(
-      { length: num_time_groups },
-      (_, g) =>
-        layers.reduce((sum, layer) => sum + valueOf(layer, g) * layer.rows * layer.columns, 0) /
-        total,
+      { length },
+      (_, i) =>
+        layers.reduce(
+          (sum, { rows, columns }, layer) => sum + (lists[layer]![i] ?? 0) * rows * columns,
+          0,
+        ) / total,
     );
-  return packSeries({
+  const figures = {
     ...report,
-    scale: mean(({ scale }, g) => scale[g] ?? 0),
-    zero_point: mean(({ zero_point }, g) => zero_point[g] ?? 0),
+    scale: mean(layers.map(({ scale }) => scale), num_time_groups),
+    zero_point: mean(layers.map(({ zero_point }) => zero_point), num_time_groups),
     boundaries: [],
-  });
+  };
+  const ramps = layers.map(({ boundaries }) => listRamps(boundaries, window));
+  return packSeries(figures, mean(ramps, window === null ? 0 : num_time_groups - 1));
 }
 
 /**
@@ -73,7 +79,8 @@ export function pageData(
     return layers.map(({ name }, index) => {
       if (!detailed.has(index)) return null;
       const layer = byName.get(name) ?? byName.get(bases.get(name)?.baseline_name ?? name);
-      return layer === undefined ? null : packSeries(layer);
+      if (layer === undefined) return null;
+      return packSeries(layer, listRamps(layer.boundaries, other.smoothing_window));
     });
   };
   const data = {
@@ -125,7 +132,18 @@ type Figures = Pick<LayerReport, "scale" | "zero_point" | "boundaries"> & Smooth
   boundary_jumps: BoundaryJump[];
 };
 
-function packSeries(figures: Figures): Series {
+/** How far the parameters move into the groups at each boundary, 0 to 0.5 groups; none without a window. */
+function listRamps(boundaries: readonly number[], window: number | null): number[] {
+  if (window === null) return [];
+  const widths = new Map(
+    planWindows(boundaries, window).map(({ from, to }) => [(from + to) / 2, to - from]),
+  );
+  return boundaries.slice(1, -1).map((boundary, b) =>
+    (widths.get(boundary) ?? 0) / (boundaries[b + 2]! - boundaries[b]!)
+  );
+}
+
+function packSeries(figures: Figures, ramps: readonly number[]): Series {
   const { scale, zero_point, boundary_jumps, boundary_scores, violations, boundaries } = figures;
   const letters = boundary_scores.map(() => "-");
   for (const { boundary_idx, severity } of violations) letters[boundary_idx] = severity[0]!;
@@ -137,6 +155,7 @@ function packSeries(figures: Figures): Series {
     boundary_scores.map((score) => round(score, 4)),
     letters.join(""),
     boundaries,
+    ramps.map((share) => round(share, 3)),
   ];
 }
 

@@ -6,6 +6,7 @@ import { HEAT_STEPS } from "../../templates/client/heat.js";
 import { escapeText } from "../escape_text.ts";
 import type { Comparison } from "../gate/comparison.ts";
 import type { Report } from "./build_report.ts";
+import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { EXPECTED_SCORES, type Grade, GRADES, gradeScore } from "./interpret_scores.ts";
 import { repeatCommand } from "./repeat_command.ts";
@@ -49,8 +50,14 @@ export interface ReportView {
   expected: [number, number] | null;
   /** The same in words. */
   expectedWords: string;
+  /** The baseline's score, the same in percent too; `null`: the phase is baseline. */
+  before: { score: string; percent: string } | null;
   /** Cards of the dashboard. */
   cards: Card[];
+  /** What the changes on the cards are against; empty: they show none. */
+  cardsAgainst: string;
+  /** What the phase did at the boundaries; empty in phase baseline. */
+  phase: string;
   /** Number of time groups. */
   groups: number;
   /** Whether slices of weights stand in for time. */
@@ -79,9 +86,18 @@ export interface ReportView {
   version: string;
 }
 
-/** Puts a report into words. */
-export function viewReport(report: Report, comparison: Comparison | undefined): ReportView {
-  const { interpretation, smoothness_score: score } = report;
+/**
+ * Puts a report into words.
+ *
+ * @param comparison What the cards show the changes of.
+ * @param against What it is a comparison with.
+ */
+export function viewReport(
+  report: Report,
+  comparison: Comparison | undefined,
+  against: string,
+): ReportView {
+  const { interpretation, smoothness_score: score, baseline } = report;
   const { expected_score: expected } = interpretation;
   const grade = gradeScore(score);
   // "Good (phase 2 target achieved)": a word, and what it means.
@@ -94,8 +110,8 @@ export function viewReport(report: Report, comparison: Comparison | undefined): 
     meaning: `${capitalize(meaning)}. Violations: ${report.violation_count}, ` +
       `${escapeText(interpretation.violations).toLowerCase()}.`,
     nextStep: escapeText(interpretation.next_step),
-    score: formatScore(score),
-    percent: (100 * score).toFixed(1),
+    ...showScore(score),
+    before: baseline === undefined ? null : showScore(baseline.smoothness_score),
     // Best last, as they stand along the bar.
     zones: GRADES.map(({ grade, from }, i) => ({
       grade,
@@ -105,6 +121,8 @@ export function viewReport(report: Report, comparison: Comparison | undefined): 
     expected: expected && [Math.round(100 * expected[0]), Math.round(100 * expected[1])],
     expectedWords: expected === null ? "" : showRange(expected),
     cards: listCards(report, comparison),
+    cardsAgainst: comparison === undefined ? "" : against,
+    phase: explainPhase(report),
     groups: report.num_time_groups,
     isPositional: report.source === "positional",
     heat: listHeatSteps(),
@@ -134,6 +152,10 @@ function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
+function showScore(score: number): { score: string; percent: string } {
+  return { score: formatScore(score), percent: (100 * score).toFixed(1) };
+}
+
 function showRange([from, to]: readonly [number, number]): string {
   return `${from.toFixed(2)} to ${to.toFixed(2)}`;
 }
@@ -142,7 +164,7 @@ function listFacts(report: Report): string[] {
   return [
     `INT${report.bit_width}`,
     countNouns(report.num_time_groups, "time group"),
-    `phase ${report.phase}`,
+    ...listPhase(report),
     `${report.source} source`,
     `${formatCount(report.parameter_count)} parameters`,
     `${formatCount(report.layers.length)} ${report.layers.length === 1 ? "layer" : "layers"}`,
@@ -202,6 +224,13 @@ function listSettings(report: Report): [string, string][] {
     ["Left alone", listIgnored(report)],
     ["Time axis", report.source],
     ["Phase", report.phase],
+    ...report.markov_weight === null ? [] : [
+      ["Markov weight", String(report.markov_weight)] satisfies [string, string],
+    ],
+    ...report.smoothing_window === null ? [] : [
+      ["Smoothing window", `${report.smoothing_window} steps on each side of a boundary`],
+      ["Smoothing method", String(report.smoothing_method)],
+    ] satisfies [string, string][],
     ["Backend", report.backend],
     [
       "Weights quantized",

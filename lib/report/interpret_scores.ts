@@ -1,7 +1,7 @@
 /** What scores and violations mean, in words. */
 
 import type { Severity, Smoothness } from "../score_smoothness.ts";
-import type { Bits } from "../types.ts";
+import type { Bits, Phase } from "../types.ts";
 
 /** How good a score is. */
 export type Grade = "excellent" | "good" | "baseline" | "poor";
@@ -81,16 +81,18 @@ export function describePatterns({ violations, boundary_scores }: Smoothness): s
  * Reads the figures of a run.
  *
  * @param parameterCount Elements of the model.
+ * @param phase The run's: it says what is left to do.
  */
 export function interpretScores(
   { smoothness_score, violation_count }: Smoothness,
   bits: Bits,
   parameterCount: number,
+  phase: Phase,
 ): Interpretation {
   return {
-    score: readScore(smoothness_score),
-    violations: readViolations(violation_count),
-    next_step: recommend(smoothness_score, violation_count, bits),
+    score: SCORE_WORDS[phase][gradeScore(smoothness_score)],
+    violations: VIOLATION_WORDS[phase][gradeViolations(violation_count)],
+    next_step: RECOMMEND[phase](smoothness_score, violation_count, bits),
     expected_score: expectedScore(bits, parameterCount),
   };
 }
@@ -100,34 +102,52 @@ export function gradeScore(score: number): Grade {
   return GRADES.find(({ from }) => score >= from)?.grade ?? "poor";
 }
 
-const SCORE_WORDS: Record<Grade, string> = {
-  excellent: "Excellent (phases 2 and 3 optional)",
-  good: "Good (phase 2 target achieved)",
-  baseline: "Baseline (normal for INT2, go on to phase 2)",
-  poor: "Poor (phase 3, or more time groups)",
+const SCORE_WORDS: Record<Phase, Record<Grade, string>> = {
+  baseline: {
+    excellent: "Excellent (phases 2 and 3 optional)",
+    good: "Good (phase 2 target achieved)",
+    baseline: "Baseline (normal for INT2, go on to phase 2)",
+    poor: "Poor (phase 3, or more time groups)",
+  },
+  smooth: {
+    excellent: "Excellent (phase 3 optional)",
+    good: "Good (phase 2 target achieved)",
+    baseline: "Baseline level (phase 2 target missed, go on to phase 3)",
+    poor: "Poor (phase 3, or more time groups)",
+  },
+  optimize: {
+    excellent: "Excellent (well above the phase 2 target)",
+    good: "Good (phase 2 target achieved)",
+    baseline: "Baseline level (phase 2 target missed, a larger Markov weight)",
+    poor: "Poor (a larger Markov weight, or more time groups)",
+  },
 };
-
-function readScore(score: number): string {
-  return SCORE_WORDS[gradeScore(score)];
-}
 
 /** The grade of a violation count. */
 export function gradeViolations(count: number): Grade {
   return count === 0 ? "excellent" : count <= 3 ? "good" : count <= 6 ? "baseline" : "poor";
 }
 
-const VIOLATION_WORDS: Record<Grade, string> = {
+const FEW_VIOLATIONS = {
   excellent: "Perfect",
   good: "Normal",
   baseline: "Concerning (more time groups)",
-  poor: "Poor (INT4 or phase 3)",
 };
 
-function readViolations(count: number): string {
-  return VIOLATION_WORDS[gradeViolations(count)];
-}
+const VIOLATION_WORDS: Record<Phase, Record<Grade, string>> = {
+  baseline: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or phase 3)" },
+  smooth: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or phase 3)" },
+  optimize: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or a larger Markov weight)" },
+};
 
-function recommend(score: number, violations: number, bits: Bits): string {
+/** The next step from score, number of violations and width of a code. */
+const RECOMMEND: Record<Phase, (score: number, violations: number, bits: Bits) => string> = {
+  baseline: recommendAfterBaseline,
+  smooth: recommendAfterSmooth,
+  optimize: recommendAfterOptimize,
+};
+
+function recommendAfterBaseline(score: number, violations: number, bits: Bits): string {
   if (violations > 6) {
     return bits === 2
       ? "Try --bit-width 4, or optimize the transitions (phase 3)"
@@ -137,6 +157,26 @@ function recommend(score: number, violations: number, bits: Bits): string {
   if (violations > 3) return "Raise --num-time-groups";
   if (score < 0.82) return "Smooth the boundaries (phase 2)";
   return "Keep this report as the baseline to compare later runs with";
+}
+
+function recommendAfterSmooth(score: number, violations: number, bits: Bits): string {
+  if (violations > 6 && bits === 2) {
+    return "Try --bit-width 4, or optimize the transitions (phase 3)";
+  }
+  if (violations > 3) return "Optimize the transitions (phase 3), or raise --smoothing-window";
+  if (score < 0.65) return "Optimize the transitions (phase 3), or raise --num-time-groups";
+  if (score < 0.82) return "Optimize the transitions (phase 3)";
+  return "Keep this report to compare later runs with, or try --phase optimize for a lower error";
+}
+
+/** No phase is left: other settings are. */
+function recommendAfterOptimize(score: number, violations: number, bits: Bits): string {
+  if (violations > 3 || score < 0.82) {
+    return "Raise --markov-weight, or smooth as well with --smoothing-window";
+  }
+  const keep = "Keep this report to compare later runs with";
+  if (bits === 8) return keep;
+  return `${keep}; for a lower error try --bit-width ${2 * bits} or more time groups`;
 }
 
 function expectedScore(bits: Bits, parameterCount: number): [number, number] | null {

@@ -4,6 +4,7 @@ import { countNouns } from "../count_nouns.ts";
 import { escapeText } from "../escape_text.ts";
 import type { Comparison, LayerChange, ReportIdentity } from "../gate/comparison.ts";
 import { describeSetting } from "../gate/judge_reports.ts";
+import { listPhase } from "./describe_phase.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
 
 /** Names of a kind that are listed. */
@@ -43,9 +44,10 @@ export function renderComparison(
 }
 
 function nameReport(label: string, report: ReportIdentity): string {
-  const { model_name, bit_width, num_time_groups, source, phase } = report;
+  const { model_name, bit_width, num_time_groups, source } = report;
   return `${escapeText(label)}: ${escapeText(model_name)}, INT${bit_width}, ` +
-    `${countNouns(num_time_groups, "time group")}, ${source}, ${phase}`;
+    `${countNouns(num_time_groups, "time group")}, ${source}, ` +
+    listPhase(report).join(", ");
 }
 
 function renderTable(comparisons: readonly Comparison[], heads: readonly string[]): string[] {

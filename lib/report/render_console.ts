@@ -1,6 +1,6 @@
 /** The results block for standard output. */
 
-import type { Report } from "./build_report.ts";
+import type { PhaseFigures, Report } from "./build_report.ts";
 
 const RULE = "=".repeat(80);
 
@@ -9,7 +9,7 @@ export function renderConsole(report: Report): string {
   const score = (value: number | null) => value === null ? "n/a" : value.toFixed(4);
   return [
     RULE,
-    "BASELINE METRICS ESTABLISHED",
+    `${report.phase.toUpperCase()} METRICS ESTABLISHED`,
     RULE,
     "",
     "Markov Smoothness Metrics:",
@@ -30,9 +30,39 @@ export function renderConsole(report: Report): string {
     `  Model size: ${report.model_size_mb.toFixed(2)} MB`,
     `  Quantization time: ${report.quantization_time_s.toFixed(2)}s`,
     "",
+    ...renderChange(report),
     "Common Violation Patterns:",
     ...report.common_violation_patterns.map((pattern) => `  - ${pattern}`),
     RULE,
     "",
   ].join("\n");
+}
+
+/** What the phase changed against the baseline of the same run; nothing where it is the phase. */
+function renderChange({ baseline, change, ...found }: Report): string[] {
+  if (baseline === undefined || change === undefined) return [];
+  const line = (label: string, key: keyof PhaseFigures, digits: number, unit = "") => {
+    const show = (value: number | null) =>
+      value === null ? "n/a" : `${value.toFixed(digits)}${unit}`;
+    const moved = change[key];
+    return `  ${label}: ${show(baseline[key])} -> ${show(found[key])} ` +
+      `(${moved === null ? "n/a" : `${showSigned(moved, digits)}${unit}`})`;
+  };
+  return [
+    "Against Baseline (same run):",
+    line("Smoothness score", "smoothness_score", 4),
+    ...found.stored_smoothness_score === undefined ? [] : [
+      `  Smoothness as stored, zero points rounded: ${found.stored_smoothness_score.toFixed(4)}`,
+    ],
+    line("Violation count", "violation_count", 0),
+    line("Cosine similarity", "cosine_similarity", 4),
+    line("SQNR", "sqnr_db", 2, " dB"),
+    line("Model size", "model_size_mb", 2, " MB"),
+    "",
+  ];
+}
+
+/** A number with its sign: -0.00 where it fell by less than is shown. */
+function showSigned(value: number, digits: number): string {
+  return `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(digits)}`;
 }

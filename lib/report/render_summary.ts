@@ -4,14 +4,17 @@ import summaryTemplate from "../../templates/summary.eta" with { type: "text" };
 import { countNouns } from "../count_nouns.ts";
 import { formatDecibel, formatScore } from "../../templates/client/format.js";
 import type { Finding } from "../gate/apply_rules.ts";
-import type { Comparison, LayerChange } from "../gate/comparison.ts";
+import type { Comparison, LayerChange, MetricChange } from "../gate/comparison.ts";
 import { describeSetting } from "../gate/judge_reports.ts";
 import { tallyFindings } from "../gate/tally_findings.ts";
-import type { LayerReport, Report } from "./build_report.ts";
+import type { Report } from "./build_report.ts";
+import type { LayerReport } from "./report_layer.ts";
+import { listPhase } from "./describe_phase.ts";
 import { codeSpan, escapeMarkdown } from "./escape_markdown.ts";
 import { fillTemplate } from "./fill_template.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
 import { listCards } from "./html_cards.ts";
+import { compareWithPhaseBaseline } from "./phase_baseline.ts";
 
 /** Rows of a table, and names of a list: they keep the summary under 60 kB, whatever the names. */
 const MOST = { broken: 20, layers: 10, names: 10 };
@@ -36,14 +39,16 @@ export function renderSummary(report: Report, options: SummaryOptions = {}): Pro
   return fillTemplate({ summary: summaryTemplate }, "summary", {
     verdict: describeVerdict(report, findings),
     identity: `${codeSpan(report.model_name)}: INT${report.bit_width}, ` +
-      `${countNouns(report.num_time_groups, "time group")}, phase ${report.phase}, ` +
+      `${countNouns(report.num_time_groups, "time group")}, ${listPhase(report).join(", ")}, ` +
       `${countNouns(report.layers.length, "layer")}`,
     reading: `Score: ${escapeMarkdown(report.interpretation.score)}. ` +
       `Violations: ${escapeMarkdown(report.interpretation.violations)}. ` +
       `Next step: ${escapeMarkdown(report.interpretation.next_step)}.`,
     broken: broken.slice(0, MOST.broken).map(showFinding),
     moreBroken: broken.length - MOST.broken,
-    changes: comparison && showChanges(comparison),
+    phaseChanges: compareWithPhaseBaseline(report)?.comparison.metrics.map(showChange),
+    changes: comparison &&
+      comparison.metrics.filter(({ direction }) => direction !== "same").map(showChange),
     notes: comparison === undefined ? [] : listNotes(comparison),
     figures: listCards(report, undefined),
     layers: layers.map((layer) => showLayer(layer, comparison)),
@@ -72,14 +77,14 @@ function showFinding(finding: Finding): Record<string, string> {
   };
 }
 
-function showChanges({ metrics }: Comparison): Record<string, string>[] {
-  return metrics.filter(({ direction }) => direction !== "same").map((change) => ({
+function showChange(change: MetricChange): Record<string, string> {
+  return {
     metric: codeSpan(change.metric),
     baseline: formatFigure(change.metric, change.baseline),
     current: formatFigure(change.metric, change.current),
     difference: formatDifference(change.difference),
     direction: change.direction,
-  }));
+  };
 }
 
 /** What else changed, a line each. */

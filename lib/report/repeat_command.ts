@@ -9,13 +9,20 @@ import type { Report } from "./build_report.ts";
  */
 export function repeatArguments(report: Report): string[] {
   const { model_name, bit_width, num_time_groups, group_size, smoothness_threshold } = report;
+  const { phase, smoothing_window, smoothing_method, markov_weight } = report;
+  const given = (flag: string, value: string | number | null) =>
+    value === null ? [] : [flag, String(value)];
   return [
     ...["--model", model_name],
     ...["--output", `${model_name}-int${bit_width}`],
     ...["--bit-width", String(bit_width)],
     ...["--num-time-groups", String(num_time_groups)],
-    ...(group_size === null ? [] : ["--group-size", String(group_size)]),
+    ...given("--group-size", group_size),
     ...["--smoothness-threshold", String(smoothness_threshold)],
+    ...given("--phase", phase === "baseline" ? null : phase),
+    ...given("--smoothing-window", smoothing_window),
+    ...given("--smoothing-method", smoothing_method),
+    ...given("--markov-weight", markov_weight),
     ...(report.default_ignore ? [] : ["--no-default-ignore"]),
     // With "=", since a pattern may begin with a dash.
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),

@@ -17,6 +17,8 @@ import { svgNode } from "./svg.js";
  * @property {number[]} score [G-1], boundary scores
  * @property {string} severity [G-1], a letter for each boundary: h, m, l, or - for no violation
  * @property {number[]} rows [G+1], first row of each group and the end; empty for the model
+ * @property {number[]} ramp [G-1], share of a group on each side of a boundary over which the
+ * parameters move, 0 to 0.5; empty where they jump
  */
 
 /**
@@ -130,7 +132,15 @@ function drawGrid(ticks, y, width, format) {
  */
 function drawSteps(series, key, x, y) {
   return series.map((one, i) => {
-    const steps = one[key].map((value, g) => `V${y(value)}H${x(g + 1)}`);
+    // A zero point is an integer: where it moves by one, it does so at the boundary.
+    const ramps = one.ramp.map((share, b) =>
+      key === "zero" && Math.abs(one.zero[b + 1] - one.zero[b]) <= 1 ? 0 : share
+    );
+    const steps = one[key].map((value, g) => {
+      const [before, after] = [ramps[g - 1] ?? 0, ramps[g] ?? 0];
+      const move = before > 0 ? `L${x(g + before)} ${y(value)}` : `V${y(value)}`;
+      return `${move}H${x(g + 1 - after)}`;
+    });
     const d = `M${x(0)} ${y(one[key][0])}${steps.join("")}`;
     return svgNode("path", { class: `line series-${i}`, d });
   }).reverse();

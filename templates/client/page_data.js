@@ -53,8 +53,8 @@ export function readPageData(id) {
  */
 export function unpackSeries(tuple) {
   if (!tuple) return null;
-  const [scale, zero, jump, zeroJump, score, severity, rows] = tuple;
-  return /** @type {Series} */ ({ scale, zero, jump, zeroJump, score, severity, rows });
+  const [scale, zero, jump, zeroJump, score, severity, rows, ramp] = tuple;
+  return /** @type {Series} */ ({ scale, zero, jump, zeroJump, score, severity, rows, ramp });
 }
 
 /**
