@@ -1,0 +1,201 @@
+/** The phases on small models: odd groups, every backend, what is written and what is refused. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { openSource, readHeader } from "../lib/safetensors/read.ts";
+import type { FloatDtype } from "../lib/safetensors/dtype.ts";
+import {
+  BadInputError,
+  DEFAULT_SETTINGS,
+  quantizeModel,
+  type QuantizeSettings,
+  scoreSteps,
+  verifyCheckpoint,
+} from "../mod.ts";
+import { contentOf, namesIn, withSmallModel } from "./directories.ts";
+import { encodeFile, matrix, noise, type TestTensor, withFiles } from "./make_model.ts";
+import { runMain } from "./run_cli.ts";
+
+const PHASES = [
+  { phase: "baseline" },
+  { phase: "smooth" },
+  { phase: "smooth", smoothingWindow: 20, smoothingMethod: "sigmoid" },
+  { phase: "optimize" },
+  { phase: "optimize", smoothingWindow: 2, smoothingMethod: "cubic", markovWeight: 0 },
+] satisfies Partial<QuantizeSettings>[];
+
+const sample = noise(11);
+
+/** Weights of which some time groups are odd; groups of 8 rows of 32. */
+const ODD: Record<string, (index: number) => number> = {
+  "plain": (i) => sample(i),
+  "first group all zero": (i) => i < 8 * 32 ? 0 : sample(i),
+  "a middle group all zero": (i) => i >= 8 * 32 && i < 16 * 32 ? 0 : sample(i),
+  "all zero": () => 0,
+  "all zero, some of them negative": (i) => i % 3 === 0 ? -0 : 0,
+  "one value": () => 0.5,
+  "a group of one value": (i) => i < 8 * 32 ? -0.25 : sample(i),
+  "a group of two values": (i) => i < 8 * 32 ? (i % 2) - 0.5 : sample(i),
+  "none below zero": (i) => Math.abs(sample(i)),
+  "one outlier": (i) => i === 300 ? 40 : sample(i) / 100,
+  "groups of very different size": (i) => sample(i) * 10 ** Math.floor(i / 256),
+};
+
+async function withModel(
+  tensors: TestTensor[],
+  use: (model: string, root: string) => Promise<void>,
+): Promise<void> {
+  const files = { "model/model.safetensors": encodeFile(tensors), "model/config.json": "{}" };
+  await withFiles(files, (root) => use(join(root, "model"), root));
+}
+
+for (const [name, value] of Object.entries(ODD)) {
+  Deno.test(`every phase, width and backend takes weights: ${name}`, async () => {
+    for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
+      await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
+        for (const [i, phase] of PHASES.entries()) {
+          for (const bits of [2, 4, 8] as const) {
+            for (const groupSize of [undefined, 16]) {
+              const settings = { ...DEFAULT_SETTINGS, ...phase, bits, groupSize };
+              const written = new Map<string, unknown>();
+              for (const backend of ["reference", "wasm", "webgpu"] as const) {
+                // The software adapter takes a while to open: one width and phase of each kind will do.
+                if (backend === "webgpu" && (bits !== 4 || i % 2 === 0)) continue;
+                const output = join(root, `${backend}-${i}-${bits}-${groupSize}-${dtype}`);
+                const report = await quantizeModel(model, output, { ...settings, backend });
+                assert.ok(report.smoothness_score >= 0 && report.smoothness_score <= 1);
+                const found = await verifyCheckpoint(output, model);
+                const near = Math.abs(found.cosine_similarity - report.cosine_similarity);
+                assert.ok(near < 1e-5, `cosine off by ${near}`);
+                written.set(backend, contentOf(output));
+              }
+              for (const [backend, content] of written) {
+                assert.deepEqual(content, written.get("reference"), backend);
+              }
+            }
+          }
+        }
+      });
+    }
+  });
+}
+
+/** The values of a tensor of time_groups.safetensors. */
+function readTensor(output: string, name: string): number[] {
+  const path = join(output, "time_groups.safetensors");
+  const source = openSource(path, "time_groups.safetensors");
+  try {
+    const { tensors } = readHeader(source, "time_groups.safetensors");
+    const { begin, end, dtype } = tensors.find((tensor) => tensor.name === name)!;
+    const bytes = new Uint8Array(end - begin);
+    source.readInto(begin, bytes);
+    return [...(dtype === "F32" ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer))];
+  } finally {
+    source.close();
+  }
+}
+
+Deno.test("phase smooth writes the parameters of each step, which give the score as stored", async () => {
+  await withModel(
+    [matrix("a.weight", 40, 32, (i) => sample(i) * (1 + i / 500))],
+    async (model, root) => {
+      const output = join(root, "out");
+      const settings = { ...DEFAULT_SETTINGS, bits: 4 as const, phase: "smooth" as const };
+      const report = await quantizeModel(model, output, settings);
+      const [layer] = report.layers;
+      const boundaries = readTensor(output, "a.boundaries");
+      assert.deepEqual(boundaries, [0, 10, 20, 30, 40]);
+      const scale = readTensor(output, "a.scale");
+      const zeroPoint = readTensor(output, "a.zero_point");
+      assert.deepEqual([scale.length, zeroPoint.length], [40, 40]);
+      // Window of 5 around row 10: step i has (i + 1) / 11 of the right group's parameters.
+      const [left, right] = [layer!.scale[0]!, layer!.scale[1]!];
+      for (let i = 0; i < 10; i++) {
+        const expected = left + (i + 1) / 11 * (right - left);
+        assert.ok(Math.abs(scale[5 + i]! - expected) < 1e-6 * expected, `step ${5 + i}`);
+      }
+      const steps = scale.map((scale, step) => ({ scale, zero_point: zeroPoint[step]! }));
+      const stored = scoreSteps(steps, boundaries, 4);
+      assert.ok(Math.abs(stored.smoothness_score - report.stored_smoothness_score!) < 1e-9);
+    },
+  );
+});
+
+Deno.test("phase optimize has one set of parameters for each time group, and less error where there is any to lose", async () => {
+  const bell = (i: number) => sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2);
+  await withModel([matrix("a.weight", 64, 64, bell)], async (model, root) => {
+    const output = join(root, "out");
+    const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, phase: "optimize" });
+    assert.equal(readTensor(output, "a.scale").length, 4);
+    assert.equal("stored_smoothness_score" in report, false);
+    assert.ok(report.change!.sqnr_db! > 1, `${report.change!.sqnr_db} dB`);
+  });
+  // Even weights fill their range: there is nothing to gain, and the baseline's parameters stay.
+  await withModel([matrix("a.weight", 64, 64, sample)], async (model, root) => {
+    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const report = await quantizeModel(model, join(root, "out"), settings);
+    assert.deepEqual(report.layers[0]!.scale, report.layers[0]!.baseline!.scale);
+    assert.equal(report.change!.smoothness_score, 0);
+  });
+});
+
+Deno.test("a large Markov weight gives all time groups the same parameters", async () => {
+  await withModel([matrix("a.weight", 64, 64, sample, "BF16")], async (model, root) => {
+    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const loose = await quantizeModel(model, join(root, "0"), { ...settings, markovWeight: 0 });
+    const tight = await quantizeModel(model, join(root, "9"), { ...settings, markovWeight: 1000 });
+    assert.ok(tight.smoothness_score > 0.99, `${tight.smoothness_score}`);
+    assert.ok(loose.smoothness_score <= tight.smoothness_score);
+    assert.ok(loose.sqnr_db! >= tight.sqnr_db! - 0.3);
+  });
+});
+
+Deno.test("main() refuses to smooth one time group, and leaves nothing behind", async () => {
+  await withSmallModel(async ({ root, run }) => {
+    for (const phase of [["smooth"], ["optimize", "--smoothing-window", "3"]]) {
+      const flags = ["--num-time-groups", "1", "--phase", ...phase];
+      const { code, stdout, stderr } = await runMain(...run, ...flags);
+      assert.deepEqual([code, stdout], [2, ""]);
+      assert.equal(
+        stderr,
+        "error: Cannot smooth 1 time group: it has no boundary: " +
+          "give --num-time-groups 2 or more, or leave smoothing out\n",
+      );
+      assert.deepEqual(namesIn(root), ["model"]);
+    }
+    assert.equal((await runMain(...run, "--num-time-groups", "1", "--phase", "optimize")).code, 0);
+  });
+});
+
+Deno.test("quantizeModel() refuses settings that no flag could give", async () => {
+  await withModel([matrix("a.weight", 8, 32, sample)], async (model, root) => {
+    for (
+      const [settings, message] of [
+        [{ phase: "smooth", smoothingWindow: 2.5 }, /a window of 2.5 steps: from 1 to 20/],
+        [{ phase: "optimize", smoothingWindow: 0 }, /a window of 0 steps/],
+        [{ phase: "optimize", markovWeight: -1 }, /a Markov weight of -1: 0 or more/],
+        [{ phase: "optimize", markovWeight: NaN }, /a Markov weight of NaN/],
+      ] satisfies [Partial<QuantizeSettings>, RegExp][]
+    ) {
+      await assert.rejects(
+        quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, ...settings }),
+        (error) => error instanceof BadInputError && message.test(error.message),
+      );
+      assert.deepEqual(namesIn(root), ["model"]);
+    }
+  });
+});
+
+Deno.test("every phase names the tensor and how many weights are NaN", async () => {
+  for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
+    const value = (i: number) => i === 40 || i === 700 ? NaN : sample(i);
+    await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
+      for (const phase of PHASES) {
+        await assert.rejects(
+          quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, ...phase }),
+          /tensor "a\.weight" in "model\.safetensors": 2 NaN of 1024 values, the first at \[1, 8\]/,
+        );
+      }
+    });
+  }
+});
