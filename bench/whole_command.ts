@@ -56,7 +56,7 @@ async function level(): Promise<void> {
   await time("sync");
 }
 
-const quantize = (bits: number) => () =>
+const quantize = (bits: number, phase = "baseline") => () =>
   time(
     Deno.execPath(),
     "run",
@@ -65,6 +65,7 @@ const quantize = (bits: number) => () =>
     "--allow-write",
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
+    ...["--phase", phase],
     ...["--report", join(directory, "report.json")],
   );
 
@@ -74,6 +75,10 @@ const CONTENDERS: Record<string, () => Promise<number>> = {
   "isotherm INT2": quantize(2),
   "isotherm INT4": quantize(4),
   "isotherm INT8": quantize(8),
+  "smooth INT4": quantize(4, "smooth"),
+  "optimize INT2": quantize(2, "optimize"),
+  "optimize INT4": quantize(4, "optimize"),
+  "optimize INT8": quantize(8, "optimize"),
   "isotherm --version": () => time(Deno.execPath(), "run", CLI, "--version"),
   "deno eval 0": () => time(Deno.execPath(), "eval", "0"),
 };
@@ -95,6 +100,8 @@ try {
   for (const [name, seconds] of times) {
     const against = name.startsWith("isotherm INT")
       ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync`
+      : /^(smooth|optimize) /.test(name)
+      ? `  ${ratio(name, `isotherm ${name.split(" ")[1]}`)} x baseline`
       : name === "isotherm --version"
       ? `  ${ratio(name, "deno eval 0")} x deno eval 0`
       : "";

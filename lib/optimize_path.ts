@@ -80,7 +80,7 @@ export function optimizePath(
   checkWeight(weight);
   const empty = groups.findIndex(({ error }) => error.length === 0);
   if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
-  const qmax = qmaxOf(bits);
+  const zeroPointWeight = weight / qmaxOf(bits);
   const first = groups[0];
   if (first === undefined) return { path: [], cost: 0 };
   let costs = Float64Array.from(first.error);
@@ -89,10 +89,13 @@ export function optimizePath(
     const [left, right] = [groups[g - 1]!, groups[g]!];
     const next = new Float64Array(right.error.length);
     const from = new Uint32Array(next.length);
+    const inverse = Float64Array.from(left.scale, (scale) => weight / scale);
     for (let r = 0; r < next.length; r++) {
+      const [scale, zeroPoint] = [right.scale[r]!, right.zero_point[r]!];
       let least = Infinity;
       for (let l = 0; l < costs.length; l++) {
-        const cost = costs[l]! + weight * jumpCost(left, l, right, r, qmax);
+        const cost = costs[l]! + Math.abs(scale - left.scale[l]!) * inverse[l]! +
+          Math.abs(zeroPoint - left.zero_point[l]!) * zeroPointWeight;
         if (cost >= least) continue;
         least = cost;
         from[r] = l;

@@ -106,7 +106,8 @@ export function rateBlock(
     (a, b) => a === undefined || b.error < a.error ? b : a,
     undefined,
   );
-  if (best !== undefined) {
+  // At 8 bits, scales closer together differ by less than a choice has to gain.
+  if (best !== undefined && bits < 8) {
     const [from, to] = [best.code * 2 ** -REACH, best.code * 2 ** REACH];
     tryAll(STEPS.fine, Math.max(least, from), Math.min(most, to), best);
   }

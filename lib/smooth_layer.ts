@@ -20,9 +20,7 @@ export async function smoothLayer(
   const changes = await Promise.all(
     planWindows(groups.starts, smoothing.window).map(async (window) => {
       const slice = { ...sliceRows(job, window.from, window.to), ownRows: true };
-      // Once more as they are, only to know their part of the energies.
-      const before = await backend.encode(slice, paramsOf(groups, window));
-      return { before, after: await backend.encode(slice, paramsOf(schedule, window)) };
+      return await backend.reencode(slice, paramsOf(groups, window), paramsOf(schedule, window));
     }),
   );
   return { schedule, sums: replaceSums(sums, changes) };

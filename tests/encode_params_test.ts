@@ -134,6 +134,46 @@ for (const dtype of DTYPES) {
   });
 }
 
+for (const dtype of DTYPES) {
+  Deno.test(`every backend encodes rows of ${dtype} anew, and tells their energies before and after`, async () => {
+    const shape = { rows: 9, columns: 96, blockColumns: 32, dtype };
+    const all = { ...OPEN, ...await openSmallTiles(300 * floatBytes(dtype)) };
+    await withSlice(shape, async (plain, read) => {
+      const slice = { ...plain, ownRows: true };
+      const after = paramsOf(27, slice.bits, false);
+      const before = { ...after, scale: after.scale.map((scale) => scale * 1.25) };
+      const expected = encodeDirectly(slice, after);
+      const old = encodeDirectly(slice, before).sums;
+      for (const [name, open] of Object.entries(all)) {
+        Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
+        const backend = await open();
+        const found = await backend.reencode(slice, before, after);
+        backend.close();
+        assert.deepEqual(read().slice(7), expected.bytes, name);
+        for (const key of ["signal", "decoded", "error"] as const) {
+          assert.ok(Math.abs(found.before[key] - old[key]) <= 1e-6 * old[key], `${name} ${key}`);
+          const off = Math.abs(found.after[key] - expected.sums[key]);
+          assert.ok(off <= 1e-6 * expected.sums[key], `${name} ${key}`);
+        }
+      }
+    });
+  });
+}
+
+Deno.test("encode() gives the same bytes when the energies are known", async () => {
+  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
+    const params = paramsOf(1, slice.bits, true);
+    const expected = encodeDirectly(slice, params);
+    for (const [name, open] of Object.entries(OPEN)) {
+      Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
+      const backend = await open();
+      await backend.encode(slice, { ...params, isKnown: true });
+      backend.close();
+      assert.deepEqual(read().slice(7), expected.bytes, name);
+    }
+  });
+});
+
 Deno.test("encode() tells of no progress for rows that are part of another slice's work", async () => {
   await withSlice({ rows: 5, columns: 64 }, async (slice) => {
     let told = 0;

@@ -297,7 +297,7 @@ Deno.test("repeatArguments() gives the phase and its settings when they are pars
       [phase.phase, phase.smoothing_window, phase.smoothing_method ?? "linear"],
       listPhase(phase).join(", "),
     );
-    assert.equal(settings.markovWeight, 0.1);
+    assert.equal(settings.markovWeight, phase.markov_weight ?? 1);
   }
   const heavy = repeatArguments({ ...PLAIN, ...OPTIMIZE, markov_weight: 2.5 });
   assert.equal((await parseArgs(heavy)).settings.markovWeight, 2.5);

@@ -80,6 +80,14 @@ export interface RatedSlice extends BlockRanges {
   sums: QualitySums | undefined;
 }
 
+/** Rows that were encoded with some parameters, and now are with others. */
+export interface Reencoded {
+  /** Their energies with the parameters before. */
+  before: QualitySums;
+  /** Their energies with those they have now. */
+  after: QualitySums;
+}
+
 /** Bytes to be copied as they are. */
 export interface CopyJob {
   /** From where. */
@@ -102,6 +110,12 @@ export interface Backend {
   encode(slice: Slice & SliceTarget, params: EncodeParams): Promise<QualitySums>;
   /** Measures a slice and encodes it with the parameters of its own range, reading it once if it can. */
   quantize(slice: Slice & SliceTarget): Promise<QuantizedSlice>;
+  /** Encodes a slice anew, of whose energies with other parameters the caller knows only the whole. */
+  reencode(
+    slice: Slice & SliceTarget,
+    before: EncodeParams,
+    after: EncodeParams,
+  ): Promise<Reencoded>;
   /** Measures a slice and rates what each block would lose by other parameters than its own; writes nothing. */
   rate(slice: Slice & { bits: Bits }): Promise<RatedSlice>;
   /** Copies bytes. */

@@ -24,6 +24,7 @@ export function forwardCalls(
     measure: (slice) => attempt((backend) => backend.measure(slice)),
     encode: (slice, params) => attempt((backend) => backend.encode(slice, params)),
     quantize: (slice) => attempt((backend) => backend.quantize(slice)),
+    reencode: (...args) => attempt((backend) => backend.reencode(...args)),
     rate: (slice) => attempt((backend) => backend.rate(slice)),
     copy: (job) => attempt((backend) => backend.copy(job)),
     close,

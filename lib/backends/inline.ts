@@ -29,6 +29,7 @@ export function createInline(
     measure: (slice) => enqueue(() => runner.measure(slice)),
     encode: (slice, params) => enqueue(() => runner.encode(slice, params)),
     quantize: (slice) => enqueue(() => runner.quantize(slice)),
+    reencode: (...args) => enqueue(() => runner.reencode(...args)),
     rate: (slice) => enqueue(() => runner.rate(slice)),
     copy: (job) => enqueue(() => runner.copy(job)),
     close: () => {

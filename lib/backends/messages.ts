@@ -5,6 +5,7 @@ import type {
   EncodeParams,
   QuantizedSlice,
   RatedSlice,
+  Reencoded,
   Slice,
   SliceTarget,
 } from "./backend.ts";
@@ -16,11 +17,18 @@ export type Call =
   | { method: "measure"; args: [Slice] }
   | { method: "encode"; args: [Slice & SliceTarget, EncodeParams] }
   | { method: "quantize"; args: [Slice & SliceTarget] }
+  | { method: "reencode"; args: [Slice & SliceTarget, EncodeParams, EncodeParams] }
   | { method: "rate"; args: [Slice & { bits: Bits }] }
   | { method: "copy"; args: [CopyJob] };
 
 /** What a call gives back. */
-export type CallResult = BlockRanges | QualitySums | QuantizedSlice | RatedSlice | undefined;
+export type CallResult =
+  | BlockRanges
+  | QualitySums
+  | QuantizedSlice
+  | Reencoded
+  | RatedSlice
+  | undefined;
 
 /** To a worker. */
 export type Request = Call & { id: number };

@@ -20,11 +20,10 @@ import { type ByteSource, openSource } from "../safetensors/read.ts";
 import { type ByteSink, openSink } from "../safetensors/write.ts";
 import type { Bits, QualitySums } from "../types.ts";
 import type {
-  CopyJob,
+  Backend,
   EncodeParams,
   FilePlace,
   OnBytes,
-  QuantizedSlice,
   RatedSlice,
   Slice,
   SliceTarget,
@@ -48,20 +47,7 @@ export const SLICE_BYTES = 16 * 2 ** 20;
 const COPY_BYTES = 2 ** 20;
 
 /** Jobs, one at a time, on this thread. */
-export interface SliceRunner {
-  /** See {@linkcode Backend.measure}. */
-  measure(slice: Slice): Promise<BlockRanges>;
-  /** See {@linkcode Backend.encode}. */
-  encode(slice: Slice & SliceTarget, params: EncodeParams): Promise<QualitySums>;
-  /** See {@linkcode Backend.quantize}. */
-  quantize(slice: Slice & SliceTarget): Promise<QuantizedSlice>;
-  /** See {@linkcode Backend.rate}. */
-  rate(slice: Slice & { bits: Bits }): Promise<RatedSlice>;
-  /** See {@linkcode Backend.copy}. */
-  copy(job: CopyJob): Promise<void>;
-  /** Closes the files. */
-  close(): void;
-}
+export type SliceRunner = Omit<Backend, "name" | "description">;
 
 /** Makes a runner. */
 export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
@@ -233,6 +219,13 @@ export function createRunner(kernels: Kernels, onBytes: OnBytes): SliceRunner {
       const params = paramsOf(slice, ranges);
       const isHeld = sliceBytes(slice) <= SLICE_BYTES;
       return { ...ranges, sums: params && await encodeTo(slice, params, isHeld) };
+    },
+    async reencode(slice, before, after) {
+      const isHeld = sliceBytes(slice) <= SLICE_BYTES;
+      return {
+        before: await encode(slice, before, false, () => {}),
+        after: await encodeTo(slice, after, isHeld),
+      };
     },
     rate,
     async copy({ source, target, byteLength }) {

@@ -29,6 +29,8 @@ function run(request: Request): Promise<CallResult | void> {
       return runner.encode(...request.args);
     case "quantize":
       return runner.quantize(...request.args);
+    case "reencode":
+      return runner.reencode(...request.args);
     case "rate":
       return runner.rate(...request.args);
     case "copy":

@@ -1,7 +1,7 @@
 /** The wasm backend on several cores: one worker each, jobs to whoever is free. */
 
 import { BadInputError } from "../errors.ts";
-import type { Backend, OnBytes, QuantizedSlice, RatedSlice } from "./backend.ts";
+import type { Backend, OnBytes, QuantizedSlice, RatedSlice, Reencoded } from "./backend.ts";
 import type { BlockRanges } from "./kernels.ts";
 import type { Call, CallResult, Reply } from "./messages.ts";
 import type { QualitySums } from "../types.ts";
@@ -112,6 +112,7 @@ export function createPool(size: number, why: string, onBytes: OnBytes): Backend
     encode: (slice, params) =>
       call({ method: "encode", args: [slice, params] }) as Promise<QualitySums>,
     quantize: (slice) => call({ method: "quantize", args: [slice] }) as Promise<QuantizedSlice>,
+    reencode: (...args) => call({ method: "reencode", args }) as Promise<Reencoded>,
     rate: (slice) => call({ method: "rate", args: [slice] }) as Promise<RatedSlice>,
     copy: async (job) => {
       await call({ method: "copy", args: [job] });
