@@ -111,7 +111,7 @@ const pictures = {
   rows: rows.map(({ label, evaluation }, i) => ({
     label,
     svg: drawSamples(evaluation.samples, SHOWN, `Digits drawn by the model: ${label}`),
-    note: `${cells[i]![6]} recognised, denoiser SQNR ${cells[i]![5]} dB`,
+    note: `${cells[i]![6]} recognised${i === 0 ? "" : `, denoiser SQNR ${cells[i]![5]} dB`}`,
   })),
   table: { headings: HEADINGS, rows: cells },
   credit: DIGITS_SOURCE,

@@ -40,7 +40,7 @@ const sources = [...graph.keys()].filter((path) => path.endsWith(".ts"));
 
 /** Files in lib/ that are stages: they know what they do, not when. */
 const STAGES =
-  /^lib\/(plan_time_groups|select_layers|estimate_params|score_smoothness|quantize_layer|plan_checkpoint|describe_quantization|write_checkpoint|write_time_groups|verify_checkpoint)\.ts$/;
+  /^lib\/(plan_time_groups|select_layers|estimate_params|score_smoothness|score_schedule|smooth_schedule|optimize_path|rate_block|quantize_layer|optimize_layer|smooth_layer|plan_checkpoint|describe_quantization|write_checkpoint|write_time_groups|verify_checkpoint)\.ts$/;
 
 /** Files that may touch the outside world. */
 const OUTSIDE =
