@@ -87,13 +87,14 @@ export function rateBlock(
   const cells = gatherCells(counts, dtype, range);
   const least = Math.min(own.scale, NORMAL_STEP[bits] * rootMeanSquare(cells) / 2);
   const rater = createRater(cells, bits, dtype, { least, unit: own.scale });
-  const tried = new Map<string, Candidate>();
+  const tried = new Map<number, Candidate>();
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
-      const code = Math.fround(2 ** (step / perOctave));
+      const fineStep = step * STEPS.fine / perOctave;
+      const code = Math.fround(2 ** (fineStep / STEPS.fine));
       for (const zeroPoint of near ? zeroPointsNear(near, bits) : zeroPoints(range, code, bits)) {
-        const key = `${code} ${zeroPoint}`;
+        const key = fineStep * 256 + zeroPoint;
         if (tried.has(key)) continue;
         const candidate = rater(code, zeroPoint);
         if (candidate !== undefined) tried.set(key, candidate);
@@ -183,22 +184,25 @@ function createRater(
   const norm = NORM[bits];
   const { min, max } = normalRange(dtype);
   const { from, to, count } = widen(cells, unit);
-  // What no candidate tells from 0 is the same for all.
-  const isSmall = (i: number) => Math.max(-from[i]!, to[i]!) < least / unit / 2;
-  let [signal, rest] = [0, 0];
-  const kept: number[] = [];
+  const densities = new Float64Array(count.length);
+  let [signal, rest, used] = [0, 0, 0];
   for (let i = 0; i < count.length; i++) {
-    const [a, b] = [from[i]!, to[i]!];
-    signal += count[i]! * meanSquare(a, b);
-    if (!isSmall(i)) kept.push(i);
-    else rest += count[i]! * (integral(b, norm) - integral(a, norm)) / ((norm + 1) * (b - a));
+    const [a, b, weights] = [from[i]!, to[i]!, count[i]!];
+    const density = weights / (b - a);
+    signal += weights * meanSquare(a, b);
+    // What no candidate tells from 0 is the same for all.
+    if (Math.max(-a, b) < least / unit / 2) {
+      rest += density * (integral(b, norm) - integral(a, norm));
+      continue;
+    }
+    [from[used], to[used], count[used], densities[used]] = [a, b, weights, density];
+    used++;
   }
   const large: Cells = {
-    from: Float64Array.from(kept, (i) => from[i]!),
-    to: Float64Array.from(kept, (i) => to[i]!),
-    count: Float64Array.from(kept, (i) => count[i]!),
+    from: from.subarray(0, used),
+    to: to.subarray(0, used),
+    count: count.subarray(0, used),
   };
-  const densities = large.count.map((count, i) => count / (large.to[i]! - large.from[i]!));
   const firstMoments = addUpFirstMoments(large);
   return (code, zeroPoint, stored) => {
     const steps: Steps = {
@@ -212,7 +216,7 @@ function createRater(
       if (!(product > 0)) return undefined;
       scale = Math.min(Math.max(roundToDtype(code * signal / product, dtype), min), max);
     }
-    const error = rest + sumErrors(large, densities, steps, scale / unit, norm) / (norm + 1);
+    const error = (rest + sumErrors(large, densities, steps, scale / unit, norm)) / (norm + 1);
     return { code, scale, zeroPoint, error };
   };
 }
@@ -268,7 +272,7 @@ function sumErrors(
   let total = 0;
   let step = lowest;
   let edge = (step + 0.5) * code;
-  for (let i = 0; i < densities.length; i++) {
+  for (let i = 0; i < from.length; i++) {
     let a = from[i]!;
     const b = to[i]!;
     const density = densities[i]!;
@@ -283,9 +287,13 @@ function sumErrors(
   return total;
 }
 
-/** Cells in another unit, none so narrow that a difference of two integrals would be lost. */
+/** New cells in another unit, none so narrow that a difference of two integrals would be lost. */
 function widen({ from, to, count }: Cells, unit: number): Cells {
-  const wide = { from: new Float64Array(count.length), to: new Float64Array(count.length), count };
+  const wide = {
+    from: new Float64Array(count.length),
+    to: new Float64Array(count.length),
+    count: count.slice(),
+  };
   for (let i = 0; i < count.length; i++) {
     const [a, b] = [from[i]! / unit, to[i]! / unit];
     const missing = Math.max(0, LEAST_WIDTH * Math.max(-a, b, 1) - (b - a)) / 2;

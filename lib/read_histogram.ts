@@ -109,6 +109,9 @@ export interface ValueCounts {
   count: Uint32Array;
 }
 
+/** Bins that are in use. */
+const scratch = new Uint16Array(BINS);
+
 /**
  * The values of a block of BF16 or F16 weights: each of their bins holds one.
  *
@@ -116,15 +119,17 @@ export interface ValueCounts {
  */
 export function listValues(counts: Uint32Array, dtype: "BF16" | "F16"): ValueCounts {
   const valueOf = valuesOf(dtype);
-  const value = new Float32Array(BINS);
-  const count = new Uint32Array(BINS);
   let used = 0;
   for (let bin = 0; bin < BINS; bin++) {
-    if (counts[bin] === 0) continue;
-    value[used] = valueOf[bin]!;
-    count[used++] = counts[bin]!;
+    if (counts[bin] !== 0) scratch[used++] = bin;
   }
-  return { value: value.slice(0, used), count: count.slice(0, used) };
+  const found = { value: new Float32Array(used), count: new Uint32Array(used) };
+  for (let i = 0; i < used; i++) {
+    const bin = scratch[i]!;
+    found.value[i] = valueOf[bin]!;
+    found.count[i] = counts[bin]!;
+  }
+  return found;
 }
 
 /**
