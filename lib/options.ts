@@ -202,7 +202,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothing-window",
     value: "N",
-    help: `steps beside a boundary, 1 to 20 (default ${DEFAULT_WINDOW})`,
+    help: `steps beside a boundary, 1 to 20 (smooth: ${DEFAULT_WINDOW})`,
     commands: ["quantize"],
   },
   {

@@ -221,7 +221,7 @@ async function writeShards(
       ];
     });
     tasks.sort((a, b) => b.bytes - a.bytes);
-    await whileFlushing(sinks, runTasks(tasks));
+    await whileFlushing(sinks, runTasks(tasks, countLanes(selection, settings)));
     for (const sink of sinks) sink.finish();
   } finally {
     for (const sink of sinks) sink.close();
@@ -235,10 +235,22 @@ async function writeShards(
  */
 const TASKS_AT_ONCE = 32;
 
+/** Blocks whose candidates may be in memory at once; each takes a few kB, in its layer's every time group. */
+const RATED_AT_ONCE = 4096;
+
+/** How many tasks a run may have under way; two at least, so that one can wait for the other. */
+function countLanes({ layers }: Selection, { phase, timeGroups }: QuantizeSettings): number {
+  if (phase !== "optimize") return TASKS_AT_ONCE;
+  const blocks = layers.reduce((most, { columns, blockColumns }) => {
+    return Math.max(most, columns / blockColumns);
+  }, 1);
+  return Math.min(TASKS_AT_ONCE, Math.max(2, Math.floor(RATED_AT_ONCE / (blocks * timeGroups))));
+}
+
 /** Runs tasks in their order; the first that fails ends all. */
-async function runTasks(tasks: readonly Task[]): Promise<void> {
+async function runTasks(tasks: readonly Task[], count: number): Promise<void> {
   const waiting = tasks.values();
-  const lanes = Array.from({ length: TASKS_AT_ONCE }, async () => {
+  const lanes = Array.from({ length: count }, async () => {
     for (const task of waiting) await task.run();
   });
   await Promise.all(lanes);

@@ -152,6 +152,7 @@ function spread(from: number, to: number): number[] {
   );
 }
 
+/** Of what is not negligible: zeros and the like need no step of their own. */
 function rootMeanSquare({ from, to, count }: Cells): number {
   let [sum, weights] = [0, 0];
   for (let i = 0; i < count.length; i++) {

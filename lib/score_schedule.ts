@@ -31,8 +31,8 @@ export function meanParams(schedule: Schedule): QuantParams[] {
 
 /**
  * The jump at each boundary of a schedule: the largest between two neighbouring steps from the middle
- * of the time group before it to the middle of the one after it. The middle of a group of n steps is
- * the one n / 2 after its first, rounded down.
+ * of the time group before it to the middle of the one after it. A jump in the very middle of a group
+ * counts for both its boundaries.
  *
  * @param boundaries First step of each time group, and the number of steps at the end: [G+1].
  * @returns [G-1] jumps.
@@ -53,13 +53,13 @@ function largestJumps(
   boundaries: readonly number[],
 ): BoundaryJump[] {
   const middles = boundaries.slice(1).map((end, g) => middleOf(boundaries[g]!, end));
-  let segment = 0;
-  return middles.slice(1).map((to, b) => {
-    const from = middles[b]!;
+  let first = 0;
+  return middles.slice(1).map(({ last: to }, b) => {
+    const from = middles[b]!.first;
     const largest = { scale_jump: 0, zero_point_jump: 0 };
     // A jump lies between the last step of a segment and the first of the next one.
-    while (starts[segment + 1]! <= from) segment++;
-    for (; starts[segment + 1]! <= to; segment++) {
+    while (starts[first + 1]! <= from) first++;
+    for (let segment = first; starts[segment + 1]! <= to; segment++) {
       const jump = jumps[segment]!;
       largest.scale_jump = Math.max(largest.scale_jump, jump.scale_jump);
       largest.zero_point_jump = Math.max(largest.zero_point_jump, jump.zero_point_jump);
@@ -106,7 +106,8 @@ export function scoreSteps(
   return scoreJumps(largestJumps(schedule, boundaries), threshold);
 }
 
-/** The middle step of the run [from, to). */
-export function middleOf(from: number, to: number): number {
-  return from + Math.floor((to - from) / 2);
+/** The middle of the run [from, to): its one middle step, or the two that the middle lies between. */
+function middleOf(from: number, to: number): { first: number; last: number } {
+  const steps = to - from;
+  return { first: from + Math.floor((steps - 1) / 2), last: from + Math.floor(steps / 2) };
 }

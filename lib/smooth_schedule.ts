@@ -4,7 +4,6 @@ import { DEFAULT_WINDOW, LIMITS, type QuantizeSettings } from "./options.ts";
 import { BadInputError } from "./errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { type FloatDtype, roundToDtype } from "./safetensors/dtype.ts";
-import { middleOf } from "./score_schedule.ts";
 import type { QuantParams, Schedule, SmoothingMethod } from "./types.ts";
 
 /** Steepness of the sigmoid: it starts and ends within 1 % of the groups' own parameters. */
@@ -79,9 +78,8 @@ export interface Window {
  */
 export function planWindows(starts: readonly number[], window: number): Window[] {
   return starts.slice(1, -1).flatMap((boundary, b) => {
-    const left = boundary - middleOf(starts[b]!, boundary);
-    const right = middleOf(boundary, starts[b + 2]!) - boundary;
-    const width = Math.min(window, left, right);
+    const shorter = Math.min(boundary - starts[b]!, starts[b + 2]! - boundary);
+    const width = Math.min(window, Math.floor(shorter / 2));
     return width === 0 ? [] : [{ from: boundary - width, to: boundary + width }];
   });
 }

@@ -73,7 +73,7 @@ Deno.test("planWindows() never passes the middle of a group, and leaves out what
   assert.deepEqual(planWindows([0, 4, 8], 20), [{ from: 2, to: 6 }]);
   assert.deepEqual(planWindows([0, 5, 10], 20), [{ from: 3, to: 7 }]);
   assert.deepEqual(planWindows([0, 1, 2], 5), []);
-  assert.deepEqual(planWindows([0, 2, 3, 9], 5), [{ from: 2, to: 4 }]);
+  assert.deepEqual(planWindows([0, 2, 3, 9], 5), []);
   assert.deepEqual(planWindows([0, 7], 5), []);
 });
 
@@ -108,6 +108,22 @@ Deno.test("scoreSteps() takes the largest jump between two middles", () => {
   // A jump before the first middle or behind the last one is no boundary's.
   const early = [5, 1, 1, 1, 1, 1, 1, 9].map((scale) => ({ scale, zero_point: 1 }));
   assert.equal(scoreSteps(early, [0, 4, 8], 2).smoothness_score, 1);
+});
+
+Deno.test("scoreSteps() counts the first and the last step of windows that fill their groups", () => {
+  const groups = [{ scale: 1, zero_point: 1 }, { scale: 4, zero_point: 1 }];
+  for (const rows of [4, 5, 10]) {
+    for (const ends of [groups, groups.toReversed()]) {
+      const boundaries = [0, rows, 2 * rows];
+      const smoothing = { window: 20, method: "linear" as const, dtype: "F32" as const };
+      const steps = smoothGroups(ends, boundaries, smoothing);
+      const jumps = steps.slice(1).map(({ scale }, i) =>
+        Math.abs(scale - steps[i]!.scale) / steps[i]!.scale
+      );
+      const [score] = scoreSteps(steps, boundaries, 2).boundary_scores;
+      assert.ok(Math.abs(score! - (1 - Math.max(...jumps) / 2)) < 1e-6, `${rows} rows: ${score}`);
+    }
+  }
 });
 
 Deno.test("scoreSteps() agrees with scoreSmoothness() when groups are constant", () => {

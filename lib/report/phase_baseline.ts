@@ -16,7 +16,13 @@ export interface PhaseComparison {
 
 /** Compares a report with the baseline it holds; `undefined` where it holds none. */
 export function compareWithPhaseBaseline(report: Report): PhaseComparison | undefined {
-  const { baseline: figures, change: _change, comparison: _comparison, ...rest } = report;
+  const {
+    baseline: figures,
+    change: _change,
+    comparison: _comparison,
+    stored_smoothness_score: _stored,
+    ...rest
+  } = report;
   if (figures === undefined) return undefined;
   const layers = report.layers.flatMap((layer) => baselineOfLayer(layer, report));
   const jumps = weightJumps(
