@@ -31,8 +31,8 @@ export interface BlockRating {
 /**
  * The norm of the error at each width: mean |x - v|^p. A squared error clips large weights, which
  * matter more to a model than their number says; the finer the codes, the less clipping is worth.
- * AdaRound and others (Nagel et al., "A White Paper on Neural Network Quantization", 2021,
- * section 3.1) search the range by squared error, HQQ (Badri & Shaji 2023) by one below 1.
+ * A range is usually searched by squared error (Nagel et al., "A White Paper on Neural Network
+ * Quantization", 2021, section 3.1).
  */
 const NORM: Record<Bits, 3 | 4 | 8> = { 2: 3, 4: 4, 8: 8 };
 

@@ -7,17 +7,20 @@ import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
 import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../options.ts";
 import { measureScheduleJumps, storedSchedule } from "../score_schedule.ts";
-import {
-  type BoundaryJump,
-  scoreJumps,
-  type Smoothness,
-  weightJumps,
-} from "../score_smoothness.ts";
+import type { BoundaryJump, Smoothness } from "../score_smoothness.ts";
 import type { Selection } from "../select_layers.ts";
 import { smoothingWindowOf } from "../smooth_schedule.ts";
-import type { Bits, Phase, SkippedTensor, SmoothingMethod } from "../types.ts";
+import type {
+  Bits,
+  LayerPlan,
+  Phase,
+  QualitySums,
+  Schedule,
+  SkippedTensor,
+  SmoothingMethod,
+} from "../types.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
-import { type LayerReport, type LayerResult, reportLayer } from "./report_layer.ts";
+import { type LayerReport, type LayerResult, reportLayer, scoreLayers } from "./report_layer.ts";
 
 /** Version of the report's layout; it grows when a key changes its meaning or goes away. */
 export const SCHEMA_VERSION = 1;
@@ -132,12 +135,12 @@ export function buildReport(run: RunResults): Report {
   const { settings, model } = run;
   const { phase, threshold } = settings;
   const layers = run.results.map((result) => reportLayer(result, threshold));
-  const figures = (parts: readonly Measured[]): PhaseFigures & ModelScore => ({
-    ...scoreModel(parts, threshold),
-    ...measureQuality(addSums(parts.map(({ sums }) => sums))),
+  const figures = (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => ({
+    ...scoreLayers(scored, threshold),
+    ...measureQuality(addSums(sums)),
     model_size_mb: run.outputBytes / 1e6,
   });
-  const measured = figures(run.results);
+  const measured = figures(layers, run.results.map(({ sums }) => sums));
   const parameterCount = countParameters(model);
   const window = smoothingWindowOf(settings);
   return {
@@ -173,38 +176,36 @@ export function buildReport(run: RunResults): Report {
   };
 }
 
-/** The score of a model, and the jumps it follows from. */
-type ModelScore = Smoothness & Pick<Report, "boundary_jumps">;
+/** A layer as far as the model's score needs it. */
+type ScoredLayer = Pick<LayerReport, "rows" | "columns" | "boundary_jumps">;
 
-/** A layer's schedule and what it made of the weights. */
-type Measured = Pick<LayerResult, "layer" | "schedule" | "sums">;
-
-function scoreModel(parts: readonly Measured[], threshold: number): ModelScore {
-  const jumps = weightJumps(
-    parts.map(({ layer, schedule }) => ({
-      jumps: measureScheduleJumps(schedule, layer.boundaries, layer.bits),
-      elements: layer.rows * layer.columns,
-    })),
-  );
-  return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
+/** A layer with another schedule than its own. */
+function withSchedule(layer: LayerPlan, schedule: Schedule): ScoredLayer {
+  const { rows, columns, boundaries, bits } = layer;
+  return { rows, columns, boundary_jumps: measureScheduleJumps(schedule, boundaries, bits) };
 }
 
-function scoreStored(parts: readonly Measured[], threshold: number): number {
-  const stored = parts.map((part) => ({ ...part, schedule: storedSchedule(part.schedule) }));
-  return scoreModel(stored, threshold).smoothness_score;
+function scoreStored(results: readonly LayerResult[], threshold: number): number {
+  const stored = results.map(({ layer, schedule }) =>
+    withSchedule(layer, storedSchedule(schedule))
+  );
+  return scoreLayers(stored, threshold).smoothness_score;
 }
 
 /** The figures of phase baseline in the same run and how this phase differs; nothing where it is the phase. */
 function compareWithBaseline(
   results: readonly LayerResult[],
   found: PhaseFigures,
-  figures: (parts: readonly Measured[]) => PhaseFigures,
+  figures: (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => PhaseFigures,
 ): Pick<Report, "baseline" | "change"> {
-  const parts = results.flatMap(({ layer, baseline }) =>
-    baseline === undefined ? [] : [{ layer, schedule: baseline.groups, sums: baseline.sums }]
+  const baselines = results.flatMap(({ layer, baseline }) =>
+    baseline ? [{ layer, ...baseline }] : []
   );
-  if (parts.length === 0) return {};
-  const all = figures(parts);
+  if (baselines.length === 0) return {};
+  const all = figures(
+    baselines.map(({ layer, groups }) => withSchedule(layer, groups)),
+    baselines.map(({ sums }) => sums),
+  );
   const baseline = {
     smoothness_score: all.smoothness_score,
     violation_count: all.violation_count,

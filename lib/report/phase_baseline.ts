@@ -2,9 +2,9 @@
 
 import { compareReports } from "../gate/compare_reports.ts";
 import type { Comparison } from "../gate/comparison.ts";
-import { measureJumps, scoreJumps, weightJumps } from "../score_smoothness.ts";
+import { measureJumps, scoreJumps } from "../score_smoothness.ts";
 import type { Report } from "./build_report.ts";
-import type { LayerReport } from "./report_layer.ts";
+import { type LayerReport, scoreLayers } from "./report_layer.ts";
 
 /** A run of another phase and its baseline. */
 export interface PhaseComparison {
@@ -25,21 +25,14 @@ export function compareWithPhaseBaseline(report: Report): PhaseComparison | unde
   } = report;
   if (figures === undefined) return undefined;
   const layers = report.layers.flatMap((layer) => baselineOfLayer(layer, report));
-  const jumps = weightJumps(
-    layers.map(({ boundary_jumps, rows, columns }) => ({
-      jumps: boundary_jumps,
-      elements: rows * columns,
-    })),
-  );
   const baseline: Report = {
     ...rest,
     phase: "baseline",
     smoothing_window: null,
     smoothing_method: null,
     markov_weight: null,
-    ...scoreJumps(jumps, report.smoothness_threshold),
+    ...scoreLayers(layers, report.smoothness_threshold),
     ...figures,
-    boundary_jumps: jumps,
     min_boundary_score: null,
     max_boundary_score: null,
     mean_boundary_score: null,

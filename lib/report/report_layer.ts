@@ -3,7 +3,12 @@
 import { measureQuality, type Quality } from "../measure_quality.ts";
 import { packedSize } from "../plan_checkpoint.ts";
 import { meanParams, measureScheduleJumps } from "../score_schedule.ts";
-import { type BoundaryJump, scoreJumps, type Smoothness } from "../score_smoothness.ts";
+import {
+  type BoundaryJump,
+  scoreJumps,
+  type Smoothness,
+  weightJumps,
+} from "../score_smoothness.ts";
 import type { LayerPlan, QuantizedGroups, QuantizedLayer, Schedule } from "../types.ts";
 
 /** Figures of one quantized layer. */
@@ -73,6 +78,20 @@ export function reportLayer(result: LayerResult, threshold: number): LayerReport
     output_bytes: packedSize(layer),
     ...baseline === undefined ? {} : { baseline: reportLayerBaseline(layer, baseline, threshold) },
   };
+}
+
+/** Scores layers together: their jumps at each boundary, weighted by elements. */
+export function scoreLayers(
+  layers: readonly Pick<LayerReport, "rows" | "columns" | "boundary_jumps">[],
+  threshold: number,
+): Smoothness & Pick<LayerReport, "boundary_jumps"> {
+  const jumps = weightJumps(
+    layers.map(({ boundary_jumps, rows, columns }) => ({
+      jumps: boundary_jumps,
+      elements: rows * columns,
+    })),
+  );
+  return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
 }
 
 function reportLayerBaseline(
