@@ -7,7 +7,7 @@ import { costOfPath, optimizePath } from "./optimize_path.ts";
 import type { BlockRating } from "./rate_block.ts";
 import { measureValues } from "./read_histogram.ts";
 import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, sliceGroups } from "./slice_layer.ts";
+import { joinRanges, type LayerJob, paramsOfGroup, sliceGroups } from "./slice_layer.ts";
 import type { Bits, QuantizedGroups, Schedule } from "./types.ts";
 
 /**
@@ -39,17 +39,17 @@ export async function optimizeLayer(
   const own = { starts, blocks, ...estimateLayerParams(lo, hi, blocks, bits, dtype) };
   const groups = { starts, blocks, ...chooseParams(rated, blocks, bits, weight) };
   const sums = await Promise.all(slices.map(async (slice, group) => {
-    const [first, last] = [group * blocks, (group + 1) * blocks];
-    const params = {
-      scale: groups.scale.subarray(first, last),
-      zero_point: groups.zero_point.subarray(first, last),
-      code_scale: groups.code_scale.subarray(first, last),
-    };
+    const params = paramsOfGroup(groups, group);
     const { values } = rated[group]!;
     if (values === undefined) return backend.encode(slice, params);
     await backend.encode(slice, { ...params, isKnown: true });
-    const [scale, zero_point] = [params.scale[0]!, params.zero_point[0]!];
-    return measureValues(values, { scale, zero_point, code_scale: params.code_scale[0]! }, bits);
+    // Values are known only where a group is one block.
+    const [scale, zero_point] = [groups.scale[group]!, groups.zero_point[group]!];
+    return measureValues(
+      values,
+      { scale, zero_point, code_scale: groups.code_scale[group]! },
+      bits,
+    );
   }));
   const baseline = { groups: own, sums: addSums(rated.map(({ sums }) => sums!)) };
   return { groups, sums: addSums(sums), baseline };

@@ -25,3 +25,9 @@ export function planTimeGroups(steps: number, groups: number): number[] {
   }
   return Array.from({ length: groups + 1 }, (_, g) => Math.floor((g * steps) / groups));
 }
+
+/** Whether boundaries ascend from 0, so that no group between them is empty. */
+export function areBoundaries(boundaries: readonly number[]): boolean {
+  return boundaries[0] === 0 &&
+    boundaries.every((step, i) => i === 0 || step > boundaries[i - 1]!);
+}

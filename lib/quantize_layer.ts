@@ -6,7 +6,7 @@ import { addSums } from "./measure_quality.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
 import type { QuantizeSettings } from "./options.ts";
 import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, sliceGroups } from "./slice_layer.ts";
+import { joinRanges, type LayerJob, paramsOfGroup, sliceGroups } from "./slice_layer.ts";
 import { smoothLayer } from "./smooth_layer.ts";
 import { smoothingWindowOf } from "./smooth_schedule.ts";
 import type { QuantizedGroups, QuantizedLayer } from "./types.ts";
@@ -51,12 +51,11 @@ async function establishBaseline(job: LayerJob, backend: Backend): Promise<Quant
   checkRanges(job, lo, hi);
   const blocks = lo.length / slices.length;
   const params = estimateLayerParams(lo, hi, blocks, bits, dtype);
-  const sums = await Promise.all(found.map(({ sums }, group) => {
-    const [first, last] = [group * blocks, (group + 1) * blocks];
-    return sums ?? backend.encode(slices[group]!, {
-      scale: params.scale.subarray(first, last),
-      zero_point: params.zero_point.subarray(first, last),
-    });
-  }));
-  return { groups: { starts: boundaries, blocks, ...params }, sums: addSums(sums) };
+  const groups = { starts: boundaries, blocks, ...params };
+  const sums = await Promise.all(
+    found.map(({ sums }, group) =>
+      sums ?? backend.encode(slices[group]!, paramsOfGroup(groups, group))
+    ),
+  );
+  return { groups, sums: addSums(sums) };
 }

@@ -1,6 +1,7 @@
 /** Scores a schedule, whose parameters may change from row to row, by its jumps between time groups. */
 
 import { BadInputError } from "./errors.ts";
+import { areBoundaries } from "./plan_time_groups.ts";
 import {
   type BoundaryJump,
   DEFAULT_THRESHOLD,
@@ -92,8 +93,7 @@ export function scoreSteps(
   bits: Bits,
   threshold: number = DEFAULT_THRESHOLD,
 ): Smoothness {
-  const isAscending = boundaries.every((step, i) => i === 0 || step > boundaries[i - 1]!);
-  if (boundaries[0] !== 0 || boundaries.at(-1) !== steps.length || !isAscending) {
+  if (boundaries.at(-1) !== steps.length || !areBoundaries(boundaries)) {
     throw new BadInputError(
       `Cannot score ${steps.length} steps: the boundaries are [${boundaries}], ` +
         `must ascend from 0 to ${steps.length}`,

@@ -1,10 +1,10 @@
 /** Cuts a layer into the slices that a backend works on. */
 
 import type { BlockRanges } from "./backends/kernels.ts";
-import type { FilePlace, Slice, SliceTarget } from "./backends/backend.ts";
+import type { EncodeParams, FilePlace, Slice, SliceTarget } from "./backends/backend.ts";
 import { packedBytes } from "./pack_codes.ts";
 import { floatBytes } from "./safetensors/dtype.ts";
-import type { LayerPlan } from "./types.ts";
+import type { LayerPlan, Schedule } from "./types.ts";
 
 /** A layer, where it is read and where its codes go. */
 export interface LayerJob {
@@ -38,6 +38,16 @@ export function sliceRows(
 export function sliceGroups(job: LayerJob): (Slice & SliceTarget)[] {
   const { boundaries } = job.layer;
   return boundaries.slice(1).map((end, g) => sliceRows(job, boundaries[g]!, end));
+}
+
+/** The parameters of one time group: [K]. */
+export function paramsOfGroup(groups: Omit<Schedule, "starts">, group: number): EncodeParams {
+  const [first, last] = [group * groups.blocks, (group + 1) * groups.blocks];
+  return {
+    scale: groups.scale.subarray(first, last),
+    zero_point: groups.zero_point.subarray(first, last),
+    code_scale: groups.code_scale?.subarray(first, last),
+  };
 }
 
 /** The ranges of all slices of a layer, group by group: [G*K]. */

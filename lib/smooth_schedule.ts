@@ -3,6 +3,7 @@
 import { DEFAULT_WINDOW, LIMITS, type QuantizeSettings } from "./options.ts";
 import { BadInputError } from "./errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
+import { areBoundaries } from "./plan_time_groups.ts";
 import { type FloatDtype, roundToDtype } from "./safetensors/dtype.ts";
 import type { QuantParams, Schedule, SmoothingMethod } from "./types.ts";
 
@@ -170,8 +171,7 @@ export function smoothGroups(
   smoothing: Smoothing,
 ): QuantParams[] {
   checkWindow(smoothing.window);
-  const isAscending = boundaries.every((step, i) => step > (i === 0 ? -1 : boundaries[i - 1]!));
-  if (boundaries.length !== groups.length + 1 || boundaries[0] !== 0 || !isAscending) {
+  if (boundaries.length !== groups.length + 1 || !areBoundaries(boundaries)) {
     throw new BadInputError(
       `Cannot smooth ${groups.length} time groups: the boundaries are [${boundaries}], ` +
         `must be ${groups.length + 1} steps that ascend from 0`,
