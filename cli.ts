@@ -5,12 +5,12 @@
  */
 
 import config from "./deno.json" with { type: "json" };
-import type { Io } from "./lib/commands/io.ts";
-import { describeIoError } from "./lib/describe_io_error.ts";
-import { BadInputError, BaselineError, InterruptedError } from "./lib/errors.ts";
-export type { Io } from "./lib/commands/io.ts";
-import type { Invocation } from "./lib/parse_args.ts";
-import { writeAll } from "./lib/write_all.ts";
+import type { Io } from "./lib/cli/commands/io.ts";
+import { describeIoError } from "./lib/base/describe_io_error.ts";
+import { BadInputError, BaselineError, InterruptedError } from "./lib/base/errors.ts";
+export type { Io } from "./lib/cli/commands/io.ts";
+import type { Invocation } from "./lib/cli/parse_args.ts";
+import { writeAll } from "./lib/base/write_all.ts";
 
 /** Exit codes; 1 is a bug, and Deno's own for an uncaught error. */
 const EXIT = { done: 0, bug: 1, badInput: 2, regression: 3, baseline: 4 } as const;
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       io.stdout(`isotherm ${config.version}\n`);
       return EXIT.done;
     }
-    const { parseArgs } = await import("./lib/parse_args.ts");
+    const { parseArgs } = await import("./lib/cli/parse_args.ts");
     return await run(await parseArgs(argv), io);
   } catch (error) {
     if (error instanceof InterruptedError) {
@@ -46,32 +46,32 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function run(invocation: Invocation, io: Io): Promise<number> {
   if (invocation.help) {
-    const { renderHelp } = await import("./lib/render_help.ts");
+    const { renderHelp } = await import("./lib/cli/render_help.ts");
     io.stdout(renderHelp(invocation.command));
     return EXIT.done;
   }
   switch (invocation.command) {
     case "quantize":
-      await (await import("./lib/commands/quantize.ts")).quantize(invocation, io);
+      await (await import("./lib/cli/commands/quantize.ts")).quantize(invocation, io);
       return EXIT.done;
     case "inspect":
-      (await import("./lib/commands/inspect.ts")).inspect(invocation, io);
+      (await import("./lib/cli/commands/inspect.ts")).inspect(invocation, io);
       return EXIT.done;
     case "verify":
-      await (await import("./lib/commands/verify.ts")).verify(invocation, io);
+      await (await import("./lib/cli/commands/verify.ts")).verify(invocation, io);
       return EXIT.done;
     case "compare":
-      await (await import("./lib/commands/compare.ts")).compare(invocation, io);
+      await (await import("./lib/cli/commands/compare.ts")).compare(invocation, io);
       return EXIT.done;
     case "gate": {
-      const passed = (await import("./lib/commands/gate.ts")).gate(invocation, io);
+      const passed = (await import("./lib/cli/commands/gate.ts")).gate(invocation, io);
       return passed ? EXIT.done : EXIT.regression;
     }
     case "baseline":
-      (await import("./lib/commands/baseline.ts")).updateBaseline(invocation, io);
+      (await import("./lib/cli/commands/baseline.ts")).updateBaseline(invocation, io);
       return EXIT.done;
     case "backends":
-      await (await import("./lib/commands/backends.ts")).backends(invocation, io);
+      await (await import("./lib/cli/commands/backends.ts")).backends(invocation, io);
       return EXIT.done;
   }
 }

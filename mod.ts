@@ -27,12 +27,12 @@
  * @module
  */
 
-export type { BackendName } from "./lib/backends/backend.ts";
-export type { BackendChoice } from "./lib/backends/open_backend.ts";
-export { BadInputError, BaselineError, InterruptedError } from "./lib/errors.ts";
-export { estimateParams } from "./lib/estimate_params.ts";
+export type { BackendName } from "./lib/jobs/backend.ts";
+export type { BackendChoice } from "./lib/jobs/open_backend.ts";
+export { BadInputError, BaselineError, InterruptedError } from "./lib/base/errors.ts";
+export { estimateParams } from "./lib/params/estimate_params.ts";
 export { applyRules, type Finding } from "./lib/gate/apply_rules.ts";
-export { compareReports } from "./lib/gate/compare_reports.ts";
+export { compareReports } from "./lib/compare/compare_reports.ts";
 export type {
   BoundaryChange,
   Comparison,
@@ -41,7 +41,7 @@ export type {
   MetricChange,
   ReportIdentity,
   SettingChange,
-} from "./lib/gate/comparison.ts";
+} from "./lib/report/comparison.ts";
 export { formatBaseline } from "./lib/gate/format_baseline.ts";
 export {
   BUILT_IN_RULES,
@@ -50,26 +50,26 @@ export {
   type GateTolerances,
 } from "./lib/gate/gate_rules.ts";
 export { type Judgement, type JudgeOptions, judgeReports } from "./lib/gate/judge_reports.ts";
-export type { LayerCount, MetricName } from "./lib/gate/metrics.ts";
-export { parseFigures, parseReport } from "./lib/gate/parse_report.ts";
+export type { LayerCount, MetricName } from "./lib/report/metrics.ts";
+export { parseFigures, parseReport } from "./lib/report/parse_report.ts";
 export { parseRules } from "./lib/gate/parse_rules.ts";
 export {
   FIGURE_KEYS,
   LAYER_KEYS,
   type LayerFigures,
   type ReportFigures,
-} from "./lib/gate/report_figures.ts";
-export { measureQuality, type Quality } from "./lib/measure_quality.ts";
-export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/options.ts";
+} from "./lib/report/report_figures.ts";
+export { measureQuality, type Quality } from "./lib/params/measure_quality.ts";
+export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/settings.ts";
 export {
   type CandidateList,
   type CandidatePath,
   costOfPath,
   optimizePath,
-} from "./lib/optimize_path.ts";
-export { packedBytes, packRow, unpackRow } from "./lib/pack_codes.ts";
-export { quantizeModel, type RunHooks } from "./lib/pipeline.ts";
-export { planTimeGroups } from "./lib/plan_time_groups.ts";
+} from "./lib/params/optimize_path.ts";
+export { packedBytes, packRow, unpackRow } from "./lib/compute/pack_codes.ts";
+export { quantizeModel, type RunHooks } from "./lib/run/pipeline.ts";
+export { planTimeGroups } from "./lib/plan/plan_time_groups.ts";
 export type { PhaseFigures, Report } from "./lib/report/build_report.ts";
 export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";
@@ -78,10 +78,10 @@ export {
   type Pictures,
   renderComparisonHtml,
   renderHtml,
-} from "./lib/report/render_html.ts";
-export { renderSummary, type SummaryOptions } from "./lib/report/render_summary.ts";
+} from "./lib/render/render_html.ts";
+export { renderSummary, type SummaryOptions } from "./lib/render/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
-export { scoreSteps } from "./lib/score_schedule.ts";
+export { scoreSteps } from "./lib/params/score_schedule.ts";
 export {
   type BoundaryJump,
   measureJumps,
@@ -91,8 +91,8 @@ export {
   type Smoothness,
   type Violation,
   weightJumps,
-} from "./lib/score_smoothness.ts";
-export { smoothGroups, type Smoothing } from "./lib/smooth_schedule.ts";
+} from "./lib/params/score_smoothness.ts";
+export { smoothGroups, type Smoothing } from "./lib/params/smooth_schedule.ts";
 export type {
   Bits,
   Phase,
@@ -101,4 +101,4 @@ export type {
   SkippedTensor,
   SmoothingMethod,
 } from "./lib/types.ts";
-export { type Verification, verifyCheckpoint } from "./lib/verify_checkpoint.ts";
+export { type Verification, verifyCheckpoint } from "./lib/run/verify_checkpoint.ts";

@@ -1,6 +1,6 @@
 /** One comment on a pull request, found by its marker and kept up to date. */
 
-import { isObject } from "../lib/gate/check_schema.ts";
+import { isObject } from "../lib/report/check_schema.ts";
 import { type Api, listAll } from "./github_api.ts";
 
 /** What happened to the comment. */

@@ -1,9 +1,9 @@
 /** What a run came to, as Markdown for the job summary and the comment. */
 
 import { basename } from "node:path";
-import { escapeText } from "../lib/escape_text.ts";
-import { codeSpan } from "../lib/report/escape_markdown.ts";
-import { renderSummary } from "../lib/report/render_summary.ts";
+import { escapeText } from "../lib/base/text.ts";
+import { codeSpan } from "../lib/render/escape_markdown.ts";
+import { renderSummary } from "../lib/render/render_summary.ts";
 import { cutMarkdown } from "./cut_markdown.ts";
 import { type Results, verdictOf } from "./outcome.ts";
 import type { Verdict } from "./verdict.ts";

@@ -1,6 +1,6 @@
 /** Finds the pull request that an event is about. */
 
-import { isObject } from "../lib/gate/check_schema.ts";
+import { isObject } from "../lib/report/check_schema.ts";
 import { type Api, listAll } from "./github_api.ts";
 
 /**

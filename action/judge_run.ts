@@ -1,13 +1,13 @@
 /** Quantizes, or takes a report, and judges it; what goes wrong becomes a part of the results. */
 
 import { dirname } from "node:path";
-import { describeIoError } from "../lib/describe_io_error.ts";
-import { BadInputError } from "../lib/errors.ts";
-import { quote } from "../lib/escape_text.ts";
-import { loadReport } from "../lib/gate/load_report.ts";
+import { describeIoError } from "../lib/base/describe_io_error.ts";
+import { BadInputError } from "../lib/base/errors.ts";
+import { quote } from "../lib/base/text.ts";
+import { loadReport } from "../lib/report/load_report.ts";
 import type { Report } from "../lib/report/build_report.ts";
-import { renderFindings } from "../lib/report/render_findings.ts";
-import { renderHtml } from "../lib/report/render_html.ts";
+import { renderFindings } from "../lib/render/render_findings.ts";
+import { renderHtml } from "../lib/render/render_html.ts";
 import { callCli } from "./call_cli.ts";
 import { gateArguments, quantizeArguments } from "./list_arguments.ts";
 import type { GateResult, Results } from "./outcome.ts";

@@ -3,8 +3,8 @@
 import { relative, resolve } from "node:path";
 import type { Finding } from "../lib/gate/apply_rules.ts";
 import { tallyFindings } from "../lib/gate/tally_findings.ts";
-import { LAYER_COUNTS } from "../lib/gate/metrics.ts";
-import { describeFinding } from "../lib/report/render_findings.ts";
+import { LAYER_COUNTS } from "../lib/report/metrics.ts";
+import { describeFinding } from "../lib/render/render_findings.ts";
 
 /** Annotations of a run; GitHub shows about as many of a step. */
 const MAX_ANNOTATIONS = 10;

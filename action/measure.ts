@@ -1,6 +1,6 @@
 /** The step that does the work; it leaves everything that is to be made known in files. */
 
-import { BadInputError } from "../lib/errors.ts";
+import { BadInputError } from "../lib/base/errors.ts";
 import { judgeRun } from "./judge_run.ts";
 import type { Results } from "./outcome.ts";
 import { placeFiles, type Places } from "./place_files.ts";

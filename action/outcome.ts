@@ -1,7 +1,7 @@
 /** What `measure` found out and `publish` makes known. */
 
 import type { Finding } from "../lib/gate/apply_rules.ts";
-import type { Comparison, MetricChange } from "../lib/gate/comparison.ts";
+import type { Comparison, MetricChange } from "../lib/report/comparison.ts";
 import type { Report } from "../lib/report/build_report.ts";
 import type { Annotation } from "./list_annotations.ts";
 import { nameVerdict, type Verdict } from "./verdict.ts";

@@ -1,8 +1,8 @@
 /** Reads the inputs of the action, which action.yml maps to variables. */
 
-import { BadInputError } from "../lib/errors.ts";
-import { MISSING_POLICIES, type MissingPolicy } from "../lib/options.ts";
-import { readChoice } from "../lib/read_choice.ts";
+import { BadInputError } from "../lib/base/errors.ts";
+import { MISSING_POLICIES, type MissingPolicy } from "../lib/settings.ts";
+import { readChoice } from "../lib/base/read_choice.ts";
 
 /** Reads an environment variable. */
 export type ReadEnv = (name: string) => string | undefined;

@@ -1,4 +1,4 @@
-import { writeAll } from "../lib/write_all.ts";
+import { writeAll } from "../lib/base/write_all.ts";
 
 /** Writes a line to the log of the job. */
 export function say(line: string): void {

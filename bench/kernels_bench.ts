@@ -1,11 +1,11 @@
 /** Weights a second through the kernels of each backend, range and encode, BF16 to INT4 in blocks of a slice. */
 
-import { estimateLayerParams } from "../lib/estimate_params.ts";
-import type { Kernels } from "../lib/backends/kernels.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { formFor, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
+import { estimateLayerParams } from "../lib/params/estimate_params.ts";
+import type { Kernels } from "../lib/compute/kernels.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { formFor, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
+import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
 import { noise } from "../tests/make_model.ts";

@@ -5,8 +5,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { createPool } from "../lib/backends/worker_pool.ts";
-import type { Slice } from "../lib/backends/backend.ts";
+import { createPool } from "../lib/jobs/worker_pool.ts";
+import type { Slice } from "../lib/jobs/backend.ts";
 import { makeBenchModel } from "./make_bench_model.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);

@@ -5,8 +5,8 @@ import { MAX_COMMENT, MAX_SUMMARY, toComment, toSummary } from "../action/descri
 import { quantizeArguments } from "../action/list_arguments.ts";
 import { placeFiles } from "../action/place_files.ts";
 import { readInputs } from "../action/read_inputs.ts";
-import { DEFAULT_SETTINGS, PHASES } from "../lib/options.ts";
-import { parseArgs } from "../lib/parse_args.ts";
+import { DEFAULT_SETTINGS, PHASES } from "../lib/settings.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
 import { annotateFindings, pathInRepository } from "../action/list_annotations.ts";
 import type { Finding } from "../mod.ts";
 import { treeOf } from "./directories.ts";

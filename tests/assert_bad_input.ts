@@ -1,7 +1,7 @@
 /** The assertion about every refusal of bad input. */
 
 import assert from "node:assert/strict";
-import { BadInputError } from "../lib/errors.ts";
+import { BadInputError } from "../lib/base/errors.ts";
 
 /**
  * Asserts that `run` throws a BadInputError whose message contains `part`, is one short line

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { blockCount, type BlockParams, type Tile } from "../lib/backends/kernels.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { estimateParams } from "../lib/estimate_params.ts";
+import { blockCount, type BlockParams, type Tile } from "../lib/compute/kernels.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { estimateParams } from "../lib/params/estimate_params.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
@@ -222,7 +222,7 @@ Deno.test("wasm keeps what was read into its input when its memory grows", () =>
 });
 
 Deno.test("the shaders take one shape, and no more of it than the host writes", () => {
-  const folder = new URL("../lib/backends/kernels/", import.meta.url);
+  const folder = new URL("../lib/compute/kernels/", import.meta.url);
   const shapes = ["range", "encode", "histogram"].map((name) => {
     const source = Deno.readTextFileSync(new URL(`${name}.wgsl`, folder));
     const [, body = ""] = /struct Shape \{(.*?)\n\}/s.exec(source) ?? [];

@@ -1,19 +1,19 @@
 /** Whole backends: slices of files in, packed rows in files out, the same bytes whoever computes. */
 
 import assert from "node:assert/strict";
-import type { Backend, Slice, SliceTarget } from "../lib/backends/backend.ts";
-import { DeviceError } from "../lib/backends/device_error.ts";
-import { createInline } from "../lib/backends/inline.ts";
-import { buildWasm } from "../lib/backends/kernels/build_wasm.ts";
-import { openBackend } from "../lib/backends/open_backend.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { SLICE_BYTES } from "../lib/backends/run_slice.ts";
-import { createWebGpu, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
-import { whileProbing } from "../lib/backends/while_probing.ts";
-import { withFallback } from "../lib/backends/with_fallback.ts";
-import { createPool } from "../lib/backends/worker_pool.ts";
-import { BadInputError, InterruptedError } from "../lib/errors.ts";
+import type { Backend, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import { DeviceError } from "../lib/compute/device_error.ts";
+import { createInline } from "../lib/jobs/inline.ts";
+import { buildWasm } from "../lib/compute/kernels/build_wasm.ts";
+import { openBackend } from "../lib/jobs/open_backend.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { SLICE_BYTES } from "../lib/jobs/run_slice.ts";
+import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
+import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
+import { whileProbing } from "../lib/jobs/while_probing.ts";
+import { withFallback } from "../lib/jobs/with_fallback.ts";
+import { createPool } from "../lib/jobs/worker_pool.ts";
+import { BadInputError, InterruptedError } from "../lib/base/errors.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import { noise } from "./make_model.ts";
 import { OPEN, silent, withSlice } from "./open_slice.ts";
@@ -240,7 +240,7 @@ Deno.test("createInline() turns waiting jobs away when it is closed", async () =
 
 Deno.test("quantize_tile.wasm is what its source compiles to", async () => {
   const committed = Deno.readFileSync(
-    new URL("../lib/backends/kernels/quantize_tile.wasm", import.meta.url),
+    new URL("../lib/compute/kernels/quantize_tile.wasm", import.meta.url),
   );
   const built = await buildWasm();
   assert.equal(built.length, committed.length, "run deno task wasm");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
-import { findProblem } from "../lib/gate/check_schema.ts";
+import { findProblem } from "../lib/report/check_schema.ts";
 import schema from "../lib/report/report.schema.json" with { type: "json" };
 import {
   BadInputError,
@@ -11,7 +11,7 @@ import {
   parseReport,
   type Report,
 } from "../mod.ts";
-import { listPhase } from "../lib/report/describe_phase.ts";
+import { listPhase } from "../lib/render/describe_phase.ts";
 import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
 import { makeLayer, makeReport } from "./make_report.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { compareFigure } from "../lib/gate/compare_reports.ts";
-import { renderComparison } from "../lib/report/render_comparison.ts";
+import { compareFigure } from "../lib/compare/compare_reports.ts";
+import { renderComparison } from "../lib/render/render_comparison.ts";
 import { compareReports, type Report } from "../mod.ts";
 import { SMOOTH } from "./invent_report.ts";
 import { makeLayer, makeReport } from "./make_report.ts";

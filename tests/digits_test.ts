@@ -16,7 +16,7 @@ import {
 import { formatReport } from "../lib/report/build_report.ts";
 import schema from "../lib/report/report.schema.json" with { type: "json" };
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
-import { measureJumps } from "../lib/score_smoothness.ts";
+import { measureJumps } from "../lib/params/score_smoothness.ts";
 import { withFiles } from "./make_model.ts";
 
 const MODEL = new URL("../examples/digits-dit", import.meta.url).pathname;

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import type { Backend, EncodeParams, Slice, SliceTarget } from "../lib/backends/backend.ts";
-import { createInline } from "../lib/backends/inline.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { rescaleSums } from "../lib/backends/rescale_sums.ts";
-import { packedBytes } from "../lib/pack_codes.ts";
+import type { Backend, EncodeParams, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import { createInline } from "../lib/jobs/inline.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { rescaleSums } from "../lib/params/rescale_sums.ts";
+import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { decodeFloats, floatBytes } from "../lib/safetensors/dtype.ts";
 import type { Bits, QualitySums } from "../lib/types.ts";
 import { noise } from "./make_model.ts";

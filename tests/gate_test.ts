@@ -9,7 +9,7 @@ import {
   parseRules,
   type Report,
 } from "../mod.ts";
-import { renderFindings } from "../lib/report/render_findings.ts";
+import { renderFindings } from "../lib/render/render_findings.ts";
 import { makeLayer, makeReport } from "./make_report.ts";
 
 /** What is expected: `pass`, or the broken rules as `LEVEL METRIC[ LAYER][: PROBLEM]`. */

@@ -1,14 +1,14 @@
 /** The format against vectors made with the reference package, compressed-tensors 0.20.0. */
 
 import assert from "node:assert/strict";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
 import {
   packedBytes,
   packRow,
   packZeroPoints,
   unpackRow,
   unpackZeroPoints,
-} from "../lib/pack_codes.ts";
+} from "../lib/compute/pack_codes.ts";
 import {
   decodeFloats,
   type FloatDtype,

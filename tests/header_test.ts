@@ -1,7 +1,7 @@
 /** Reading and writing headers: what is refused, what is odd but legal, what is written. */
 
 import assert from "node:assert/strict";
-import { BadInputError } from "../lib/errors.ts";
+import { BadInputError } from "../lib/base/errors.ts";
 import { bitsPerElement, knownDtypes } from "../lib/safetensors/dtype.ts";
 import { type Header, parseHeader } from "../lib/safetensors/header.ts";
 import { readHeader } from "../lib/safetensors/read.ts";

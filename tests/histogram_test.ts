@@ -8,10 +8,10 @@ import {
   type Kernels,
   MAX_HISTOGRAMS,
   type Tile,
-} from "../lib/backends/kernels.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { BINS } from "../lib/read_histogram.ts";
+} from "../lib/compute/kernels.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { BINS } from "../lib/params/read_histogram.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
 import { noise } from "./make_model.ts";
 import { type Contender, DTYPES, openContenders, type Shape, tileOf } from "./open_contenders.ts";

@@ -1,12 +1,12 @@
 /** The page as text: what is in it, and what must not be. */
 
 import assert from "node:assert/strict";
-import { compareReports } from "../lib/gate/compare_reports.ts";
-import { modelSeries } from "../lib/report/html_data.ts";
-import { pageParts } from "../lib/report/html_page.ts";
-import { renderComparisonHtml, renderHtml } from "../lib/report/render_html.ts";
-import { repeatArguments, repeatCommand } from "../lib/report/repeat_command.ts";
-import { parseArgs } from "../lib/parse_args.ts";
+import { compareReports } from "../lib/compare/compare_reports.ts";
+import { modelSeries } from "../lib/render/html_data.ts";
+import { pageParts } from "../lib/render/html_page.ts";
+import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
+import { repeatArguments, repeatCommand } from "../lib/render/repeat_command.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
 import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });

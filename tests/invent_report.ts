@@ -6,10 +6,10 @@ import {
   scoreJumps,
   type Smoothness,
   weightJumps,
-} from "../lib/score_smoothness.ts";
+} from "../lib/params/score_smoothness.ts";
 import type { PhaseFigures, Report } from "../lib/report/build_report.ts";
 import type { LayerReport } from "../lib/report/report_layer.ts";
-import type { PhaseSettings } from "../lib/report/describe_phase.ts";
+import type { PhaseSettings } from "../lib/render/describe_phase.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
 import { noise } from "./make_model.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { BadInputError } from "../lib/errors.ts";
+import { BadInputError } from "../lib/base/errors.ts";
 import { namesIn, smallModel, stateOf, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { runIn } from "./run_cli.ts";

@@ -1,7 +1,7 @@
 /** Name patterns: what a glob and a regular expression match, and which are malformed. */
 
 import assert from "node:assert/strict";
-import { compilePattern } from "../lib/match_pattern.ts";
+import { compilePattern } from "../lib/base/match_pattern.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
 // The pattern, names it matches, names it does not match.

@@ -1,10 +1,10 @@
 /** The kernels that are compared with the reference. */
 
-import type { Form } from "../lib/backends/lay_out_tile.ts";
-import type { Kernels, Tile } from "../lib/backends/kernels.ts";
-import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
+import type { Form } from "../lib/compute/lay_out_tile.ts";
+import type { Kernels, Tile } from "../lib/compute/kernels.ts";
+import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
+import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
 
 /** Kernels under test. A device takes ten milliseconds to answer, so it is asked on many lanes at once. */

@@ -7,16 +7,16 @@ import type {
   FilePlace,
   Slice,
   SliceTarget,
-} from "../lib/backends/backend.ts";
-import { createInline } from "../lib/backends/inline.ts";
-import type { Kernels } from "../lib/backends/kernels.ts";
-import { openBackend } from "../lib/backends/open_backend.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { wasmKernels } from "../lib/backends/wasm_kernels.ts";
-import { openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { createDeviceKernels } from "../lib/backends/webgpu_kernels.ts";
-import { createPool } from "../lib/backends/worker_pool.ts";
-import { packedBytes } from "../lib/pack_codes.ts";
+} from "../lib/jobs/backend.ts";
+import { createInline } from "../lib/jobs/inline.ts";
+import type { Kernels } from "../lib/compute/kernels.ts";
+import { openBackend } from "../lib/jobs/open_backend.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
+import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
+import { createPool } from "../lib/jobs/worker_pool.ts";
+import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import { createSink } from "../lib/safetensors/write.ts";
 import type { Bits } from "../lib/types.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { namesIn, smallModel, stateOf, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { stageFile } from "../lib/stage_output.ts";
+import { stageFile } from "../lib/run/pending_output.ts";
 import { runMain } from "./run_cli.ts";
 
 /** A place that cannot be written to, and what is said about it. */

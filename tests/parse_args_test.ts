@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { BadInputError } from "../lib/errors.ts";
-import { COMMANDS, DEFAULT_SETTINGS, FLAGS } from "../lib/options.ts";
-import { parseArgs } from "../lib/parse_args.ts";
-import { renderHelp } from "../lib/render_help.ts";
+import { BadInputError } from "../lib/base/errors.ts";
+import { COMMANDS, DEFAULT_SETTINGS, FLAGS } from "../lib/settings.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
+import { renderHelp } from "../lib/cli/render_help.ts";
 
 /** Flags that `quantize` cannot do without. */
 const PATHS = ["--model", "m", "--output", "o"];

@@ -1,15 +1,15 @@
 /** What the console, the page, the summary and a comparison say of a run of another phase than baseline. */
 
 import assert from "node:assert/strict";
-import { compareReports } from "../lib/gate/compare_reports.ts";
-import { parseArgs } from "../lib/parse_args.ts";
-import { listPhase, type PhaseSettings } from "../lib/report/describe_phase.ts";
-import { modelSeries } from "../lib/report/html_data.ts";
-import { compareWithPhaseBaseline } from "../lib/report/phase_baseline.ts";
-import { renderConsole } from "../lib/report/render_console.ts";
-import { renderComparisonHtml, renderHtml } from "../lib/report/render_html.ts";
-import { renderSummary } from "../lib/report/render_summary.ts";
-import { repeatArguments } from "../lib/report/repeat_command.ts";
+import { compareReports } from "../lib/compare/compare_reports.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
+import { listPhase, type PhaseSettings } from "../lib/render/describe_phase.ts";
+import { modelSeries } from "../lib/render/html_data.ts";
+import { compareWithPhaseBaseline } from "../lib/compare/phase_baseline.ts";
+import { renderConsole } from "../lib/render/render_console.ts";
+import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
+import { renderSummary } from "../lib/render/render_summary.ts";
+import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
 import { makeReport } from "./make_report.ts";
 

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import { BadInputError } from "../lib/errors.ts";
-import { packedTensors, planShard } from "../lib/plan_checkpoint.ts";
-import { planTiles } from "../lib/plan_tiles.ts";
-import { planTimeGroups } from "../lib/plan_time_groups.ts";
-import { selectLayers } from "../lib/select_layers.ts";
+import { BadInputError } from "../lib/base/errors.ts";
+import { packedTensors, planShard } from "../lib/format/compressed_tensors/plan_checkpoint.ts";
+import { planTiles } from "../lib/compute/plan_tiles.ts";
+import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
+import { selectLayers } from "../lib/plan/select_layers.ts";
 
 Deno.test("planTimeGroups() splits into contiguous groups", () => {
   assert.deepEqual(planTimeGroups(8, 4), [0, 2, 4, 6, 8]);

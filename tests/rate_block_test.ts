@@ -1,9 +1,9 @@
 /** What a block loses by its candidates, against a direct computation over its weights. */
 
 import assert from "node:assert/strict";
-import { estimateParams, roundHalfEven } from "../lib/estimate_params.ts";
-import { type BlockRating, rateBlock } from "../lib/rate_block.ts";
-import { BINS, gatherCells, listValues, measureValues } from "../lib/read_histogram.ts";
+import { estimateParams, roundHalfEven } from "../lib/params/estimate_params.ts";
+import { type BlockRating, rateBlock } from "../lib/params/rate_block.ts";
+import { BINS, gatherCells, listValues, measureValues } from "../lib/params/read_histogram.ts";
 import {
   decodeFloats,
   encodeFloats,

@@ -1,16 +1,16 @@
 /** Rating the blocks of a slice: the same on every backend, however the slice is cut and read. */
 
 import assert from "node:assert/strict";
-import type { Backend, RatedSlice, Slice, SliceTarget } from "../lib/backends/backend.ts";
-import { createInline } from "../lib/backends/inline.ts";
-import { openBackend } from "../lib/backends/open_backend.ts";
-import { referenceKernels } from "../lib/backends/reference_kernels.ts";
-import { SLICE_BYTES } from "../lib/backends/run_slice.ts";
-import { createWebGpu, openDevice, probeWebGpu } from "../lib/backends/webgpu.ts";
-import { whileProbing } from "../lib/backends/while_probing.ts";
-import { withFallback } from "../lib/backends/with_fallback.ts";
-import { rateBlock } from "../lib/rate_block.ts";
-import { BINS } from "../lib/read_histogram.ts";
+import type { Backend, RatedSlice, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import { createInline } from "../lib/jobs/inline.ts";
+import { openBackend } from "../lib/jobs/open_backend.ts";
+import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { SLICE_BYTES } from "../lib/jobs/run_slice.ts";
+import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
+import { whileProbing } from "../lib/jobs/while_probing.ts";
+import { withFallback } from "../lib/jobs/with_fallback.ts";
+import { rateBlock } from "../lib/params/rate_block.ts";
+import { BINS } from "../lib/params/read_histogram.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
 import type { QualitySums } from "../lib/types.ts";
 import { noise } from "./make_model.ts";

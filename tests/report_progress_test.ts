@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Progress } from "../lib/report_progress.ts";
+import { Progress } from "../lib/cli/report_progress.ts";
 
 /** Start of a bar: back to the first column, and the line cleared. */
 const CLEAR = "\r\x1b[K";

@@ -10,9 +10,9 @@ import {
   smoothGroups,
   type SmoothingMethod,
 } from "../mod.ts";
-import { planWindows, smoothSchedule } from "../lib/smooth_schedule.ts";
-import { storedSchedule } from "../lib/score_schedule.ts";
-import { roundHalfEven } from "../lib/estimate_params.ts";
+import { planWindows, smoothSchedule } from "../lib/params/smooth_schedule.ts";
+import { storedSchedule } from "../lib/params/score_schedule.ts";
+import { roundHalfEven } from "../lib/params/estimate_params.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
 const TWO: QuantParams[] = [{ scale: 1, zero_point: 1 }, { scale: 2, zero_point: 3 }];

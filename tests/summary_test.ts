@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { compareReports } from "../lib/gate/compare_reports.ts";
+import { compareReports } from "../lib/compare/compare_reports.ts";
 import { judgeReports } from "../lib/gate/judge_reports.ts";
-import { codeSpan, escapeMarkdown } from "../lib/report/escape_markdown.ts";
-import { renderSummary } from "../lib/report/render_summary.ts";
+import { codeSpan, escapeMarkdown } from "../lib/render/escape_markdown.ts";
+import { renderSummary } from "../lib/render/render_summary.ts";
 import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });

@@ -1,6 +1,6 @@
 /** Compiles the matrix product to `multiply.wasm`, part of `deno task wasm`. */
 
-import { compileAssembly } from "../../lib/backends/kernels/compile_assembly.ts";
+import { compileAssembly } from "../../lib/compute/kernels/compile_assembly.ts";
 
 const SOURCE = new URL("./assembly/", import.meta.url);
 const TARGET = new URL("./multiply.wasm", import.meta.url);

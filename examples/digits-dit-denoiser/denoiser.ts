@@ -1,6 +1,6 @@
 /** The digits DiT (Peebles & Xie 2023, arXiv:2212.09748), its weights laid out to be run. */
 
-import { BadInputError } from "../../lib/errors.ts";
+import { BadInputError } from "../../lib/base/errors.ts";
 import { DIT } from "./dimensions.ts";
 import { type Linear, packLinear } from "./linear.ts";
 import type { Weights } from "./load_weights.ts";

@@ -8,9 +8,9 @@ import {
   readFloats,
   readShape,
   readWidths,
-} from "../../lib/decode_layer.ts";
+} from "../../lib/format/compressed_tensors/decode_layer.ts";
 import { openModel } from "../../lib/model/open_model.ts";
-import { packedNames } from "../../lib/plan_checkpoint.ts";
+import { packedNames } from "../../lib/format/compressed_tensors/plan_checkpoint.ts";
 import type { ByteSource } from "../../lib/safetensors/read.ts";
 
 /** Values by tensor name, row by row. */

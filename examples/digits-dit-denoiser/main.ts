@@ -6,7 +6,7 @@
  * @module
  */
 
-import { BadInputError } from "../../lib/errors.ts";
+import { BadInputError } from "../../lib/base/errors.ts";
 import { createEvaluator, type Evaluation, type Evaluator } from "./evaluate.ts";
 
 const USAGE = "usage: main.ts MODEL [DIRECTORY]...\n";

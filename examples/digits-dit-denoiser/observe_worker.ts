@@ -1,6 +1,6 @@
 /** A worker that observes shares of denoisers' inputs. */
 
-import { BadInputError } from "../../lib/errors.ts";
+import { BadInputError } from "../../lib/base/errors.ts";
 import { createDenoiser } from "./denoiser.ts";
 import type { Weights } from "./load_weights.ts";
 import { type Inputs, type Observation, observe } from "./observe.ts";

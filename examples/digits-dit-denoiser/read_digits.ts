@@ -1,6 +1,6 @@
 /** Reads the handwritten digits; their source is named in `digits-dit-data/README.md`, too. */
 
-import { BadInputError } from "../../lib/errors.ts";
+import { BadInputError } from "../../lib/base/errors.ts";
 import { openSource, readHeader } from "../../lib/safetensors/read.ts";
 
 /** To be named where the digits are shown, or those of a model that learned from them. */

@@ -1,6 +1,6 @@
 /** Observes denoisers on all processors. */
 
-import { BadInputError } from "../../lib/errors.ts";
+import { BadInputError } from "../../lib/base/errors.ts";
 import type { Weights } from "./load_weights.ts";
 import { INPUTS, type Inputs, type Observation } from "./observe.ts";
 import type { Answer, Task } from "./observe_worker.ts";

@@ -1,7 +1,7 @@
 /** Holds a comparison against rules and writes down what was found; decides nothing else. */
 
-import { compilePattern } from "../match_pattern.ts";
-import type { Comparison, MetricChange } from "./comparison.ts";
+import { compilePattern } from "../base/match_pattern.ts";
+import type { Comparison, MetricChange } from "../report/comparison.ts";
 import type { GateRule } from "./gate_rules.ts";
 import {
   isSameFigure,
@@ -11,7 +11,7 @@ import {
   type Metric,
   METRICS,
   numberOf,
-} from "./metrics.ts";
+} from "../report/metrics.ts";
 
 /** What one rule says about one figure. */
 export interface Finding {

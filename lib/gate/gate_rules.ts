@@ -6,7 +6,7 @@ import {
   type LayerCount,
   type MetricName,
   METRICS,
-} from "./metrics.ts";
+} from "../report/metrics.ts";
 
 /** One rule. */
 export interface GateRule {

@@ -1,12 +1,12 @@
 /** Judges a report by its baseline: comparable at all, then rule by rule. */
 
-import { BaselineError } from "../errors.ts";
-import { escapeText, quote } from "../escape_text.ts";
+import { BaselineError } from "../base/errors.ts";
+import { escapeText, quote } from "../base/text.ts";
 import { applyRules, type Finding } from "./apply_rules.ts";
-import { compareReports } from "./compare_reports.ts";
-import type { Comparison, MetricChange, SettingChange } from "./comparison.ts";
+import { compareReports } from "../compare/compare_reports.ts";
+import type { Comparison, MetricChange, SettingChange } from "../report/comparison.ts";
 import { chooseRules, type GateRule } from "./gate_rules.ts";
-import type { ReportFigures } from "./report_figures.ts";
+import type { ReportFigures } from "../report/report_figures.ts";
 
 /** What a gate decided, and why. */
 export interface Judgement {

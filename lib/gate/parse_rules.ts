@@ -1,12 +1,12 @@
 /** From the text of a rules file, `isotherm.gate.json`, to rules. */
 
-import { BadInputError } from "../errors.ts";
-import { quote } from "../escape_text.ts";
-import { compilePattern } from "../match_pattern.ts";
-import { isObject } from "./check_schema.ts";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { compilePattern } from "../base/match_pattern.ts";
+import { isObject } from "../report/check_schema.ts";
 import { directionOf, type GateRule } from "./gate_rules.ts";
-import { LAYER_COUNTS } from "./metrics.ts";
-import { parseJson } from "./parse_report.ts";
+import { LAYER_COUNTS } from "../report/metrics.ts";
+import { parseJson } from "../report/parse_report.ts";
 
 const RULE_KEYS = ["metric", "direction", "absolute", "relative", "level", "must_not_move"];
 

@@ -1,9 +1,9 @@
 /** Lists a model directory: which files hold weights, which go along, and that no link leaves it. */
 
 import { basename, dirname, join, sep } from "node:path";
-import { describeIoError } from "../describe_io_error.ts";
-import { BadInputError } from "../errors.ts";
-import { quote } from "../escape_text.ts";
+import { describeIoError } from "../base/describe_io_error.ts";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 
 /** What a model directory holds. */
 export interface ModelListing {

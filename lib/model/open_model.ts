@@ -1,8 +1,8 @@
 /** Opens a model directory: finds its weights, checks every header, the index and the config, reads no weight. */
 
 import { basename, dirname, join } from "node:path";
-import { BadInputError } from "../errors.ts";
-import { escapeText, quote } from "../escape_text.ts";
+import { BadInputError } from "../base/errors.ts";
+import { escapeText, quote } from "../base/text.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
 import {

@@ -1,15 +1,15 @@
 /** Collects what a run measured into a report: plain JSON, the one thing that console, files and gate read. */
 
 import config from "../../deno.json" with { type: "json" };
-import type { BackendName } from "../backends/backend.ts";
-import type { Comparison } from "../gate/comparison.ts";
-import { addSums, measureQuality, type Quality } from "../measure_quality.ts";
+import type { BackendName } from "../jobs/backend.ts";
+import type { Comparison } from "./comparison.ts";
+import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
-import type { QuantizeSettings } from "../options.ts";
-import { measureScheduleJumps, storedSchedule } from "../score_schedule.ts";
-import type { BoundaryJump, Smoothness } from "../score_smoothness.ts";
-import type { Selection } from "../select_layers.ts";
-import { smoothingWindowOf } from "../smooth_schedule.ts";
+import type { QuantizeSettings } from "../settings.ts";
+import { measureScheduleJumps, storedSchedule } from "../params/score_schedule.ts";
+import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
+import type { Selection } from "../plan/select_layers.ts";
+import { smoothingWindowOf } from "../params/smooth_schedule.ts";
 import type {
   Bits,
   LayerPlan,

@@ -1,6 +1,6 @@
 /** What scores and violations mean, in words. */
 
-import type { Severity, Smoothness } from "../score_smoothness.ts";
+import type { Severity, Smoothness } from "../params/score_smoothness.ts";
 import type { Bits, Phase } from "../types.ts";
 
 /** How good a score is. */

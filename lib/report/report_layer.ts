@@ -1,14 +1,14 @@
 /** The figures of one layer in a report. */
 
-import { measureQuality, type Quality } from "../measure_quality.ts";
-import { packedSize } from "../plan_checkpoint.ts";
-import { meanParams, measureScheduleJumps } from "../score_schedule.ts";
+import { measureQuality, type Quality } from "../params/measure_quality.ts";
+import { packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
+import { meanParams, measureScheduleJumps } from "../params/score_schedule.ts";
 import {
   type BoundaryJump,
   scoreJumps,
   type Smoothness,
   weightJumps,
-} from "../score_smoothness.ts";
+} from "../params/score_smoothness.ts";
 import type { LayerPlan, QuantizedGroups, QuantizedLayer, Schedule } from "../types.ts";
 
 /** Figures of one quantized layer. */

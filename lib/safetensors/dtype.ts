@@ -1,6 +1,6 @@
 /** The dtypes of a safetensors file, their widths, and the float formats the quantizer reads. */
 
-import { BadInputError } from "../errors.ts";
+import { BadInputError } from "../base/errors.ts";
 
 /** Width of one element in bits (not bytes: F4 and F6 have no whole byte). */
 const BITS_PER_ELEMENT = new Map<string, number>([

@@ -4,8 +4,8 @@
  * reader makes is made here, once, before anything else looks at the file.
  */
 
-import { BadInputError } from "../errors.ts";
-import { escapeText, quote } from "../escape_text.ts";
+import { BadInputError } from "../base/errors.ts";
+import { escapeText, quote } from "../base/text.ts";
 import { bitsPerElement, knownDtypes } from "./dtype.ts";
 import { JsonNumber, JsonSyntaxError, type JsonValue, scanJson } from "./scan_json.ts";
 

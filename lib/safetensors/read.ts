@@ -1,8 +1,8 @@
 /** Reading: the one place that opens a weight file, and the interface the rest reads through. */
 
-import { describeIoError } from "../describe_io_error.ts";
-import { BadInputError } from "../errors.ts";
-import { quote } from "../escape_text.ts";
+import { describeIoError } from "../base/describe_io_error.ts";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 import { type Header, LENGTH_BYTES, parseHeader, readHeaderLength } from "./header.ts";
 
 /** Bytes one can read at any offset. */

@@ -1,8 +1,8 @@
 /** Writing: files of a known length, filled in place at computed offsets. */
 
-import { describeIoError } from "../describe_io_error.ts";
-import { BadInputError } from "../errors.ts";
-import { quote } from "../escape_text.ts";
+import { describeIoError } from "../base/describe_io_error.ts";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 
 /** A file one can write at any offset. */
 export interface ByteSink {

@@ -3,7 +3,7 @@
 /** @typedef {import("./chart.js").Series} Series */
 
 /**
- * What `lib/report/html_data.ts` puts into the page: one entry a layer in every list.
+ * What `lib/render/html_data.ts` puts into the page: one entry a layer in every list.
  * @typedef {object} PageData
  * @property {string[]} reports what the series are called, the subject first
  * @property {number} groups

@@ -1,0 +1,56 @@
+/** `isotherm compare BASELINE CURRENT...`: how reports differ. */
+
+import { BadInputError } from "../../base/errors.ts";
+import { quote } from "../../base/text.ts";
+import { compareReports } from "../../compare/compare_reports.ts";
+import type { Comparison } from "../../report/comparison.ts";
+import { findReport, loadBaseline, loadFigures, loadReport } from "../../report/load_report.ts";
+import type { Invocation } from "../parse_args.ts";
+import { renderComparison } from "../../render/render_comparison.ts";
+import { writeWhole } from "../../safetensors/write.ts";
+import { resolvePath, stageFile } from "../../run/pending_output.ts";
+import type { Io } from "./io.ts";
+
+/** Runs the command. */
+export async function compare({ files, htmlReport, json }: Invocation, io: Io): Promise<void> {
+  const [baselineFile = "", ...currentFiles] = files;
+  const currents = currentFiles.map(loadFigures);
+  const baseline = loadBaseline(baselineFile);
+  const comparisons = currents.map((current) => compareReports(baseline, current));
+  const text = json
+    ? `${JSON.stringify(comparisons, null, 2)}\n`
+    : renderComparison(comparisons, { baseline: baselineFile, currents: currentFiles });
+  if (htmlReport === undefined) return io.stdout(text);
+  await writePage(htmlReport, files, comparisons.at(-1)!, () => io.stdout(text));
+}
+
+/**
+ * Writes the page: all reports overlaid, the last one compared with the baseline.
+ *
+ * @param onWritten Called before the page is put in place.
+ */
+async function writePage(
+  path: string,
+  files: readonly string[],
+  comparison: Comparison,
+  onWritten: () => void,
+): Promise<void> {
+  if (files.some((file) => resolvePath(file) === resolvePath(path))) {
+    throw new BadInputError(
+      `Cannot write ${quote(path)}: it is one of the reports compared: give another --html-report`,
+    );
+  }
+  const [baselineFile = "", ...currentFiles] = files;
+  const baseline = findReport(baselineFile);
+  const reports = [...baseline === undefined ? [] : [baseline], ...currentFiles.map(loadReport)];
+  const stage = stageFile(path, undefined);
+  try {
+    const { renderComparisonHtml } = await import("../../render/render_html.ts");
+    const page = await renderComparisonHtml(reports, comparison);
+    writeWhole(stage.path, path, new TextEncoder().encode(page));
+    onWritten();
+    stage.commit();
+  } finally {
+    stage.discard();
+  }
+}

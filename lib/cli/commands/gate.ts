@@ -1,0 +1,81 @@
+/** `isotherm gate BASELINE CURRENT`: whether a report is worse than its baseline. */
+
+import { dirname, join } from "node:path";
+import { quote } from "../../base/text.ts";
+import { chooseRules, type GateRule } from "../../gate/gate_rules.ts";
+import { judgeReports } from "../../gate/judge_reports.ts";
+import { exists, findBaseline, loadBaseline, loadFigures, loadRules } from "../../report/load_report.ts";
+import { parseRules } from "../../gate/parse_rules.ts";
+import type { ReportFigures } from "../../report/report_figures.ts";
+import { DEFAULT_RULES } from "../../settings.ts";
+import type { Invocation } from "../parse_args.ts";
+import { renderFindings } from "../../render/render_findings.ts";
+import type { Io } from "./io.ts";
+import { writeBaseline } from "./write_baseline.ts";
+
+/**
+ * Runs the command.
+ *
+ * @returns Whether the gate is passed.
+ */
+export function gate({ files, gate: flags, json }: Invocation, io: Io): boolean {
+  const [baselineFile = "", currentFile = ""] = files;
+  const current = loadFigures(currentFile);
+  const rules = chooseRules(readRules(flags.rules, baselineFile, io), flags);
+  const baseline = flags.missing === "fail"
+    ? loadBaseline(baselineFile)
+    : findBaseline(baselineFile);
+  if (baseline === undefined) {
+    startWithout(flags.missing === "create", baselineFile, current, json, io);
+    return true;
+  }
+  const judgement = judgeReports(baseline, current, { rules, baselineName: baselineFile });
+  const { passed, findings, improvements, comparison } = judgement;
+  const verdict = passed ? "passed" : "failed";
+  io.stdout(
+    json
+      ? `${JSON.stringify({ verdict, findings, improvements, comparison }, null, 2)}\n`
+      : renderFindings(judgement),
+  );
+  return passed;
+}
+
+/** Rules of the file named, or of the one beside the baseline, if there is one. */
+function readRules(named: string | undefined, baselineFile: string, io: Io): GateRule[] {
+  const path = named ?? join(dirname(baselineFile), DEFAULT_RULES);
+  if (named === undefined && !exists(path)) return [];
+  const rules = loadRules(path, parseRules);
+  io.stderr(`Rules from ${quote(path)}\n`);
+  return rules;
+}
+
+/** A first run: there is nothing to compare with, and that is said. */
+function startWithout(
+  create: boolean,
+  path: string,
+  current: ReportFigures,
+  json: boolean,
+  io: Io,
+): void {
+  const verdict = create ? "created" : "skipped";
+  const show = () => {
+    const text = `GATE ${verdict.toUpperCase()}: nothing was compared`;
+    io.stdout(
+      json
+        ? `${
+          JSON.stringify({ verdict, findings: [], improvements: [], comparison: null }, null, 2)
+        }\n`
+        : `${text}\n`,
+    );
+  };
+  if (create) {
+    writeBaseline(path, current, show);
+    io.stderr(`Wrote the baseline ${quote(path)}: review and commit it\n`);
+    return;
+  }
+  show();
+  io.stderr(
+    `Warning: There is no baseline ${quote(path)}: ` +
+      "write it with isotherm baseline update CURRENT --to FILE\n",
+  );
+}

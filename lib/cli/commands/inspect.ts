@@ -1,0 +1,20 @@
+/** `isotherm inspect DIR`: what a model holds and what would be quantized. */
+
+import { BadInputError } from "../../base/errors.ts";
+import type { Invocation } from "../parse_args.ts";
+import { checkPlan, openPlan } from "../../run/pipeline.ts";
+import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
+import type { Io } from "./io.ts";
+
+/** Runs the command; a model that a run would refuse is shown all the same, with the reason. */
+export function inspect({ model, settings, json }: Invocation, io: Io): void {
+  const plan = openPlan(model, settings);
+  const summary = summarizePlan(plan, settings);
+  io.stdout(json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
+  try {
+    checkPlan(plan, settings);
+  } catch (error) {
+    if (!(error instanceof BadInputError)) throw error;
+    io.stderr(`A run would be refused: ${error.message}\n`);
+  }
+}

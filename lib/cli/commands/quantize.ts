@@ -1,0 +1,165 @@
+/** `isotherm --model DIR --output DIR`: the run, its report and its log. */
+
+import { writeWhole } from "../../safetensors/write.ts";
+import { countNouns } from "../../count_nouns.ts";
+import { BadInputError } from "../../base/errors.ts";
+import { escapeText, quote } from "../../base/text.ts";
+import { compareReports } from "../../compare/compare_reports.ts";
+import { loadBaseline } from "../../report/load_report.ts";
+import { modelBytes } from "../../model/open_model.ts";
+import type { Invocation } from "../parse_args.ts";
+import { checkPlan, openPlan, type RunPlan, runPlan } from "../../run/pipeline.ts";
+import { formatReport, type Report } from "../../report/build_report.ts";
+import { renderComparison } from "../../render/render_comparison.ts";
+import { renderConsole } from "../../render/render_console.ts";
+import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
+import {
+  checkOutput,
+  commitAll,
+  isInside,
+  resolvePath,
+  type Stage,
+  stageDirectory,
+  stageFile,
+} from "../../run/pending_output.ts";
+import type { Io } from "./io.ts";
+import { watchRun } from "./watch_run.ts";
+
+/** Runs the command. */
+export async function quantize(invocation: Invocation, io: Io): Promise<void> {
+  const { settings } = invocation;
+  // First of all, since a run whose baseline is broken is not worth its time.
+  const baseline = invocation.compare === undefined ? undefined : loadBaseline(invocation.compare);
+  const plan = openPlan(invocation.model, settings);
+  checkPlan(plan, settings);
+  const log: string[] = [];
+  const say = (line: string, shown: boolean) => {
+    log.push(line);
+    if (shown) io.stderr(`${line}\n`);
+  };
+  for (const line of warnings(plan)) say(line, true);
+  if (invocation.dryRun) {
+    if (invocation.output !== "") checkTarget(invocation, plan);
+    const summary = summarizePlan(plan, settings);
+    io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
+    return;
+  }
+  const target = checkTarget(invocation, plan);
+  const stages: Stage[] = [];
+  const watch = watchRun(io, modelBytes(plan.model));
+  try {
+    const stage = stageDirectory(target);
+    stages.push(stage);
+    const reportFile = stageFile(invocation.report, stage);
+    const logFile = stageFile(logName(invocation.report), stage);
+    stages.push(reportFile, logFile);
+    const { htmlReport } = invocation;
+    const htmlFile = htmlReport === undefined ? undefined : stageFile(htmlReport, stage);
+    if (htmlFile !== undefined) stages.push(htmlFile);
+    say(headline(plan, invocation), true);
+    const measured = await runPlan(plan, settings, stage, {
+      onProgress: watch.onProgress,
+      onLog: (line) => {
+        if (invocation.verbose) watch.clear();
+        say(line, invocation.verbose);
+      },
+    });
+    watch.clear();
+    const comparison = baseline && compareReports(baseline, measured);
+    const report = comparison === undefined ? measured : { ...measured, comparison };
+    const text = formatReport(report);
+    const block = renderConsole(report);
+    const difference = comparison === undefined ? "" : renderComparison([comparison], {
+      baseline: invocation.compare!,
+      currents: [invocation.report],
+    });
+    const closing = nextSteps(report, invocation);
+    const utf8 = new TextEncoder();
+    writeWhole(reportFile.path, invocation.report, utf8.encode(text));
+    const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
+    writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    if (htmlFile !== undefined) {
+      const { renderHtml } = await import("../../render/render_html.ts");
+      writeWhole(
+        htmlFile.path,
+        htmlReport!,
+        utf8.encode(await renderHtml(report, comparison && { comparison })),
+      );
+    }
+    // Printed before anything is put in place: a result nobody could read leaves nothing behind.
+    io.stdout(invocation.json ? text : block);
+    commitAll(stages);
+    if (difference !== "") io.stderr(difference);
+    for (const line of closing) io.stderr(`${line}\n`);
+  } finally {
+    watch.clear();
+    for (const staged of stages.toReversed()) staged.discard();
+  }
+}
+
+function checkTarget(invocation: Invocation, { model }: RunPlan): string {
+  const { output, overwrite, report, htmlReport } = invocation;
+  const target = checkOutput(output, model.directory, overwrite);
+  const files = [
+    { file: report, flag: "--report" },
+    { file: logName(report), flag: "--report" },
+    ...htmlReport === undefined ? [] : [{ file: htmlReport, flag: "--html-report" }],
+  ];
+  const paths = files.map(({ file }) => resolvePath(file));
+  for (const [i, { file, flag }] of files.entries()) {
+    const fail = (what: string) => {
+      throw new BadInputError(`Cannot write ${quote(file)}: ${what}: give another ${flag}`);
+    };
+    if (isInside(paths[i]!, model.directory)) fail("it lies inside the model directory");
+    if (paths.indexOf(paths[i]!) < i) fail("the report or its log goes there");
+  }
+  return target;
+}
+
+/** The report's name with .log. */
+function logName(report: string): string {
+  if (report.endsWith(".log")) {
+    throw new BadInputError(`--report is ${quote(report)}, must not end in .log: the log does`);
+  }
+  return `${report.replace(/\.json$/, "")}.log`;
+}
+
+function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
+  const blocks = settings.groupSize === undefined ? "" : `, blocks of ${settings.groupSize}`;
+  return `Quantizing ${escapeText(model.name)}: ${
+    countNouns(selection.layers.length, "layer")
+  } to ` +
+    `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}${blocks}, ` +
+    `${countNouns(selection.skipped.length, "tensor")} left as they are`;
+}
+
+function warnings({ model, selection }: RunPlan): string[] {
+  const lines = selection.unusedPatterns.map((pattern) =>
+    `Warning: --ignore ${quote(pattern)} matches no tensor`
+  );
+  const fallback = selection.layers.filter((layer) => layer.fallback);
+  if (fallback[0] !== undefined) {
+    lines.push(
+      `Warning: --group-size does not divide the columns of ${
+        countNouns(fallback.length, "layer")
+      }, ` +
+        `the first ${quote(fallback[0].name)}: they take one block a slice`,
+    );
+  }
+  if (model.leftOut.length > 0) {
+    const shown = model.leftOut.slice(0, 3).map(quote).join(", ");
+    const more = model.leftOut.length > 3 ? `, and ${model.leftOut.length - 3} more` : "";
+    lines.push(`Not copied: ${shown}${more}`);
+  }
+  return lines;
+}
+
+function nextSteps(report: Report, invocation: Invocation): string[] {
+  const { output, model, htmlReport: file = invocation.report } = invocation;
+  const { score, violations, next_step } = report.interpretation;
+  return [
+    `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,
+    `Check the checkpoint: isotherm verify ${escapeText(output)} --against ${escapeText(model)}; ` +
+    `look at the report: ${escapeText(file)}`,
+  ];
+}

@@ -1,0 +1,183 @@
+/** From command line arguments to settings, or to one line that says what is wrong with them. */
+
+import { parseArgs as parseTokens } from "node:util";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import {
+  type Command,
+  COMMANDS,
+  DEFAULT_REPORT,
+  type Flag,
+  FLAGS,
+  type QuantizeSettings,
+} from "../settings.ts";
+import { readOperands } from "./read_operands.ts";
+import { type GateFlags, readGateFlags, readSettings, type Values } from "./read_settings.ts";
+
+/** What the command line asks for. */
+export interface Invocation {
+  /** The command. */
+  command: Command;
+  /** Whether its help is wanted instead. */
+  help: boolean;
+  /** The model directory: `--model`, `--against`, or what `inspect` names. */
+  model: string;
+  /** The directory to create, or the one `verify` names. */
+  output: string;
+  /** Reports that `compare`, `gate` and `baseline update` name; a baseline first. */
+  files: string[];
+  /** Settings of a run. */
+  settings: QuantizeSettings;
+  /** What `gate` goes by. */
+  gate: GateFlags;
+  /** JSON report. */
+  report: string;
+  /** The report as a page. */
+  htmlReport: string | undefined;
+  /** Report or baseline to compare a run with. */
+  compare: string | undefined;
+  /** The baseline to write. */
+  to: string;
+  /** Switches. */
+  overwrite: boolean;
+  /** Plan only. */
+  dryRun: boolean;
+  /** JSON on standard output. */
+  json: boolean;
+  /** Log each layer. */
+  verbose: boolean;
+}
+
+/**
+ * Reads the command line.
+ *
+ * @throws {BadInputError} A flag or value is wrong; the message gives the nearest right one.
+ */
+export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
+  const { command, rest } = await splitCommand(argv);
+  const { values, operands } = await readFlags(rest, command);
+  const text = (name: string) => values.get(name)?.[0];
+  const help = values.has("help");
+  const files = help ? [] : readOperands(command, operands);
+  const [directory = ""] = files;
+  const required = (name: string) => {
+    const value = text(name);
+    if (value === undefined && !help) {
+      const kind = FLAGS.find((flag) => flag.name === name)!.value;
+      throw new BadInputError(
+        `Missing --${name} ${kind}: see isotherm ${
+          command === "quantize" ? "" : `${command} `
+        }--help`,
+      );
+    }
+    return value ?? "";
+  };
+  const none = { model: "", output: "", files: [], to: "" };
+  const paths = {
+    quantize: () => ({
+      ...none,
+      model: required("model"),
+      output: values.has("dry-run") ? text("output") ?? "" : required("output"),
+    }),
+    inspect: () => ({ ...none, model: directory }),
+    verify: () => ({ ...none, model: required("against"), output: directory }),
+    compare: () => ({ ...none, files }),
+    gate: () => ({ ...none, files }),
+    baseline: () => ({ ...none, files, to: required("to") }),
+    backends: () => none,
+  };
+  return {
+    command,
+    help,
+    ...paths[command](),
+    settings: readSettings(values),
+    gate: readGateFlags(values),
+    report: text("report") ?? DEFAULT_REPORT,
+    htmlReport: text("html-report"),
+    compare: text("compare"),
+    overwrite: values.has("overwrite"),
+    dryRun: values.has("dry-run"),
+    json: values.has("json"),
+    verbose: values.has("verbose"),
+  };
+}
+
+async function splitCommand(
+  argv: readonly string[],
+): Promise<{ command: Command; rest: readonly string[] }> {
+  const [first] = argv;
+  if (first === undefined || first.startsWith("-")) return { command: "quantize", rest: argv };
+  const command = COMMANDS.find((name) => name === first);
+  if (command !== undefined) return { command, rest: argv.slice(1) };
+  const near = await nearest(first, COMMANDS);
+  const hint = near ? `did you mean ${near}?` : `expected ${COMMANDS.join(", ")} or flags`;
+  throw new BadInputError(`Unknown command ${quote(first)}: ${hint}`);
+}
+
+async function readFlags(
+  args: readonly string[],
+  command: Command,
+): Promise<{ values: Values; operands: string[] }> {
+  const known = FLAGS.filter(({ commands }) => commands.includes(command));
+  const options = Object.fromEntries(known.map(({ name, value }) => [
+    name,
+    { type: value === undefined ? "boolean" as const : "string" as const },
+  ]));
+  const { tokens } = parseTokens({
+    args: [...args],
+    options: { ...options, h: { type: "boolean" } },
+    strict: false,
+    tokens: true,
+  });
+  const values: Values = new Map();
+  const operands: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") operands.push(token.value);
+    if (token.kind !== "option") continue;
+    const name = token.name === "h" ? "help" : token.name;
+    const flag = known.find((one) => one.name === name);
+    if (flag === undefined) throw await unknownFlag(token.rawName, command, known);
+    // The tokenizer takes whatever comes next: another flag there means that the value was forgotten.
+    const forgotten = token.inlineValue === false && token.value.startsWith("--");
+    const value = flagValue(flag, forgotten ? undefined : token.value);
+    if (values.has(name) && !flag.repeatable && flag.value !== undefined) {
+      throw new BadInputError(`--${name} is given twice: give it once`);
+    }
+    values.set(name, [...values.get(name) ?? [], value]);
+  }
+  return { values, operands };
+}
+
+function flagValue(flag: Flag, value: string | undefined): string {
+  if (flag.value === undefined) {
+    if (value === undefined) return "";
+    throw new BadInputError(`--${flag.name} takes no value, ${quote(value)} given: leave it out`);
+  }
+  if (value === undefined || value === "") {
+    throw new BadInputError(`--${flag.name} needs a value: --${flag.name} ${flag.value}`);
+  }
+  return value;
+}
+
+async function unknownFlag(
+  raw: string,
+  command: Command,
+  known: readonly Flag[],
+): Promise<BadInputError> {
+  const near = await nearest(raw.replace(/^-+/, ""), known.map(({ name }) => name));
+  const hint = near ? `did you mean --${near}?` : `see isotherm ${command} --help`;
+  return new BadInputError(`Unknown flag ${quote(raw)}: ${hint}`);
+}
+
+/** The closest of some words, if one is close enough to have been meant. */
+async function nearest(word: string, words: readonly string[]): Promise<string | undefined> {
+  // Loaded only to answer a mistake, so that it costs no start-up time.
+  const { closest, distance } = (await import("npm:fastest-levenshtein@1.0.16")).default;
+  const part = words.find((one) =>
+    word.length >= 3 && (one.startsWith(word) || one.endsWith(word))
+  );
+  const near = part ?? closest(word, words);
+  return part !== undefined || distance(word, near) <= Math.max(2, near.length / 3)
+    ? near
+    : undefined;
+}

@@ -1,0 +1,133 @@
+/** Compares two reports, figure by figure, boundary by boundary and layer by layer; judges nothing. */
+
+import type {
+  BoundaryChange,
+  Comparison,
+  LayerChange,
+  MetricChange,
+  ReportIdentity,
+  SettingChange,
+} from "../report/comparison.ts";
+import {
+  isSameFigure,
+  LAYER_METRICS,
+  type Metric,
+  METRICS,
+  numberOf,
+  sixDigits,
+} from "../report/metrics.ts";
+import { pairLayers } from "./pair_layers.ts";
+import { type LayerFigures, type ReportFigures, SETTING_KEYS } from "../report/report_figures.ts";
+
+/**
+ * Compares a report with a baseline. Any two can be compared: where their settings differ,
+ * `differing_settings` says so.
+ *
+ * @param baseline A report, or a baseline.
+ * @param current The report in question.
+ */
+export function compareReports(baseline: ReportFigures, current: ReportFigures): Comparison {
+  const { pairs, vanished, added } = pairLayers(baseline.layers, current.layers);
+  return {
+    baseline: identify(baseline),
+    current: identify(current),
+    differing_settings: compareSettings(baseline, current),
+    metrics: METRICS.map((metric) =>
+      compareFigure(metric, baseline[metric.name], current[metric.name])
+    ),
+    boundaries: compareBoundaries(baseline, current),
+    layers: pairs.map((pair) => compareLayer(pair.baseline, pair.current)),
+    new_layers: added.map(({ name }) => name),
+    vanished_layers: vanished.map(({ name }) => name),
+    renamed_layers: pairs
+      .filter((pair) => pair.baseline.name !== pair.current.name)
+      .map((pair) => ({ from: pair.baseline.name, to: pair.current.name })),
+  };
+}
+
+/** Compares one figure; a value that is missing or `NaN` is never the same as another one. */
+export function compareFigure(
+  metric: Metric,
+  baseline: number | null | undefined,
+  current: number | null | undefined,
+): MetricChange {
+  const change = {
+    metric: metric.name,
+    baseline: baseline === undefined ? NaN : baseline,
+    current: current === undefined ? NaN : current,
+  };
+  const [before, after] = [numberOf(metric, baseline), numberOf(metric, current)];
+  // Not measured in either report, as the boundaries of a single time group, is the same too.
+  const isNowhere = baseline === null && current === null;
+  if (isNowhere || before === after || isSameFigure(before, after)) {
+    return { ...change, difference: isNowhere ? null : 0, direction: "same" };
+  }
+  const difference = after - before;
+  return {
+    ...change,
+    difference: Number.isFinite(difference) ? sixDigits(difference) : null,
+    direction: metric.better === null || Number.isNaN(difference)
+      ? "changed"
+      : (difference > 0) === (metric.better === "higher")
+      ? "better"
+      : "worse",
+  };
+}
+
+function identify(figures: ReportFigures): ReportIdentity {
+  return {
+    model_name: figures.model_name,
+    bit_width: figures.bit_width,
+    num_time_groups: figures.num_time_groups,
+    source: figures.source,
+    phase: figures.phase,
+    smoothing_window: figures.smoothing_window,
+    smoothing_method: figures.smoothing_method,
+    markov_weight: figures.markov_weight,
+    tool_version: figures.tool_version,
+  };
+}
+
+function compareSettings(baseline: ReportFigures, current: ReportFigures): SettingChange[] {
+  // The order in which patterns were given changes nothing.
+  const plain = (value: SettingChange["baseline"]) =>
+    JSON.stringify(Array.isArray(value) ? [...value].sort() : value);
+  return SETTING_KEYS
+    .filter((key) => plain(baseline[key]) !== plain(current[key]))
+    .map((key) => ({ setting: key, baseline: baseline[key], current: current[key] }));
+}
+
+function compareBoundaries(baseline: ReportFigures, current: ReportFigures): BoundaryChange[] {
+  const count = Math.max(baseline.boundary_scores.length, current.boundary_scores.length);
+  const before = new Set(baseline.violations.map(({ boundary_idx }) => boundary_idx));
+  const after = new Set(current.violations.map(({ boundary_idx }) => boundary_idx));
+  return Array.from({ length: count }, (_, boundary_idx) => {
+    const { metric: _metric, ...change } = compareFigure(
+      { name: "mean_boundary_score", better: "higher" },
+      baseline.boundary_scores[boundary_idx] ?? null,
+      current.boundary_scores[boundary_idx] ?? null,
+    );
+    const violation = after.has(boundary_idx)
+      ? before.has(boundary_idx) ? "kept" : "new"
+      : before.has(boundary_idx)
+      ? "gone"
+      : null;
+    return { boundary_idx, ...change, violation };
+  });
+}
+
+function compareLayer(baseline: LayerFigures, current: LayerFigures): LayerChange {
+  const metrics = LAYER_METRICS.map((metric) =>
+    compareFigure(metric, baseline[metric.name], current[metric.name])
+  );
+  // Bytes decide only where nothing else moved: fewer of them and worse figures are no gain.
+  const [size, quality] = [metrics.at(-1)!, metrics.slice(0, -1)];
+  const directions = new Set(quality.map(({ direction }) => direction));
+  const order = ["worse", "better", "changed"] as const;
+  return {
+    name: current.name,
+    baseline_name: baseline.name,
+    direction: order.find((direction) => directions.has(direction)) ?? size.direction,
+    metrics,
+  };
+}

@@ -1,0 +1,82 @@
+/** The `quantization_config` entry of config.json, as compressed-tensors reads it. */
+
+import type { LayerPlan, SkippedTensor } from "../../types.ts";
+import { moduleName } from "../../plan/select_layers.ts";
+
+/** Version of the compressed-tensors format that is written. */
+const FORMAT_VERSION = "0.20.0";
+
+/**
+ * Describes how the layers were packed. Layers in blocks and layers in one block a slice take a
+ * config group each; inside `weights` only the fields every version accepts are written.
+ *
+ * @param layers At least one.
+ * @param skipped Every other tensor; the matrices among them are listed under `ignore`.
+ */
+export function describeQuantization(
+  layers: readonly LayerPlan[],
+  skipped: readonly SkippedTensor[],
+): Record<string, unknown> {
+  const block = layers.find(({ groupSize }) => groupSize !== null);
+  const slices = layers.filter(({ groupSize }) => groupSize === null);
+  const group = (targets: string[], { bits, groupSize }: LayerPlan) => ({
+    targets,
+    weights: {
+      num_bits: bits,
+      type: "int",
+      symmetric: false,
+      strategy: groupSize === null ? "channel" : "group",
+      group_size: groupSize,
+      dynamic: false,
+    },
+    input_activations: null,
+    output_activations: null,
+    format: "pack-quantized",
+  });
+  const config_groups: Record<string, unknown> = {};
+  if (block !== undefined) config_groups.group_0 = group(["Linear"], block);
+  if (slices[0] !== undefined) {
+    const names = slices.map(({ name }) => name).sort();
+    if (block === undefined) config_groups.group_0 = group(["Linear"], slices[0]);
+    else config_groups.group_1 = group(names, slices[0]);
+  }
+  return {
+    quant_method: "compressed-tensors",
+    format: "pack-quantized",
+    quantization_status: "compressed",
+    config_groups,
+    ignore: ignoredModules(layers, skipped),
+    kv_cache_scheme: null,
+    global_compression_ratio: null,
+    sparsity_config: {},
+    transform_config: {},
+    version: FORMAT_VERSION,
+  };
+}
+
+/** Modules a loader must leave alone; a tied output head has no tensor of its own but is one of them. */
+function ignoredModules(
+  layers: readonly LayerPlan[],
+  skipped: readonly SkippedTensor[],
+): string[] {
+  const names = new Set(["lm_head"]);
+  for (const { name } of skipped) {
+    if (name.endsWith(".weight")) names.add(moduleName(name));
+  }
+  for (const { name } of layers) names.delete(name);
+  return [...names].sort();
+}
+
+/**
+ * Adds an entry at the end of a JSON object without touching the rest of its text, so that numbers,
+ * order and layout stay as their author wrote them.
+ *
+ * @param text A JSON object that has been read before; `undefined` starts a new one.
+ */
+export function appendEntry(text: string | undefined, key: string, value: unknown): string {
+  const body = JSON.stringify(value, null, 2).replaceAll("\n", "\n  ");
+  const entry = `  ${JSON.stringify(key)}: ${body}\n}\n`;
+  if (text === undefined) return `{\n${entry}`;
+  const before = text.slice(0, text.lastIndexOf("}")).trimEnd();
+  return `${before}${before.endsWith("{") ? "" : ","}\n${entry}`;
+}

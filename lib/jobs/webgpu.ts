@@ -1,0 +1,78 @@
+/** The WebGPU backend: lanes on one device, so that reading, computing and writing overlap. */
+
+import type { Backend, OnBytes } from "./backend.ts";
+import { forwardCalls } from "./forward_calls.ts";
+import { createInline } from "./inline.ts";
+import type { Form } from "../compute/lay_out_tile.ts";
+import { createDeviceKernels } from "../compute/webgpu_kernels.ts";
+
+/**
+ * Slices at work at once: while one is read or written, others wait for the device to answer. A fourth
+ * gained nothing and brought the process to 400 MB.
+ */
+const LANES = 3;
+
+/** An adapter, and the form its kernels take. */
+export interface Probe {
+  /** The adapter. */
+  adapter: GPUAdapter;
+  /** Whether it computes on the processor. */
+  isSoftware: boolean;
+  /** Its name. */
+  description: string;
+}
+
+/** Asks for an adapter; `null` where this machine has none. */
+export async function probeWebGpu(): Promise<Probe | null> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) return null;
+  const { isFallbackAdapter, description, vendor } = adapter.info;
+  return {
+    adapter,
+    isSoftware: isFallbackAdapter,
+    description: description || vendor || "unnamed",
+  };
+}
+
+/** Opens a device with the adapter's own limits on buffers. */
+export async function openDevice({ adapter }: Probe): Promise<GPUDevice> {
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits;
+  return await adapter.requestDevice({
+    requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+  });
+}
+
+/** The form of the kernels that suits an adapter. */
+export function formFor({ isSoftware }: Probe): Form {
+  return isSoftware ? "solo" : "together";
+}
+
+/** Makes a backend of a device. */
+export function createWebGpu(
+  device: GPUDevice,
+  form: Form,
+  description: string,
+  onBytes: OnBytes,
+): Backend {
+  const lanes = Array.from({ length: LANES }, () => {
+    const kernels = createDeviceKernels(device, form);
+    return { kernels, jobs: 0, backend: createInline("webgpu", description, kernels, onBytes) };
+  });
+  /** Gives a job to the lane with the fewest. */
+  async function assign<T>(job: (backend: Backend) => Promise<T>): Promise<T> {
+    const lane = lanes.reduce((a, b) => (b.jobs < a.jobs ? b : a));
+    lane.jobs++;
+    try {
+      return await job(lane.backend);
+    } finally {
+      lane.jobs--;
+    }
+  }
+  return forwardCalls(() => lanes[0]!.backend, assign, () => {
+    for (const { backend, kernels } of lanes) {
+      backend.close();
+      kernels.close();
+    }
+    device.destroy();
+  });
+}

@@ -1,0 +1,40 @@
+/** A backend that hands its work over when its device fails. */
+
+import type { Backend } from "./backend.ts";
+import { forwardCalls } from "./forward_calls.ts";
+import { DeviceError } from "../compute/device_error.ts";
+
+/**
+ * Runs jobs on `first` until its device fails; then every job that failed with it, and all later ones,
+ * on what `openNext` gives. A job that is done twice writes the same bytes twice.
+ *
+ * @param onFallback Told once why the device failed.
+ */
+export function withFallback(
+  first: Backend,
+  openNext: () => Promise<Backend>,
+  onFallback: (reason: string) => void,
+): Backend {
+  let current = first;
+  let next: Promise<Backend> | undefined;
+  async function replace({ message }: DeviceError): Promise<Backend> {
+    onFallback(message);
+    current = await openNext();
+    return current;
+  }
+  async function attempt<T>(job: (backend: Backend) => Promise<T>): Promise<T> {
+    if (next === undefined) {
+      try {
+        return await job(first);
+      } catch (error) {
+        if (!(error instanceof DeviceError)) throw error;
+        next ??= replace(error);
+      }
+    }
+    return await job(await next);
+  }
+  return forwardCalls(() => current, attempt, () => {
+    first.close();
+    if (current !== first) current.close();
+  });
+}

@@ -1,0 +1,125 @@
+/** The wasm backend on several cores: one worker each, jobs to whoever is free. */
+
+import { BadInputError } from "../base/errors.ts";
+import type { Backend, OnBytes, QuantizedSlice, RatedSlice, Reencoded } from "./backend.ts";
+import type { BlockRanges } from "../compute/kernels.ts";
+import type { Call, CallResult, Reply } from "./messages.ts";
+import type { QualitySums } from "../types.ts";
+
+/** Jobs a worker has at once: enough that it never waits, even while this thread looks for a GPU. */
+const JOBS_PER_WORKER = 8;
+
+/** The worker's module. */
+const WORKER = new URL("./wasm_worker.ts", import.meta.url);
+
+/** Whether the permissions of this run let a worker load its module: reading it, or importing from its host. */
+export function mayStartWorkers(): boolean {
+  const { state } = Deno.permissions.querySync(
+    WORKER.protocol === "file:"
+      ? { name: "read", path: WORKER }
+      : { name: "import", host: WORKER.host },
+  );
+  return state === "granted";
+}
+
+interface Pending {
+  call: Call;
+  resolve: (result: CallResult) => void;
+  reject: (error: Error) => void;
+}
+
+/**
+ * Starts a pool.
+ *
+ * @param size Workers, at least 1.
+ * @param why What made it the choice, for the log.
+ * @param onBytes Told of source bytes worked through; what it throws fails every call.
+ */
+export function createPool(size: number, why: string, onBytes: OnBytes): Backend {
+  const waiting: Pending[] = [];
+  const running = new Map<number, Pending>();
+  let nextId = 0;
+  let failure: Error | undefined;
+
+  const members = Array.from({ length: size }, () => {
+    const worker = new Worker(WORKER, { type: "module" });
+    const member = { worker, jobs: 0 };
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => receive(member, data);
+    worker.onerror = (event) => {
+      // Without this the event would end the process before the run can clean up.
+      event.preventDefault();
+      fail(new Error(`A worker failed: ${event.message}`));
+    };
+    return member;
+  });
+
+  type Member = typeof members[number];
+
+  function receive(member: Member, reply: Reply): void {
+    if (reply.kind === "progress") {
+      report(reply.bytes);
+      return;
+    }
+    const pending = running.get(reply.id);
+    running.delete(reply.id);
+    member.jobs--;
+    dispatch();
+    if (reply.kind === "done") return pending?.resolve(reply.result);
+    pending?.reject(
+      reply.isBadInput ? new BadInputError(reply.message) : new Error(reply.message),
+    );
+  }
+
+  /** Progress may say that the run is to stop. */
+  async function report(bytes: number): Promise<void> {
+    try {
+      await onBytes(bytes);
+    } catch (error) {
+      fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  function fail(error: Error): void {
+    failure ??= error;
+    for (const { reject } of [...running.values(), ...waiting.splice(0)]) reject(error);
+    running.clear();
+  }
+
+  function dispatch(): void {
+    while (waiting.length > 0 && failure === undefined) {
+      const member = members.reduce((a, b) => b.jobs < a.jobs ? b : a);
+      if (member.jobs >= JOBS_PER_WORKER) return;
+      const pending = waiting.shift()!;
+      const id = nextId++;
+      running.set(id, pending);
+      member.jobs++;
+      member.worker.postMessage({ ...pending.call, id });
+    }
+  }
+
+  function call(request: Call): Promise<CallResult> {
+    return new Promise((resolve, reject) => {
+      if (failure !== undefined) return reject(failure);
+      waiting.push({ call: request, resolve, reject });
+      dispatch();
+    });
+  }
+
+  return {
+    name: "wasm",
+    description: `SIMD WebAssembly in ${size} workers${why}`,
+    measure: (slice) => call({ method: "measure", args: [slice] }) as Promise<BlockRanges>,
+    encode: (slice, params) =>
+      call({ method: "encode", args: [slice, params] }) as Promise<QualitySums>,
+    quantize: (slice) => call({ method: "quantize", args: [slice] }) as Promise<QuantizedSlice>,
+    reencode: (...args) => call({ method: "reencode", args }) as Promise<Reencoded>,
+    rate: (slice) => call({ method: "rate", args: [slice] }) as Promise<RatedSlice>,
+    copy: async (job) => {
+      await call({ method: "copy", args: [job] });
+    },
+    close() {
+      fail(new Error("The pool is closed"));
+      for (const { worker } of members) worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/** From the range of each block to its scale and zero point. */
+
+import { normalRange, roundToDtype } from "../safetensors/dtype.ts";
+import type { FloatDtype } from "../safetensors/dtype.ts";
+import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
+
+/** Adding and subtracting 1.5 * 2^52 rounds a double below 2^51 to an integer, half to even. */
+const ROUND = 1.5 * 2 ** 52;
+
+/** Largest range of a block: above it the inverse of the scale would no longer be a normal F32. */
+export const MAX_RANGE = 2 ** 126;
+
+/** Rounds to the nearest integer, half to even. */
+export function roundHalfEven(value: number): number {
+  return Math.abs(value) < 2 ** 51 ? value + ROUND - ROUND : value;
+}
+
+/**
+ * Parameters of an asymmetric quantizer over [lo, hi] (Jacob et al., "Quantization and Training of
+ * Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018, section 3):
+ * scale = (hi - lo) / qmax, rounded to F32 and to the stored dtype, kept within its normal range;
+ * zero_point = clamp(round_half_even(-lo / scale), 0, qmax), from the stored scale.
+ *
+ * @param lo Smallest value of the block, or 0 if none is below it.
+ * @param hi Largest value of the block, or 0 if none is above it; above `lo`.
+ * @param dtype The dtype the scale is stored in.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.deepEqual(estimateParams(-1, 2, 2, "F32"), { scale: 1, zero_point: 1 });
+ * ```
+ */
+export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
+  const qmax = qmaxOf(bits);
+  const normal = normalRange(dtype);
+  const rounded = roundToDtype((hi - lo) / qmax, dtype);
+  const scale = Math.min(Math.max(rounded, normal.min), normal.max);
+  const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
+  return { scale, zero_point };
+}
+
+/**
+ * Parameters of every block of a layer. An all-zero block takes the parameters of the same block in
+ * the time group to its left; the first ones those of the nearest to the right; alone: 1, 0.
+ *
+ * @param lo [G*K] smallest value of each block, group by group; at most 0.
+ * @param hi [G*K] largest value of each block; at least 0.
+ * @param blocks Blocks side by side in a row: K.
+ * @returns scale and zero_point, [G*K] each.
+ */
+export function estimateLayerParams(
+  lo: Float32Array,
+  hi: Float32Array,
+  blocks: number,
+  bits: Bits,
+  dtype: FloatDtype,
+): { scale: Float32Array; zero_point: Uint8Array } {
+  const scale = new Float32Array(lo.length);
+  const zero_point = new Uint8Array(lo.length);
+  const isZero = (i: number) => lo[i] === 0 && hi[i] === 0;
+  const copy = (to: number, from: number) => {
+    scale[to] = scale[from]!;
+    zero_point[to] = zero_point[from]!;
+  };
+  for (let block = 0; block < blocks; block++) {
+    let first = -1;
+    for (let i = block; i < lo.length; i += blocks) {
+      if (isZero(i)) {
+        if (first >= 0) copy(i, i - blocks);
+        continue;
+      }
+      const params = estimateParams(lo[i]!, hi[i]!, bits, dtype);
+      scale[i] = params.scale;
+      zero_point[i] = params.zero_point;
+      if (first < 0) first = i;
+    }
+    for (let i = block; i < (first < 0 ? lo.length : first); i += blocks) {
+      if (first >= 0) copy(i, first);
+      else scale[i] = 1;
+    }
+  }
+  return { scale, zero_point };
+}

@@ -1,0 +1,42 @@
+/** From energies to the two figures of quantization quality. */
+
+import type { QualitySums } from "../types.ts";
+
+/** Quality of a quantized layer or model. */
+export interface Quality {
+  /** Cosine similarity of the source and the decoded weights, -1 to 1; 1 where both are all zero. */
+  cosine_similarity: number;
+  /** Signal to quantization noise ratio in dB; `null` where there is no noise at all. */
+  sqnr_db: number | null;
+}
+
+/**
+ * Cosine similarity <x, v> / (|x| |v|) and SQNR 10 log10(sum x^2 / sum (x - v)^2), with
+ * <x, v> = (sum x^2 + sum v^2 - sum (x - v)^2) / 2.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(measureQuality({ signal: 100, decoded: 100, error: 1 }).sqnr_db, 20);
+ * ```
+ */
+export function measureQuality({ signal, decoded, error }: QualitySums): Quality {
+  const norm = Math.sqrt(signal) * Math.sqrt(decoded);
+  const dot = (signal + decoded - error) / 2;
+  const cosine = norm > 0 ? Math.min(1, Math.max(-1, dot / norm)) : error > 0 ? 0 : 1;
+  return {
+    cosine_similarity: cosine,
+    sqnr_db: error > 0 && signal > 0 ? 10 * Math.log10(signal / error) : null,
+  };
+}
+
+/** The energies of several layers together. */
+export function addSums(all: readonly QualitySums[]): QualitySums {
+  const total = { signal: 0, decoded: 0, error: 0 };
+  for (const { signal, decoded, error } of all) {
+    total.signal += signal;
+    total.decoded += decoded;
+    total.error += error;
+  }
+  return total;
+}

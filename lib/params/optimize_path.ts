@@ -1,0 +1,124 @@
+/** Phase optimize: one candidate for each time group, all chosen together. */
+
+import { BadInputError } from "../base/errors.ts";
+import { type Bits, qmaxOf } from "../types.ts";
+
+/** The candidates of one time group: [K] each, at least 1. */
+export interface CandidateList {
+  /** Scales as stored, above 0. */
+  scale: ArrayLike<number>;
+  /** 0 to qmax. */
+  zero_point: ArrayLike<number>;
+  /** What each costs by itself, 0 or more. */
+  error: ArrayLike<number>;
+}
+
+/** A choice, and what it comes to. */
+export interface CandidatePath {
+  /** [G] index of the candidate of each time group. */
+  path: number[];
+  /** The sum of their errors and of `weight` times their jumps. */
+  cost: number;
+}
+
+/** What going from one candidate to the next one costs: the scale jump plus the zero point jump. */
+function jumpCost(
+  left: CandidateList,
+  l: number,
+  right: CandidateList,
+  r: number,
+  qmax: number,
+): number {
+  const scale = left.scale[l]!;
+  return Math.abs(right.scale[r]! - scale) / scale +
+    Math.abs(right.zero_point[r]! - left.zero_point[l]!) / qmax;
+}
+
+/**
+ * What a choice costs: the sum over time groups of the errors, plus `weight` times the sum over
+ * boundaries of scale_jump + zero_point_jump.
+ *
+ * @param groups In time order.
+ * @param path [G] index of each one's candidate.
+ */
+export function costOfPath(
+  groups: readonly CandidateList[],
+  path: readonly number[],
+  bits: Bits,
+  weight: number,
+): number {
+  const qmax = qmaxOf(bits);
+  return groups.reduce((cost, group, g) => {
+    const jump = g === 0 ? 0 : jumpCost(groups[g - 1]!, path[g - 1]!, group, path[g]!, qmax);
+    return cost + group.error[path[g]!]! + weight * jump;
+  }, 0);
+}
+
+/**
+ * The choice that costs least, by dynamic programming over the chain of time groups (Viterbi, "Error
+ * Bounds for Convolutional Codes", 1967): exact, in O(G K^2). Of equal ones that with the first
+ * candidates.
+ *
+ * @param groups In time order, each with at least one candidate.
+ * @param weight Cost of a jump of 1, 0 or more.
+ * @throws {BadInputError} The weight is negative or no number, or a time group has no candidate.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const quiet = { scale: [0.1, 0.2], zero_point: [1, 1], error: [1, 1.1] };
+ * const loud = { scale: [0.1, 0.2], zero_point: [1, 1], error: [3, 1] };
+ * assert.deepEqual(optimizePath([quiet, loud], 2, 0).path, [0, 1]);
+ * assert.deepEqual(optimizePath([quiet, loud], 2, 0.5).path, [1, 1]);
+ * ```
+ */
+export function optimizePath(
+  groups: readonly CandidateList[],
+  bits: Bits,
+  weight: number,
+): CandidatePath {
+  checkWeight(weight);
+  const empty = groups.findIndex(({ error }) => error.length === 0);
+  if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
+  const zeroPointWeight = weight / qmaxOf(bits);
+  const first = groups[0];
+  if (first === undefined) return { path: [], cost: 0 };
+  let costs = Float64Array.from(first.error);
+  const before: Uint32Array[] = [];
+  for (let g = 1; g < groups.length; g++) {
+    const [left, right] = [groups[g - 1]!, groups[g]!];
+    const next = new Float64Array(right.error.length);
+    const from = new Uint32Array(next.length);
+    const inverse = Float64Array.from(left.scale, (scale) => weight / scale);
+    for (let r = 0; r < next.length; r++) {
+      const [scale, zeroPoint] = [right.scale[r]!, right.zero_point[r]!];
+      let least = Infinity;
+      for (let l = 0; l < costs.length; l++) {
+        const cost = costs[l]! + Math.abs(scale - left.scale[l]!) * inverse[l]! +
+          Math.abs(zeroPoint - left.zero_point[l]!) * zeroPointWeight;
+        if (cost >= least) continue;
+        least = cost;
+        from[r] = l;
+      }
+      next[r] = least + right.error[r]!;
+    }
+    costs = next;
+    before.push(from);
+  }
+  const path = [costs.indexOf(costs.reduce((a, b) => Math.min(a, b)))];
+  for (const from of before.toReversed()) path.push(from[path.at(-1)!]!);
+  path.reverse();
+  return { path, cost: costOfPath(groups, path, bits, weight) };
+}
+
+/**
+ * Checks the weight of jumps.
+ *
+ * @throws {BadInputError} It is negative or no number.
+ */
+export function checkWeight(weight: number): void {
+  if (weight >= 0 && Number.isFinite(weight)) return;
+  throw new BadInputError(
+    `Cannot optimize with a Markov weight of ${weight}: 0 or more is possible`,
+  );
+}

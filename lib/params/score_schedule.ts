@@ -1,0 +1,113 @@
+/** Scores a schedule, whose parameters may change from row to row, by its jumps between time groups. */
+
+import { BadInputError } from "../base/errors.ts";
+import { areBoundaries } from "../plan/plan_time_groups.ts";
+import {
+  type BoundaryJump,
+  DEFAULT_THRESHOLD,
+  measureJumps,
+  scoreJumps,
+  type Smoothness,
+} from "./score_smoothness.ts";
+import type { Bits, QuantParams, Schedule } from "../types.ts";
+
+/** A schedule as it is stored: its zero points are integers. */
+export function storedSchedule({ starts, blocks, scale, zero_point }: Schedule): Schedule {
+  return { starts, blocks, scale, zero_point };
+}
+
+/** The parameters of each segment, as scored: the means over its blocks; zero points before rounding. */
+export function meanParams(schedule: Schedule): QuantParams[] {
+  const { starts, blocks, scale, zero_point, exact_zero_point } = schedule;
+  const mean = (values: Float32Array | Uint8Array, first: number) => {
+    let sum = 0;
+    for (let i = 0; i < blocks; i++) sum += values[first + i]!;
+    return sum / blocks;
+  };
+  return starts.slice(1).map((_, segment) => ({
+    scale: mean(scale, segment * blocks),
+    zero_point: mean(exact_zero_point ?? zero_point, segment * blocks),
+  }));
+}
+
+/**
+ * The jump at each boundary of a schedule: the largest between two neighbouring steps from the middle
+ * of the time group before it to the middle of the one after it. A jump in the very middle of a group
+ * counts for both its boundaries.
+ *
+ * @param boundaries First step of each time group, and the number of steps at the end: [G+1].
+ * @returns [G-1] jumps.
+ * @throws {BadInputError} A scale is not above 0.
+ */
+export function measureScheduleJumps(
+  schedule: Schedule,
+  boundaries: readonly number[],
+  bits: Bits,
+): BoundaryJump[] {
+  const jumps = measureJumps(meanParams(schedule), bits);
+  return largestJumps({ starts: schedule.starts, jumps }, boundaries);
+}
+
+/** The largest jump from the middle of each time group to the middle of the next one. */
+function largestJumps(
+  { starts, jumps }: { starts: readonly number[]; jumps: readonly BoundaryJump[] },
+  boundaries: readonly number[],
+): BoundaryJump[] {
+  const middles = boundaries.slice(1).map((end, g) => middleOf(boundaries[g]!, end));
+  let first = 0;
+  return middles.slice(1).map(({ last: to }, b) => {
+    const from = middles[b]!.first;
+    const largest = { scale_jump: 0, zero_point_jump: 0 };
+    // A jump lies between the last step of a segment and the first of the next one.
+    while (starts[first + 1]! <= from) first++;
+    for (let segment = first; starts[segment + 1]! <= to; segment++) {
+      const jump = jumps[segment]!;
+      largest.scale_jump = Math.max(largest.scale_jump, jump.scale_jump);
+      largest.zero_point_jump = Math.max(largest.zero_point_jump, jump.zero_point_jump);
+    }
+    return largest;
+  });
+}
+
+/**
+ * Scores the parameters of single steps: each boundary by the largest jump between two neighbouring
+ * steps from the middle of the time group before it to the middle of the one after it.
+ *
+ * @param steps Parameters of each step, [S]; zero points need not be integers.
+ * @param boundaries First step of each time group, and S at the end: [G+1], ascending.
+ * @param bits Width of a code, which fixes the range of the zero points.
+ * @param threshold Scale jump above which a boundary is a violation.
+ * @throws {BadInputError} A scale is not above 0, or the boundaries do not fit the steps.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const steps = [0.1, 0.1, 0.12, 0.15].map((scale) => ({ scale, zero_point: 1 }));
+ * const { boundary_scores } = scoreSteps(steps, [0, 2, 4], 2);
+ * assert.equal(boundary_scores[0]?.toFixed(3), "0.875"); // the largest jump is 25 %
+ * ```
+ */
+export function scoreSteps(
+  steps: readonly QuantParams[],
+  boundaries: readonly number[],
+  bits: Bits,
+  threshold: number = DEFAULT_THRESHOLD,
+): Smoothness {
+  if (boundaries.at(-1) !== steps.length || !areBoundaries(boundaries)) {
+    throw new BadInputError(
+      `Cannot score ${steps.length} steps: the boundaries are [${boundaries}], ` +
+        `must ascend from 0 to ${steps.length}`,
+    );
+  }
+  const schedule = {
+    starts: Array.from({ length: steps.length + 1 }, (_, step) => step),
+    jumps: measureJumps(steps, bits),
+  };
+  return scoreJumps(largestJumps(schedule, boundaries), threshold);
+}
+
+/** The middle of the run [from, to): its one middle step, or the two that the middle lies between. */
+function middleOf(from: number, to: number): { first: number; last: number } {
+  const steps = to - from;
+  return { first: from + Math.floor((steps - 1) / 2), last: from + Math.floor(steps / 2) };
+}

@@ -1,0 +1,192 @@
+/** Phase smooth: parameters move gradually from one time group's to the next one's. */
+
+import { DEFAULT_WINDOW, LIMITS, type QuantizeSettings } from "../settings.ts";
+import { BadInputError } from "../base/errors.ts";
+import { roundHalfEven } from "./estimate_params.ts";
+import { areBoundaries } from "../plan/plan_time_groups.ts";
+import { type FloatDtype, roundToDtype } from "../safetensors/dtype.ts";
+import type { QuantParams, Schedule, SmoothingMethod } from "../types.ts";
+
+/** Steepness of the sigmoid: it starts and ends within 1 % of the groups' own parameters. */
+const STEEPNESS = 10;
+
+/** The share of the right group's parameters, by the share of the way gone: both 0 to 1. */
+const CURVES: Record<SmoothingMethod, (way: number) => number> = {
+  linear: (way) => way,
+  cubic: (way) => way ** 2 * (3 - 2 * way),
+  sigmoid: (way) => 1 / (1 + Math.exp(-STEEPNESS * (way - 0.5))),
+};
+
+/** The window a run smooths with; `null`: it does not. */
+export function smoothingWindowOf(
+  { phase, smoothingWindow }: Pick<QuantizeSettings, "phase" | "smoothingWindow">,
+): number | null {
+  if (phase === "baseline") return null;
+  return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOW : null);
+}
+
+/**
+ * Checks that a run can smooth.
+ *
+ * @throws {BadInputError} There is no boundary, or the window is out of bounds.
+ */
+export function checkSmoothing(
+  settings: Pick<QuantizeSettings, "phase" | "smoothingWindow" | "timeGroups">,
+): void {
+  const window = smoothingWindowOf(settings);
+  if (window === null) return;
+  checkWindow(window);
+  if (settings.timeGroups === 1) {
+    throw new BadInputError(
+      "Cannot smooth 1 time group: it has no boundary: " +
+        "give --num-time-groups 2 or more, or leave smoothing out",
+    );
+  }
+}
+
+function checkWindow(window: number): void {
+  const { min, max } = LIMITS.smoothingWindow;
+  if (Number.isInteger(window) && window >= min && window <= max) return;
+  throw new BadInputError(
+    `Cannot smooth with a window of ${window} steps: from ${min} to ${max} are possible`,
+  );
+}
+
+/** How a schedule is smoothed. */
+export interface Smoothing {
+  /** Steps on each side of a boundary, at least 1. */
+  window: number;
+  /** The curve. */
+  method: SmoothingMethod;
+  /** Scales are rounded to this dtype, the stored one. */
+  dtype: FloatDtype;
+}
+
+/** A run of steps [from, to) around a boundary, of which each has parameters of its own. */
+export interface Window {
+  /** First step. */
+  from: number;
+  /** The step behind the last one. */
+  to: number;
+}
+
+/**
+ * The windows of a schedule: at each boundary as many steps on both sides, at most half of the
+ * shorter group's, so that they never pass its middle.
+ *
+ * @param starts First step of each time group, and the number of steps at the end: [G+1].
+ * @returns Those that are not empty, ascending; they do not overlap.
+ */
+export function planWindows(starts: readonly number[], window: number): Window[] {
+  return starts.slice(1, -1).flatMap((boundary, b) => {
+    const shorter = Math.min(boundary - starts[b]!, starts[b + 2]! - boundary);
+    const width = Math.min(window, Math.floor(shorter / 2));
+    return width === 0 ? [] : [{ from: boundary - width, to: boundary + width }];
+  });
+}
+
+/**
+ * Smooths a schedule: in a window of W steps on each side of a boundary, step i of 2W takes the left
+ * group's parameters plus curve(alpha) of the way to the right group's, alpha = (i + 1) / (2W + 1);
+ * scales are rounded to the stored dtype, zero points to integers, half to even; the zero points before
+ * rounding are kept, since the score is theirs: at 2 bits one integer step alone is a jump of 1/3.
+ *
+ * @param groups One segment for each time group.
+ * @returns A segment for each step in a window, and one for each run of steps between windows.
+ */
+export function smoothSchedule(
+  groups: Schedule,
+  { window, method, dtype }: Smoothing,
+): Schedule & Required<Pick<Schedule, "exact_zero_point">> {
+  const { starts, blocks } = groups;
+  const windows = planWindows(starts, window);
+  const steps = starts.at(-1)!;
+  const segments: { start: number; group: number; share: number }[] = [];
+  let group = 0;
+  let step = 0;
+  /** The rest of the groups up to a step, without change. */
+  const keep = (to: number) => {
+    while (step < to) {
+      while (starts[group + 1]! <= step) group++;
+      segments.push({ start: step, group, share: 0 });
+      step = Math.min(to, starts[group + 1]!);
+    }
+  };
+  for (const { from, to } of windows) {
+    keep(from);
+    while (starts[group + 1]! <= from) group++;
+    for (; step < to; step++) {
+      const share = CURVES[method]((step - from + 1) / (to - from + 1));
+      segments.push({ start: step, group, share });
+    }
+  }
+  keep(steps);
+  const interpolate = (values: ArrayLike<number>, segment: number, block: number) => {
+    const { group, share } = segments[segment]!;
+    const left = values[group * blocks + block]!;
+    if (share === 0) return left;
+    return left + share * (values[(group + 1) * blocks + block]! - left);
+  };
+  const fill = <T extends Float32Array | Uint8Array>(
+    out: T,
+    values: ArrayLike<number>,
+    round: (value: number) => number,
+  ): T => {
+    for (let i = 0; i < out.length; i++) {
+      out[i] = round(interpolate(values, Math.floor(i / blocks), i % blocks));
+    }
+    return out;
+  };
+  const size = segments.length * blocks;
+  const { code_scale } = groups;
+  return {
+    starts: [...segments.map(({ start }) => start), steps],
+    blocks,
+    scale: fill(new Float32Array(size), groups.scale, (scale) => roundToDtype(scale, dtype)),
+    zero_point: fill(new Uint8Array(size), groups.zero_point, roundHalfEven),
+    exact_zero_point: fill(new Float32Array(size), groups.zero_point, Math.fround),
+    ...code_scale && { code_scale: fill(new Float32Array(size), code_scale, Math.fround) },
+  };
+}
+
+/**
+ * Smooths the parameters of time groups, see {@linkcode smoothSchedule}.
+ *
+ * @param groups Parameters of each time group, [G].
+ * @param boundaries First step of each time group, and the number of steps S at the end: [G+1], ascending from 0.
+ * @returns The parameters of each step, [S]; zero points as interpolated: round them, half to even, to encode.
+ * @throws {BadInputError} The window is not from 1 to 20, or the boundaries do not fit the groups.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const groups = [{ scale: 1, zero_point: 1 }, { scale: 4, zero_point: 2 }];
+ * const steps = smoothGroups(groups, [0, 4, 8], { window: 1, method: "linear", dtype: "F32" });
+ * assert.deepEqual(steps.map(({ scale }) => scale), [1, 1, 1, 2, 3, 4, 4, 4]);
+ * ```
+ */
+export function smoothGroups(
+  groups: readonly QuantParams[],
+  boundaries: readonly number[],
+  smoothing: Smoothing,
+): QuantParams[] {
+  checkWindow(smoothing.window);
+  if (boundaries.length !== groups.length + 1 || !areBoundaries(boundaries)) {
+    throw new BadInputError(
+      `Cannot smooth ${groups.length} time groups: the boundaries are [${boundaries}], ` +
+        `must be ${groups.length + 1} steps that ascend from 0`,
+    );
+  }
+  const { starts, scale, exact_zero_point } = smoothSchedule({
+    starts: [...boundaries],
+    blocks: 1,
+    scale: Float32Array.from(groups, ({ scale }) => scale),
+    zero_point: Uint8Array.from(groups, ({ zero_point }) => zero_point),
+  }, smoothing);
+  return starts.slice(1).flatMap((end, segment) =>
+    Array.from({ length: end - starts[segment]! }, () => ({
+      scale: scale[segment]!,
+      zero_point: exact_zero_point[segment]!,
+    }))
+  );
+}

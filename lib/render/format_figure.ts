@@ -1,0 +1,17 @@
+/** How a figure is shown where reports are compared: to the 6 significant digits that are compared. */
+
+import { sixDigits } from "../report/metrics.ts";
+
+/** Shows a figure of a comparison or finding. */
+export function formatFigure(metric: string, value: number | null): string {
+  if (value === Infinity || (value === null && metric === "sqnr_db")) return "no noise";
+  if (value === null) return "none";
+  if (Number.isNaN(value)) return "missing";
+  return String(Number.isInteger(value) ? value : sixDigits(value));
+}
+
+/** Shows a difference with its sign. */
+export function formatDifference(value: number | null): string {
+  if (value === null || value === 0) return value === 0 ? "0" : "";
+  return `${value > 0 ? "+" : ""}${Number.isInteger(value) ? value : sixDigits(value)}`;
+}

@@ -1,0 +1,82 @@
+/** The cards of a page's dashboard: the figures that come first. */
+
+import {
+  formatBytes,
+  formatCount,
+  formatDecibel,
+  formatScore,
+} from "../../templates/client/format.js";
+import type { Comparison, Direction } from "../report/comparison.ts";
+import type { Report } from "../report/build_report.ts";
+import { formatDifference } from "./format_figure.ts";
+import { type Grade, gradeScore, gradeViolations } from "../report/interpret_scores.ts";
+
+/** A figure on a card. */
+export interface Card {
+  /** What it is. */
+  label: string;
+  /** The figure. */
+  value: string;
+  /** A few words below it. */
+  note: string;
+  /** How good it is; `null` where that is not known. */
+  grade: Grade | null;
+  /** The baseline's figure, and how this one moved against it. */
+  change: { baseline: string; difference: string; direction: Direction } | null;
+}
+
+/** How the figures of the cards are shown. */
+const FORMATS = {
+  smoothness_score: formatScore,
+  violation_count: formatCount,
+  cosine_similarity: formatScore,
+  sqnr_db: formatDecibel,
+  compression_ratio: (value: number) => `${value.toFixed(2)}x`,
+  model_size_mb: (value: number) => formatBytes(Math.round(value * 1e6)),
+  quantization_time_s: (value: number) => `${value.toFixed(2)} s`,
+} satisfies { [Key in keyof Report]?: (value: number) => string };
+
+type CardMetric = keyof typeof FORMATS;
+
+/** The cards of a report. */
+export function listCards(report: Report, comparison: Comparison | undefined): Card[] {
+  const card = (
+    label: string,
+    metric: CardMetric,
+    note: string,
+    grade: Grade | null = null,
+  ): Card => ({
+    label,
+    value: showFigure(metric, report[metric]),
+    note,
+    grade,
+    change: showChange(metric, comparison),
+  });
+  const { smoothness_score: score, violation_count: count, interpretation, backend } = report;
+  return [
+    card("Smoothness", "smoothness_score", "score, 1 is smooth", gradeScore(score)),
+    card("Violations", "violation_count", interpretation.violations, gradeViolations(count)),
+    card("Cosine similarity", "cosine_similarity", "1 is exact"),
+    card("SQNR", "sqnr_db", "signal to noise"),
+    card("Compression", "compression_ratio", "whole model"),
+    card("Model size", "model_size_mb", "weights on disk"),
+    card("Time", "quantization_time_s", `backend ${backend}`),
+  ];
+}
+
+function showChange(metric: CardMetric, comparison: Comparison | undefined): Card["change"] {
+  const change = comparison?.metrics.find((one) => one.metric === metric);
+  if (change === undefined) return null;
+  const { baseline, difference, direction } = change;
+  return {
+    baseline: showFigure(metric, baseline),
+    difference: difference === null ? "" : formatDifference(Number(difference.toPrecision(3))),
+    direction,
+  };
+}
+
+function showFigure(metric: CardMetric, value: number | null): string {
+  // Of these figures only the ratio of signal to noise can be null.
+  if (value === null) return formatDecibel(null);
+  return Number.isNaN(value) ? "missing" : FORMATS[metric](value);
+}

@@ -1,0 +1,250 @@
+/** What a page says, as plain texts and numbers for its templates; names are shown escaped and cut. */
+
+import { countNouns } from "../count_nouns.ts";
+import { formatCount, formatPercent, formatScore } from "../../templates/client/format.js";
+import { HEAT_STEPS } from "../../templates/client/heat.js";
+import { escapeText } from "../base/text.ts";
+import type { Comparison } from "../report/comparison.ts";
+import type { Report } from "../report/build_report.ts";
+import { explainPhase, listPhase } from "./describe_phase.ts";
+import { type Card, listCards } from "./html_cards.ts";
+import { EXPECTED_SCORES, type Grade, GRADES, gradeScore } from "../report/interpret_scores.ts";
+import { repeatCommand } from "./repeat_command.ts";
+
+/** Skipped tensors listed for a reason. */
+const MOST_NAMES = 500;
+
+/** Skipped tensors of one reason. */
+export interface SkippedGroup {
+  /** The reason. */
+  reason: string;
+  /** How many. */
+  count: string;
+  /** Their names, some of them. */
+  names: string[];
+  /** How many names are not listed. */
+  more: number;
+}
+
+/** What the page says of a report; the templates call it `it`. */
+export interface ReportView {
+  /** The model's name. */
+  name: string;
+  /** The run in a few words each. */
+  facts: string[];
+  /** How good the score is. */
+  grade: Grade;
+  /** That in a word. */
+  verdict: string;
+  /** What it means. */
+  meaning: string;
+  /** The step that is recommended. */
+  nextStep: string;
+  /** The score. */
+  score: string;
+  /** The same in percent. */
+  percent: string;
+  /** The grades along a bar from 0 to 100. */
+  zones: { grade: Grade; from: number; width: number }[];
+  /** Ends of the expected scores along that bar; `null`: none known. */
+  expected: [number, number] | null;
+  /** The same in words. */
+  expectedWords: string;
+  /** The baseline's score, the same in percent too; `null`: the phase is baseline. */
+  before: { score: string; percent: string } | null;
+  /** Cards of the dashboard. */
+  cards: Card[];
+  /** What the changes on the cards are against; empty: they show none. */
+  cardsAgainst: string;
+  /** What the phase did at the boundaries; empty in phase baseline. */
+  phase: string;
+  /** Number of time groups. */
+  groups: number;
+  /** Whether slices of weights stand in for time. */
+  isPositional: boolean;
+  /** Colors of a heat map in words, best first. */
+  heat: string[];
+  /** Patterns among the violations. */
+  patterns: string[];
+  /** Number of violations of the model. */
+  violations: string;
+  /** Number of violations of its layers. */
+  layerViolations: string;
+  /** The threshold. */
+  threshold: string;
+  /** Number of skipped tensors, with its noun and verb. */
+  skippedWords: string;
+  /** Skipped tensors by reason. */
+  skipped: SkippedGroup[];
+  /** Expected scores. */
+  expectations: { models: string; bits: number; range: string; isThis: boolean }[];
+  /** Settings, names and values. */
+  settings: [string, string][];
+  /** The command that repeats the run. */
+  command: string;
+  /** Version of Isotherm. */
+  version: string;
+}
+
+/**
+ * Puts a report into words.
+ *
+ * @param comparison What the cards show the changes of.
+ * @param against What it is a comparison with.
+ */
+export function viewReport(
+  report: Report,
+  comparison: Comparison | undefined,
+  against: string,
+): ReportView {
+  const { interpretation, smoothness_score: score, baseline } = report;
+  const { expected_score: expected } = interpretation;
+  const grade = gradeScore(score);
+  // "Good (phase 2 target achieved)": a word, and what it means.
+  const [verdict = "", meaning = ""] = escapeText(interpretation.score).split(/ \(|\)$/);
+  return {
+    name: escapeText(report.model_name),
+    facts: listFacts(report),
+    grade,
+    verdict,
+    meaning: `${capitalize(meaning)}. Violations: ${report.violation_count}, ` +
+      `${escapeText(interpretation.violations).toLowerCase()}.`,
+    nextStep: escapeText(interpretation.next_step),
+    ...showScore(score),
+    before: baseline === undefined ? null : showScore(baseline.smoothness_score),
+    // Best last, as they stand along the bar.
+    zones: GRADES.map(({ grade, from }, i) => ({
+      grade,
+      from: 100 * from,
+      width: Math.round(100 * ((GRADES[i - 1]?.from ?? 1) - from)),
+    })).reverse(),
+    expected: expected && [Math.round(100 * expected[0]), Math.round(100 * expected[1])],
+    expectedWords: expected === null ? "" : showRange(expected),
+    cards: listCards(report, comparison),
+    cardsAgainst: comparison === undefined ? "" : against,
+    phase: explainPhase(report),
+    groups: report.num_time_groups,
+    isPositional: report.source === "positional",
+    heat: listHeatSteps(),
+    patterns: listPatterns(report),
+    violations: formatCount(report.violation_count),
+    layerViolations: formatCount(
+      report.layers.reduce((sum, { violation_count }) => sum + violation_count, 0),
+    ),
+    threshold: formatPercent(report.smoothness_threshold),
+    skippedWords: `${countNouns(report.skipped.length, "tensor")} ` +
+      `${report.skipped.length === 1 ? "was" : "were"} copied byte for byte.`,
+    skipped: listSkipped(report),
+    expectations: EXPECTED_SCORES.map(({ models, from, to, bits, range }) => ({
+      models,
+      bits,
+      range: showRange(range),
+      isThis: bits === report.bit_width && report.parameter_count >= from &&
+        report.parameter_count <= to,
+    })),
+    settings: listSettings(report),
+    command: repeatCommand(report),
+    version: escapeText(report.tool_version),
+  };
+}
+
+function capitalize(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+function showScore(score: number): { score: string; percent: string } {
+  return { score: formatScore(score), percent: (100 * score).toFixed(1) };
+}
+
+function showRange([from, to]: readonly [number, number]): string {
+  return `${from.toFixed(2)} to ${to.toFixed(2)}`;
+}
+
+function listFacts(report: Report): string[] {
+  return [
+    `INT${report.bit_width}`,
+    countNouns(report.num_time_groups, "time group"),
+    ...listPhase(report),
+    `${report.source} source`,
+    `${formatCount(report.parameter_count)} parameters`,
+    `${formatCount(report.layers.length)} ${report.layers.length === 1 ? "layer" : "layers"}`,
+  ];
+}
+
+function listPatterns(report: Report): string[] {
+  const { layers, boundary_scores, min_boundary_score } = report;
+  const words = [...report.common_violation_patterns];
+  if (min_boundary_score !== null) {
+    const b = boundary_scores.indexOf(min_boundary_score);
+    words.push(`Roughest boundary: ${b} to ${b + 1}, score ${formatScore(min_boundary_score)}`);
+  }
+  const rough = layers.filter(({ violation_count }) => violation_count > 0);
+  if (rough.length > 0) {
+    const worst = rough.reduce((a, b) => b.smoothness_score < a.smoothness_score ? b : a);
+    words.push(
+      `${formatCount(rough.length)} of ${formatCount(layers.length)} ` +
+        `${layers.length === 1 ? "layer" : "layers"} ` +
+        `${rough.length === 1 ? "has" : "have"} violations of their own; the roughest is ` +
+        `${escapeText(worst.name)}, score ${formatScore(worst.smoothness_score)}`,
+    );
+  }
+  return words;
+}
+
+/** The colors of the heat maps in words, best first. */
+function listHeatSteps(): string[] {
+  const last = HEAT_STEPS.at(-1);
+  return [...HEAT_STEPS.map((least) => `from ${least}`), `below ${last}`];
+}
+
+function listSkipped({ skipped }: Report): SkippedGroup[] {
+  return [...Map.groupBy(skipped, ({ reason }) => reason)].map(([reason, tensors]) => ({
+    reason: escapeText(reason),
+    count: formatCount(tensors.length),
+    names: tensors.slice(0, MOST_NAMES).map(({ name }) => escapeText(name)),
+    more: Math.max(0, tensors.length - MOST_NAMES),
+  }));
+}
+
+function listSettings(report: Report): [string, string][] {
+  const { group_size, layers } = report;
+  const fallbacks = layers.filter(({ fallback }) => fallback).length;
+  return [
+    ["Model", escapeText(report.model_name)],
+    ["Bit width", String(report.bit_width)],
+    ["Time groups", String(report.num_time_groups)],
+    ["Block", group_size === null ? "the whole slice of a time group" : `${group_size} columns`],
+    ...(fallbacks === 0 ? [] : [
+      [
+        "Without that block",
+        `${countNouns(fallbacks, "layer")}: the columns are no multiple of it`,
+      ] satisfies [string, string],
+    ]),
+    ["Smoothness threshold", String(report.smoothness_threshold)],
+    ["Left alone", listIgnored(report)],
+    ["Time axis", report.source],
+    ["Phase", report.phase],
+    ...report.markov_weight === null ? [] : [
+      ["Markov weight", String(report.markov_weight)] satisfies [string, string],
+    ],
+    ...report.smoothing_window === null ? [] : [
+      ["Smoothing window", `${report.smoothing_window} steps on each side of a boundary`],
+      ["Smoothing method", String(report.smoothing_method)],
+    ] satisfies [string, string][],
+    ["Backend", report.backend],
+    [
+      "Weights quantized",
+      `${formatCount(report.quantized_parameter_count)} of ${formatCount(report.parameter_count)}`,
+    ],
+    ["Isotherm", escapeText(report.tool_version)],
+    ["Report schema", String(report.schema_version)],
+  ];
+}
+
+function listIgnored({ default_ignore, ignore }: Report): string {
+  const parts = [
+    ...default_ignore ? ["the built-in sensitive layers"] : [],
+    ...ignore.map(escapeText),
+  ];
+  return parts.length === 0 ? "nothing" : parts.join(", ");
+}

@@ -1,0 +1,59 @@
+/** The command that repeats a run. */
+
+import type { Report } from "../report/build_report.ts";
+
+/**
+ * The arguments that repeat a run, but for the paths, of which a report keeps only the model's name.
+ *
+ * @returns As a program is given them: not quoted.
+ */
+export function repeatArguments(report: Report): string[] {
+  const { model_name, bit_width, num_time_groups, group_size, smoothness_threshold } = report;
+  const { phase, smoothing_window, smoothing_method, markov_weight } = report;
+  const given = (flag: string, value: string | number | null) =>
+    value === null ? [] : [flag, String(value)];
+  return [
+    ...["--model", model_name],
+    ...["--output", `${model_name}-int${bit_width}`],
+    ...["--bit-width", String(bit_width)],
+    ...["--num-time-groups", String(num_time_groups)],
+    ...given("--group-size", group_size),
+    ...["--smoothness-threshold", String(smoothness_threshold)],
+    ...given("--phase", phase === "baseline" ? null : phase),
+    ...given("--smoothing-window", smoothing_window),
+    ...given("--smoothing-method", smoothing_method),
+    ...given("--markov-weight", markov_weight),
+    ...(report.default_ignore ? [] : ["--no-default-ignore"]),
+    // With "=", since a pattern may begin with a dash.
+    ...report.ignore.map((pattern) => `--ignore=${pattern}`),
+    ...["--backend", report.backend],
+  ];
+}
+
+/** The command that repeats a run, to be pasted into a shell. */
+export function repeatCommand(report: Report): string {
+  const command = "deno run --no-prompt --allow-read --allow-write=. cli.ts";
+  return [command, ...repeatArguments(report).map(quoteForShell)].join(" ");
+}
+
+/**
+ * Quotes an argument for bash, so that it is one line of visible characters.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(quoteForShell("blocks.0"), "blocks.0");
+ * assert.equal(quoteForShell("*it's*"), String.raw`'*it'\''s*'`);
+ * assert.equal(quoteForShell("a\n"), String.raw`$'a\u000a'`);
+ * ```
+ */
+export function quoteForShell(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  const hidden = /[\p{C}\p{Zl}\p{Zp}]/gu;
+  if (!hidden.test(text)) return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  const escaped = text.replaceAll(/[\\']/g, String.raw`\$&`).replaceAll(hidden, (char) => {
+    const code = char.codePointAt(0)!.toString(16);
+    return code.length > 4 ? `\\U${code.padStart(8, "0")}` : `\\u${code.padStart(4, "0")}`;
+  });
+  return `$'${escaped}'`;
+}

@@ -1,0 +1,64 @@
+/** The part of a report that is compared: all that a baseline keeps. */
+
+import type { Report } from "./build_report.ts";
+import type { LayerReport } from "./report_layer.ts";
+
+/** What two runs have to share for a gate to judge one by the other. */
+export const SETTING_KEYS = [
+  "model_name",
+  "source",
+  "phase",
+  "smoothing_window",
+  "smoothing_method",
+  "markov_weight",
+  "bit_width",
+  "num_time_groups",
+  "group_size",
+  "smoothness_threshold",
+  "ignore",
+  "default_ignore",
+] as const satisfies readonly (keyof Report)[];
+
+/** Keys of a report that a baseline keeps, in its order; without the layers. */
+export const FIGURE_KEYS = [
+  "schema_version",
+  "tool_version",
+  ...SETTING_KEYS,
+  "parameter_count",
+  "quantized_parameter_count",
+  "smoothness_score",
+  "violation_count",
+  "violations",
+  "boundary_scores",
+  "min_boundary_score",
+  "max_boundary_score",
+  "mean_boundary_score",
+  "std_boundary_score",
+  "cosine_similarity",
+  "sqnr_db",
+  "compression_ratio",
+  "model_size_mb",
+] as const satisfies readonly (keyof Report)[];
+
+/** Keys of a layer that a baseline keeps, in its order. */
+export const LAYER_KEYS = [
+  "name",
+  "rows",
+  "columns",
+  "dtype",
+  "group_size",
+  "smoothness_score",
+  "violation_count",
+  "cosine_similarity",
+  "sqnr_db",
+  "output_bytes",
+] as const satisfies readonly (keyof LayerReport)[];
+
+/** Figures of one layer. */
+export type LayerFigures = Pick<LayerReport, typeof LAYER_KEYS[number]>;
+
+/** A report as far as it is compared; every `Report` is one, and every baseline. */
+export type ReportFigures = Pick<Report, typeof FIGURE_KEYS[number]> & {
+  /** Quantized layers, each name once. */
+  layers: LayerFigures[];
+};
