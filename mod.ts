@@ -27,8 +27,16 @@
  * @module
  */
 
-export type { BackendName } from "./lib/jobs/backend.ts";
-export type { BackendChoice } from "./lib/jobs/open_backend.ts";
+export type {
+  BackendChoice,
+  BackendName,
+  Bits,
+  Phase,
+  QualitySums,
+  QuantParams,
+  SkippedTensor,
+  SmoothingMethod,
+} from "./lib/types.ts";
 export { BadInputError, BaselineError, InterruptedError } from "./lib/base/errors.ts";
 export { estimateParams } from "./lib/params/estimate_params.ts";
 export { applyRules, type Finding } from "./lib/gate/apply_rules.ts";
@@ -93,12 +101,4 @@ export {
   weightJumps,
 } from "./lib/params/score_smoothness.ts";
 export { smoothGroups, type Smoothing } from "./lib/params/smooth_schedule.ts";
-export type {
-  Bits,
-  Phase,
-  QualitySums,
-  QuantParams,
-  SkippedTensor,
-  SmoothingMethod,
-} from "./lib/types.ts";
 export { type Verification, verifyCheckpoint } from "./lib/run/verify_checkpoint.ts";

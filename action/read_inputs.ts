@@ -1,7 +1,7 @@
 /** Reads the inputs of the action, which action.yml maps to variables. */
 
 import { BadInputError } from "../lib/base/errors.ts";
-import { MISSING_POLICIES, type MissingPolicy } from "../lib/settings.ts";
+import { MISSING_POLICIES, type MissingPolicy } from "../lib/cli/flags.ts";
 import { readChoice } from "../lib/base/read_choice.ts";
 
 /** Reads an environment variable. */

@@ -1,8 +1,6 @@
-/** Every setting: its default, its limits and the reason for them, and how the command line spells it. */
+/** Every setting of a run: its default, its limits and the reason for them. */
 
-import type { BackendChoice } from "./jobs/open_backend.ts";
-import { DEFAULT_THRESHOLD } from "./params/score_smoothness.ts";
-import type { Bits, Phase, SmoothingMethod } from "./types.ts";
+import type { BackendChoice, Bits, Phase, SmoothingMethod } from "./types.ts";
 
 /** What a run is asked to do with a model. */
 export interface QuantizeSettings {
@@ -38,6 +36,9 @@ export interface QuantizeSettings {
 /** Steps on each side of a boundary over which phase smooth moves parameters, unless told otherwise. */
 export const DEFAULT_WINDOW = 5;
 
+/** Scale jump above which a boundary is a violation, unless another threshold is given. */
+export const DEFAULT_THRESHOLD = 0.3;
+
 /** The settings of a run without flags. */
 export const DEFAULT_SETTINGS: QuantizeSettings = {
   bits: 2,
@@ -53,12 +54,6 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   markovWeight: 1,
   backend: "auto",
 };
-
-/** Where the report of a run goes by default. */
-export const DEFAULT_REPORT = "baseline_metrics.json";
-
-/** The rules file that `gate` looks for beside the baseline. */
-export const DEFAULT_RULES = "isotherm.gate.json";
 
 /** Limits of the numeric settings. */
 export const LIMITS = {
@@ -96,199 +91,3 @@ export const SMOOTHING_METHODS = [
   "cubic",
   "sigmoid",
 ] as const satisfies SmoothingMethod[];
-
-/** What `gate` may do where there is no baseline yet. */
-export const MISSING_POLICIES = ["fail", "warn", "create"] as const;
-
-/** One of {@linkcode MISSING_POLICIES}. */
-export type MissingPolicy = typeof MISSING_POLICIES[number];
-
-/** The commands; the first is the one meant where none is named. */
-export const COMMANDS = [
-  "quantize",
-  "inspect",
-  "verify",
-  "compare",
-  "gate",
-  "baseline",
-  "backends",
-] as const;
-
-/** One of the commands. */
-export type Command = typeof COMMANDS[number];
-
-/** How a flag is spelled and what it takes. */
-export interface Flag {
-  /** Without the dashes. */
-  name: string;
-  /** What stands for its value in the help; absent for a switch. */
-  value?: string;
-  /** Whether it may be given more than once. */
-  repeatable?: boolean;
-  /** Whether it stands on the line of the flag before it in the help. */
-  joined?: boolean;
-  /** One line for the help. */
-  help: string;
-  /** Commands that take it. */
-  commands: readonly Command[];
-}
-
-const PLANNING = ["quantize", "inspect"] as const;
-
-/** Every flag, in the order of the help. */
-export const FLAGS: readonly Flag[] = [
-  { name: "model", value: "DIR", help: "model to quantize", commands: ["quantize"] },
-  {
-    name: "output",
-    value: "DIR",
-    joined: true,
-    help: "directory to create",
-    commands: ["quantize"],
-  },
-  {
-    name: "against",
-    value: "DIR",
-    help: "model directory the checkpoint was made from",
-    commands: ["verify"],
-  },
-  {
-    name: "bit-width",
-    value: "2|4|8",
-    help: `bits of a code (default ${DEFAULT_SETTINGS.bits})`,
-    commands: PLANNING,
-  },
-  {
-    name: "num-time-groups",
-    value: "N",
-    help: `time groups, 1 to 1000 (default ${DEFAULT_SETTINGS.timeGroups})`,
-    commands: PLANNING,
-  },
-  {
-    name: "group-size",
-    value: "N",
-    help: "columns in a block, a multiple of 16 (default: all)",
-    commands: PLANNING,
-  },
-  {
-    name: "smoothness-threshold",
-    value: "T",
-    help: `violation above this scale jump (default ${DEFAULT_SETTINGS.threshold})`,
-    commands: ["quantize"],
-  },
-  {
-    name: "ignore",
-    value: "PATTERN",
-    repeatable: true,
-    help: "layers to leave alone: glob or re:REGEX; repeatable",
-    commands: PLANNING,
-  },
-  {
-    name: "no-default-ignore",
-    help: "sensitive layers too",
-    commands: PLANNING,
-  },
-  {
-    name: "strict",
-    joined: true,
-    help: "fail on ragged blocks",
-    commands: PLANNING,
-  },
-  {
-    name: "phase",
-    value: PHASES.join("|"),
-    help: "how parameters are chosen (default baseline)",
-    commands: ["quantize"],
-  },
-  {
-    name: "smoothing-window",
-    value: "N",
-    help: `steps beside a boundary, 1 to 20 (smooth: ${DEFAULT_WINDOW})`,
-    commands: ["quantize"],
-  },
-  {
-    name: "smoothing-method",
-    value: SMOOTHING_METHODS.join("|"),
-    help: "curve (default linear)",
-    commands: ["quantize"],
-  },
-  {
-    name: "markov-weight",
-    value: "L",
-    help: `optimize: cost of a jump (default ${DEFAULT_SETTINGS.markovWeight})`,
-    commands: ["quantize"],
-  },
-  {
-    name: "backend",
-    value: BACKEND_CHOICES.join("|"),
-    help: `what computes (default ${DEFAULT_SETTINGS.backend})`,
-    commands: ["quantize"],
-  },
-  {
-    name: "report",
-    value: "FILE",
-    help: `report, and .log (default ${DEFAULT_REPORT})`,
-    commands: ["quantize"],
-  },
-  {
-    name: "html-report",
-    value: "FILE",
-    help: "a page to look at",
-    commands: ["quantize", "compare"],
-  },
-  {
-    name: "compare",
-    value: "FILE",
-    joined: true,
-    help: "report to compare with",
-    commands: ["quantize"],
-  },
-  {
-    name: "max-score-drop",
-    value: "X",
-    help: "smoothness_score may fall by X (default 0.01)",
-    commands: ["gate"],
-  },
-  {
-    name: "max-cosine-drop",
-    value: "X",
-    help: "cosine_similarity may fall by X (default 0.002)",
-    commands: ["gate"],
-  },
-  {
-    name: "max-sqnr-drop",
-    value: "DB",
-    help: "sqnr_db may fall by DB (default 0.2)",
-    commands: ["gate"],
-  },
-  {
-    name: "max-size-growth",
-    value: "X",
-    help: "model_size_mb may grow by X x itself (default 0.01)",
-    commands: ["gate"],
-  },
-  {
-    name: "max-new-violations",
-    value: "N",
-    help: "violation_count may rise by N (default 0)",
-    commands: ["gate"],
-  },
-  { name: "allow-vanished-layers", help: "layers may vanish", commands: ["gate"] },
-  {
-    name: "rules",
-    value: "FILE",
-    help: `rules (default ${DEFAULT_RULES} beside BASELINE)`,
-    commands: ["gate"],
-  },
-  {
-    name: "missing",
-    value: MISSING_POLICIES.join("|"),
-    help: "where BASELINE is missing (default fail)",
-    commands: ["gate"],
-  },
-  { name: "to", value: "FILE", help: "the baseline to write", commands: ["baseline"] },
-  { name: "dry-run", help: "plan only", commands: ["quantize"] },
-  { name: "overwrite", joined: true, help: "replace an earlier output", commands: ["quantize"] },
-  { name: "json", help: "JSON alone on stdout", commands: COMMANDS },
-  { name: "verbose", joined: true, help: "log each layer", commands: ["quantize"] },
-  { name: "help", joined: true, help: "this help", commands: COMMANDS },
-];

@@ -6,6 +6,12 @@ import type { TensorInfo } from "./safetensors/header.ts";
 /** Width of a code in bits. */
 export type Bits = 2 | 4 | 8;
 
+/** Name of a backend, as `--backend` and the report give it. */
+export type BackendName = "webgpu" | "wasm" | "reference";
+
+/** What is asked for: a backend, or the fastest this machine has. */
+export type BackendChoice = BackendName | "auto";
+
 /** How parameters are chosen: by each group's own range, moved gradually between groups, or all at once. */
 export type Phase = "baseline" | "smooth" | "optimize";
 

@@ -3,7 +3,11 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { estimateLayerParams, estimateParams, roundHalfEven } from "../lib/params/estimate_params.ts";
+import {
+  estimateLayerParams,
+  estimateParams,
+  roundHalfEven,
+} from "../lib/params/estimate_params.ts";
 import { packedBytes, packRow, unpackRow } from "../lib/compute/pack_codes.ts";
 import {
   decodeFloats,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import config from "../deno.json" with { type: "json" };
-import { COMMANDS } from "../lib/settings.ts";
+import { COMMANDS } from "../lib/cli/flags.ts";
 import { namesIn, smallModel, withSmallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { type Outcome, outcomeOf, runIn, runMain, runProcess, spawnCli } from "./run_cli.ts";

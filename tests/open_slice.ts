@@ -1,13 +1,8 @@
 /** Every backend, and files with a slice for them to work on. */
 
 import { join } from "node:path";
-import type {
-  Backend,
-  BackendName,
-  FilePlace,
-  Slice,
-  SliceTarget,
-} from "../lib/jobs/backend.ts";
+import type { Backend, FilePlace, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import type { BackendName, Bits } from "../lib/types.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import type { Kernels } from "../lib/compute/kernels.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
@@ -19,7 +14,6 @@ import { createPool } from "../lib/jobs/worker_pool.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import { createSink } from "../lib/safetensors/write.ts";
-import type { Bits } from "../lib/types.ts";
 import { noise, withFiles } from "./make_model.ts";
 
 /** Hooks that do nothing. */

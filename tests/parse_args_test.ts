@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { BadInputError } from "../lib/base/errors.ts";
-import { COMMANDS, DEFAULT_SETTINGS, FLAGS } from "../lib/settings.ts";
+import { DEFAULT_SETTINGS } from "../lib/settings.ts";
+import { COMMANDS, FLAGS } from "../lib/cli/flags.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { renderHelp } from "../lib/cli/render_help.ts";
 

@@ -3,7 +3,12 @@ import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
 import type { Phase } from "../lib/types.ts";
-import { measureJumps, scoreJumps, scoreSmoothness, weightJumps } from "../lib/params/score_smoothness.ts";
+import {
+  measureJumps,
+  scoreJumps,
+  scoreSmoothness,
+  weightJumps,
+} from "../lib/params/score_smoothness.ts";
 
 const near = (actual: number, expected: number) =>
   assert.ok(Math.abs(actual - expected) < 1e-12, `${actual}, expected ${expected}`);

@@ -2,7 +2,12 @@
 
 import assert from "node:assert/strict";
 import type { TensorInfo } from "../lib/safetensors/header.ts";
-import { moduleName, selectLayers, type SelectOptions, sensitivity } from "../lib/plan/select_layers.ts";
+import {
+  moduleName,
+  selectLayers,
+  type SelectOptions,
+  sensitivity,
+} from "../lib/plan/select_layers.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
 // Model family, kind of layer (undefined: quantized), module names.

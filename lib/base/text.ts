@@ -33,3 +33,8 @@ export function escapeText(text: string): string {
 export function quote(text: string): string {
   return `"${escapeText(text).replaceAll('"', '\\"')}"`;
 }
+
+/** A number and what is counted, in the singular where it is one: `1 layer`, `2 layers`. */
+export function countNouns(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

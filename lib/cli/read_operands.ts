@@ -2,7 +2,7 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import type { Command } from "../settings.ts";
+import type { Command } from "./flags.ts";
 
 /** How many operands a command takes and how that is said. */
 interface Operands {

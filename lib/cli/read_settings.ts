@@ -7,12 +7,11 @@ import {
   BACKEND_CHOICES,
   DEFAULT_SETTINGS,
   LIMITS,
-  MISSING_POLICIES,
-  type MissingPolicy,
   PHASES,
   type QuantizeSettings,
   SMOOTHING_METHODS,
 } from "../settings.ts";
+import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 import { readChoice } from "../base/read_choice.ts";
 import type { Bits } from "../types.ts";
 

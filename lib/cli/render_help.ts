@@ -1,6 +1,6 @@
 /** Help for each command, one screen each. */
 
-import { type Command, type Flag, FLAGS } from "../settings.ts";
+import { type Command, type Flag, FLAGS } from "./flags.ts";
 
 const INTRO: Record<Command, string> = {
   quantize: `Quantizes a safetensors model and reports how smooth its time groups are.

@@ -1,7 +1,12 @@
 /** Writes a baseline: the part of a report that is compared, made to be reviewed in a pull request. */
 
 import { sixDigits } from "../report/metrics.ts";
-import { FIGURE_KEYS, LAYER_KEYS, type ReportFigures, SETTING_KEYS } from "../report/report_figures.ts";
+import {
+  FIGURE_KEYS,
+  LAYER_KEYS,
+  type ReportFigures,
+  SETTING_KEYS,
+} from "../report/report_figures.ts";
 
 /** Characters that a reviewer does not see, or that reorder what is seen. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;

@@ -1,6 +1,6 @@
 /** Puts findings into the order and the words in which every reader is told of them. */
 
-import { countNouns } from "../count_nouns.ts";
+import { countNouns } from "../base/text.ts";
 import type { Finding } from "./apply_rules.ts";
 
 /** Findings of a gate, summed up. */

@@ -7,11 +7,8 @@
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { BlockRating } from "../params/rate_block.ts";
 import type { ValueCounts } from "../params/read_histogram.ts";
-import type { Bits, QualitySums } from "../types.ts";
+import type { BackendName, Bits, QualitySums } from "../types.ts";
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
-
-/** Name of a backend, as `--backend` and the report give it. */
-export type BackendName = "webgpu" | "wasm" | "reference";
 
 /** A place in a file. */
 export interface FilePlace {

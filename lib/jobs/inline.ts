@@ -1,6 +1,7 @@
 /** Backends that compute on this thread: the reference, and wasm where a pool would not pay. */
 
-import type { Backend, BackendName, OnBytes } from "./backend.ts";
+import type { Backend, OnBytes } from "./backend.ts";
+import type { BackendName } from "../types.ts";
 import type { Kernels } from "../compute/kernels.ts";
 import { createRunner } from "./run_slice.ts";
 

@@ -2,10 +2,8 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { escapeText } from "../base/text.ts";
-import type { Backend, BackendName, OnBytes } from "./backend.ts";
-
-/** What is asked for: a backend, or the fastest this machine has. */
-export type BackendChoice = BackendName | "auto";
+import type { BackendChoice } from "../types.ts";
+import type { Backend, OnBytes } from "./backend.ts";
 
 /** Workers at most: beyond it the file system, not the cores, is what a run waits for. */
 export const MAX_WORKERS = 8;

@@ -1,7 +1,7 @@
 /** Looks at what this machine offers to compute with, and measures each. */
 
 import { estimateLayerParams } from "../params/estimate_params.ts";
-import type { BackendName } from "./backend.ts";
+import type { BackendName } from "../types.ts";
 import { MAX_WORKERS } from "./open_backend.ts";
 import type { Kernels, Tile } from "../compute/kernels.ts";
 

@@ -2,7 +2,12 @@
 
 import type { Backend, EncodeParams } from "../jobs/backend.ts";
 import { type LayerJob, sliceRows } from "./slice_layer.ts";
-import { planWindows, type Smoothing, smoothSchedule, type Window } from "../params/smooth_schedule.ts";
+import {
+  planWindows,
+  type Smoothing,
+  smoothSchedule,
+  type Window,
+} from "../params/smooth_schedule.ts";
 import type { QualitySums, QuantizedGroups, QuantizedLayer, Schedule } from "../types.ts";
 
 /**

@@ -4,11 +4,11 @@ import { BadInputError } from "../base/errors.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
 import {
   type BoundaryJump,
-  DEFAULT_THRESHOLD,
   measureJumps,
   scoreJumps,
   type Smoothness,
 } from "./score_smoothness.ts";
+import { DEFAULT_THRESHOLD } from "../settings.ts";
 import type { Bits, QuantParams, Schedule } from "../types.ts";
 
 /** A schedule as it is stored: its zero points are integers. */

@@ -1,6 +1,7 @@
 /** How smoothly quantization parameters move from one time group to the next. */
 
 import { BadInputError } from "../base/errors.ts";
+import { DEFAULT_THRESHOLD } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Change of the parameters across one boundary. */
@@ -33,9 +34,6 @@ export interface Smoothness {
   /** [G-1], 0 to 1 each. */
   boundary_scores: number[];
 }
-
-/** Scale jump above which a boundary is a violation, unless another threshold is given. */
-export const DEFAULT_THRESHOLD = 0.3;
 
 /**
  * The jump at each boundary between time groups.

@@ -1,7 +1,6 @@
 /** What a page says of a comparison, as plain texts for its template. */
 
-import { countNouns } from "../count_nouns.ts";
-import { escapeText } from "../base/text.ts";
+import { countNouns, escapeText } from "../base/text.ts";
 import { formatScore } from "../../templates/client/format.js";
 import type { Comparison, Direction } from "../report/comparison.ts";
 import { describeSetting } from "../gate/judge_reports.ts";

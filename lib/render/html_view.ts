@@ -1,9 +1,8 @@
 /** What a page says, as plain texts and numbers for its templates; names are shown escaped and cut. */
 
-import { countNouns } from "../count_nouns.ts";
 import { formatCount, formatPercent, formatScore } from "../../templates/client/format.js";
 import { HEAT_STEPS } from "../../templates/client/heat.js";
-import { escapeText } from "../base/text.ts";
+import { countNouns, escapeText } from "../base/text.ts";
 import type { Comparison } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";

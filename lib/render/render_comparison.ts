@@ -1,7 +1,6 @@
 /** Comparisons for people: every figure side by side, then what happened to the layers. */
 
-import { countNouns } from "../count_nouns.ts";
-import { escapeText } from "../base/text.ts";
+import { countNouns, escapeText } from "../base/text.ts";
 import type { Comparison, LayerChange, ReportIdentity } from "../report/comparison.ts";
 import { describeSetting } from "../gate/judge_reports.ts";
 import { listPhase } from "./describe_phase.ts";

@@ -1,7 +1,6 @@
 /** What a gate decided, for people: the verdict first, then what broke, then the rest. */
 
-import { countNouns } from "../count_nouns.ts";
-import { quote } from "../base/text.ts";
+import { countNouns, quote } from "../base/text.ts";
 import type { Finding } from "../gate/apply_rules.ts";
 import type { Judgement } from "../gate/judge_reports.ts";
 import { LAYER_COUNTS } from "../report/metrics.ts";

@@ -1,7 +1,6 @@
 /** What a run would do, for `inspect` and `--dry-run`. */
 
-import { countNouns } from "../count_nouns.ts";
-import { escapeText, quote } from "../base/text.ts";
+import { countNouns, escapeText, quote } from "../base/text.ts";
 import type { RunPlan } from "../run/pipeline.ts";
 import { checkpointBytes, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import { countParameters, modelBytes } from "../model/open_model.ts";

@@ -1,7 +1,7 @@
 /** Renders a report as Markdown for job summaries and comments: the verdict first, and never long. */
 
+import { countNouns } from "../base/text.ts";
 import summaryTemplate from "../../templates/summary.eta" with { type: "text" };
-import { countNouns } from "../count_nouns.ts";
 import { formatDecibel, formatScore } from "../../templates/client/format.js";
 import type { Finding } from "../gate/apply_rules.ts";
 import type { Comparison, LayerChange, MetricChange } from "../report/comparison.ts";

@@ -1,7 +1,6 @@
 /** What `verify` found, for people. */
 
-import { countNouns } from "../count_nouns.ts";
-import { escapeText } from "../base/text.ts";
+import { countNouns, escapeText } from "../base/text.ts";
 import type { Verification } from "../run/verify_checkpoint.ts";
 
 /** Layers listed, worst first. */

@@ -1,16 +1,8 @@
 /** Collects what a run measured into a report: plain JSON, the one thing that console, files and gate read. */
 
 import config from "../../deno.json" with { type: "json" };
-import type { BackendName } from "../jobs/backend.ts";
-import type { Comparison } from "./comparison.ts";
-import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
-import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
-import type { QuantizeSettings } from "../settings.ts";
-import { measureScheduleJumps, storedSchedule } from "../params/score_schedule.ts";
-import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import type { Selection } from "../plan/select_layers.ts";
-import { smoothingWindowOf } from "../params/smooth_schedule.ts";
 import type {
+  BackendName,
   Bits,
   LayerPlan,
   Phase,
@@ -19,6 +11,14 @@ import type {
   SkippedTensor,
   SmoothingMethod,
 } from "../types.ts";
+import type { Comparison } from "./comparison.ts";
+import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
+import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
+import type { QuantizeSettings } from "../settings.ts";
+import { measureScheduleJumps, storedSchedule } from "../params/score_schedule.ts";
+import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
+import type { Selection } from "../plan/select_layers.ts";
+import { smoothingWindowOf } from "../params/smooth_schedule.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
 import { type LayerReport, type LayerResult, reportLayer, scoreLayers } from "./report_layer.ts";
 

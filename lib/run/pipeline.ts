@@ -6,13 +6,20 @@
 import { join } from "node:path";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
-import { countNouns } from "../count_nouns.ts";
-import { appendEntry, describeQuantization } from "../format/compressed_tensors/describe_quantization.ts";
+import {
+  appendEntry,
+  describeQuantization,
+} from "../format/compressed_tensors/describe_quantization.ts";
 import { BadInputError } from "../base/errors.ts";
-import { escapeText, quote } from "../base/text.ts";
+import { countNouns, escapeText, quote } from "../base/text.ts";
 import { checkUnchanged, type Model, modelBytes, openModel } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import { checkpointBytes, packedNames, planShard, type ShardPlan } from "../format/compressed_tensors/plan_checkpoint.ts";
+import {
+  checkpointBytes,
+  packedNames,
+  planShard,
+  type ShardPlan,
+} from "../format/compressed_tensors/plan_checkpoint.ts";
 import { checkWeight } from "../params/optimize_path.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";

@@ -4,10 +4,16 @@ import { dirname, join } from "node:path";
 import { quote } from "../../base/text.ts";
 import { chooseRules, type GateRule } from "../../gate/gate_rules.ts";
 import { judgeReports } from "../../gate/judge_reports.ts";
-import { exists, findBaseline, loadBaseline, loadFigures, loadRules } from "../../report/load_report.ts";
+import {
+  exists,
+  findBaseline,
+  loadBaseline,
+  loadFigures,
+  loadRules,
+} from "../../report/load_report.ts";
 import { parseRules } from "../../gate/parse_rules.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
-import { DEFAULT_RULES } from "../../settings.ts";
+import { DEFAULT_RULES } from "../flags.ts";
 import type { Invocation } from "../parse_args.ts";
 import { renderFindings } from "../../render/render_findings.ts";
 import type { Io } from "./io.ts";

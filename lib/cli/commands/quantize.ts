@@ -1,9 +1,8 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { countNouns } from "../../count_nouns.ts";
 import { BadInputError } from "../../base/errors.ts";
-import { escapeText, quote } from "../../base/text.ts";
+import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { compareReports } from "../../compare/compare_reports.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";

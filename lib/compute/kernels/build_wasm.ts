@@ -2,7 +2,7 @@
 
 import { compileAssembly } from "./compile_assembly.ts";
 
-const SOURCE = new URL("../../backends/kernels/assembly/", import.meta.url);
+const SOURCE = new URL("./assembly/", import.meta.url);
 const TARGET = new URL("./quantize_tile.wasm", import.meta.url);
 
 /** The bytes of the module that the source compiles to. */
