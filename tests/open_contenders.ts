@@ -2,7 +2,7 @@
 
 import type { Form } from "../lib/compute/lay_out_tile.ts";
 import type { Kernels, Tile } from "../lib/compute/kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
@@ -37,7 +37,7 @@ export async function openContenders(lanes: number): Promise<Contender[]> {
   const lanesOf = (form: Form) =>
     Array.from({ length: lanes }, () => createDeviceKernels(device, form));
   return [
-    { name: "wasm", lanes: [wasmKernels], numRuns: 500 },
+    { name: "wasm", lanes: [createWasmKernels()], numRuns: 500 },
     { name: "webgpu, one invocation a piece,", lanes: lanesOf("solo"), numRuns: 60 },
     { name: "webgpu, one workgroup a piece,", lanes: lanesOf("together"), numRuns: 60 },
   ];

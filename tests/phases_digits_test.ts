@@ -19,15 +19,15 @@ import { withFiles } from "./make_model.ts";
 const MODEL = new URL("../examples/digits-dit", import.meta.url).pathname;
 
 /** The noise that a model predicts for the fixed inputs; it draws nothing. */
-function predict(directory: string): Float32Array {
-  return observe(createDenoiser(loadWeights(directory)), { ...INPUTS, samples: 0 }).eps;
+async function predict(directory: string): Promise<Float32Array> {
+  return observe(createDenoiser(await loadWeights(directory)), { ...INPUTS, samples: 0 }).eps;
 }
 
-const original = predict(MODEL);
+const original = await predict(MODEL);
 
 /** Denoiser SQNR in dB. */
-function measureDenoiser(directory: string): number {
-  const found = predict(directory);
+async function measureDenoiser(directory: string): Promise<number> {
+  const found = await predict(directory);
   let [signal, noise] = [0, 0];
   for (const [i, eps] of original.entries()) {
     signal += eps ** 2;
@@ -53,7 +53,7 @@ async function onDigits<T>(
 async function denoiserOf(settings: Partial<QuantizeSettings>): Promise<[number, Report]> {
   return await onDigits(
     settings,
-    (report, output): [number, Report] => [measureDenoiser(output), report],
+    async (report, output): Promise<[number, Report]> => [await measureDenoiser(output), report],
   );
 }
 

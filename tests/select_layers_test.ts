@@ -2,12 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { TensorInfo } from "../lib/safetensors/header.ts";
-import {
-  moduleName,
-  selectLayers,
-  type SelectOptions,
-  sensitivity,
-} from "../lib/plan/select_layers.ts";
+import { selectLayers, type SelectOptions, sensitivity } from "../lib/plan/select_layers.ts";
+import { moduleName } from "../lib/plan/plan_layer.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
 // Model family, kind of layer (undefined: quantized), module names.

@@ -1,6 +1,6 @@
 /** From the range of each block to its scale and zero point. */
 
-import { normalRange, roundToDtype } from "../safetensors/dtype.ts";
+import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
@@ -9,6 +9,11 @@ const ROUND = 1.5 * 2 ** 52;
 
 /** Largest range of a block: above it the inverse of the scale would no longer be a normal F32. */
 export const MAX_RANGE = 2 ** 126;
+
+/** Whether a block can be quantized at all: its range is known, and not too large. */
+export function isWithinBounds({ lo, hi }: { lo: number; hi: number }): boolean {
+  return hi - lo <= MAX_RANGE;
+}
 
 /** Rounds to the nearest integer, half to even. */
 export function roundHalfEven(value: number): number {
@@ -33,7 +38,7 @@ export function roundHalfEven(value: number): number {
  */
 export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
   const qmax = qmaxOf(bits);
-  const normal = normalRange(dtype);
+  const normal = scaleRange(dtype);
   const rounded = roundToDtype((hi - lo) / qmax, dtype);
   const scale = Math.min(Math.max(rounded, normal.min), normal.max);
   const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);

@@ -47,7 +47,7 @@ async function writePage(
   try {
     const { renderComparisonHtml } = await import("../../render/render_html.ts");
     const page = await renderComparisonHtml(reports, comparison);
-    writeWhole(stage.path, path, new TextEncoder().encode(page));
+    await writeWhole(stage.path, path, new TextEncoder().encode(page));
     onWritten();
     stage.commit();
   } finally {

@@ -7,11 +7,14 @@ import { compareReports } from "../../compare/compare_reports.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
 import type { Invocation } from "../parse_args.ts";
-import { checkPlan, openPlan, type RunPlan, runPlan } from "../../run/pipeline.ts";
+import { runPlan } from "../../run/pipeline.ts";
+import { checkPlan } from "../../run/check_plan.ts";
+import { openPlan, type RunPlan } from "../../run/plan_run.ts";
+import { summarizePlan } from "../../run/summarize_plan.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import { renderComparison } from "../../render/render_comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
-import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
+import { renderPlan } from "../../render/render_plan.ts";
 import {
   checkOutput,
   commitAll,
@@ -57,6 +60,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     if (htmlFile !== undefined) stages.push(htmlFile);
     say(headline(plan, invocation), true);
     const measured = await runPlan(plan, settings, stage, {
+      signal: io.signal,
       onProgress: watch.onProgress,
       onLog: (line) => {
         if (invocation.verbose) watch.clear();
@@ -74,12 +78,12 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     });
     const closing = nextSteps(report, invocation);
     const utf8 = new TextEncoder();
-    writeWhole(reportFile.path, invocation.report, utf8.encode(text));
+    await writeWhole(reportFile.path, invocation.report, utf8.encode(text));
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
-    writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    await writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     if (htmlFile !== undefined) {
       const { renderHtml } = await import("../../render/render_html.ts");
-      writeWhole(
+      await writeWhole(
         htmlFile.path,
         htmlReport!,
         utf8.encode(await renderHtml(report, comparison && { comparison })),
@@ -136,7 +140,7 @@ function warnings({ model, selection }: RunPlan): string[] {
   const lines = selection.unusedPatterns.map((pattern) =>
     `Warning: --ignore ${quote(pattern)} matches no tensor`
   );
-  const fallback = selection.layers.filter((layer) => layer.fallback);
+  const fallback = selection.layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
     lines.push(
       `Warning: --group-size does not divide the columns of ${

@@ -10,10 +10,14 @@ import { stageFile } from "../../run/pending_output.ts";
  *
  * @param onWritten Called when it is written and before it is in place; what it throws undoes it.
  */
-export function writeBaseline(path: string, figures: ReportFigures, onWritten: () => void): void {
+export async function writeBaseline(
+  path: string,
+  figures: ReportFigures,
+  onWritten: () => void,
+): Promise<void> {
   const stage = stageFile(path, undefined);
   try {
-    writeWhole(stage.path, path, new TextEncoder().encode(formatBaseline(figures)));
+    await writeWhole(stage.path, path, new TextEncoder().encode(formatBaseline(figures)));
     onWritten();
     stage.commit();
   } finally {

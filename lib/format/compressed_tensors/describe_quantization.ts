@@ -1,14 +1,15 @@
 /** The `quantization_config` entry of config.json, as compressed-tensors reads it. */
 
-import type { LayerPlan, SkippedTensor } from "../../types.ts";
-import { moduleName } from "../../plan/select_layers.ts";
+import type { SkippedTensor } from "../../types.ts";
+import { type LayerPlan, moduleName } from "../../plan/plan_layer.ts";
 
 /** Version of the compressed-tensors format that is written. */
 const FORMAT_VERSION = "0.20.0";
 
 /**
- * Describes how the layers were packed. Layers in blocks and layers in one block a slice take a
- * config group each; inside `weights` only the fields every version accepts are written.
+ * Describes how the layers were packed: a config group for each width and block size. The first one,
+ * of the layers in blocks where there are any, targets all linear layers, the others name theirs;
+ * inside `weights` only the fields every version accepts are written.
  *
  * @param layers At least one.
  * @param skipped Every other tensor; the matrices among them are listed under `ignore`.
@@ -17,9 +18,32 @@ export function describeQuantization(
   layers: readonly LayerPlan[],
   skipped: readonly SkippedTensor[],
 ): Record<string, unknown> {
-  const block = layers.find(({ groupSize }) => groupSize !== null);
-  const slices = layers.filter(({ groupSize }) => groupSize === null);
-  const group = (targets: string[], { bits, groupSize }: LayerPlan) => ({
+  const kinds = [...Map.groupBy(layers, ({ bits, grid }) => `${bits} ${grid.groupSize}`).values()];
+  // Stable: of layers in blocks those that come first in the files.
+  kinds.sort(([a], [b]) => Number(a!.grid.groupSize === null) - Number(b!.grid.groupSize === null));
+  const config_groups = Object.fromEntries(kinds.map((kind, i) => {
+    const targets = i === 0 ? ["Linear"] : kind.map(({ name }) => name).sort();
+    return [`group_${i}`, describeGroup(targets, kind[0]!)];
+  }));
+  return {
+    quant_method: "compressed-tensors",
+    format: "pack-quantized",
+    quantization_status: "compressed",
+    config_groups,
+    ignore: ignoredModules(layers, skipped),
+    kv_cache_scheme: null,
+    global_compression_ratio: null,
+    sparsity_config: {},
+    transform_config: {},
+    version: FORMAT_VERSION,
+  };
+}
+
+function describeGroup(
+  targets: string[],
+  { bits, grid: { groupSize } }: LayerPlan,
+): Record<string, unknown> {
+  return {
     targets,
     weights: {
       num_bits: bits,
@@ -32,25 +56,6 @@ export function describeQuantization(
     input_activations: null,
     output_activations: null,
     format: "pack-quantized",
-  });
-  const config_groups: Record<string, unknown> = {};
-  if (block !== undefined) config_groups.group_0 = group(["Linear"], block);
-  if (slices[0] !== undefined) {
-    const names = slices.map(({ name }) => name).sort();
-    if (block === undefined) config_groups.group_0 = group(["Linear"], slices[0]);
-    else config_groups.group_1 = group(names, slices[0]);
-  }
-  return {
-    quant_method: "compressed-tensors",
-    format: "pack-quantized",
-    quantization_status: "compressed",
-    config_groups,
-    ignore: ignoredModules(layers, skipped),
-    kv_cache_scheme: null,
-    global_compression_ratio: null,
-    sparsity_config: {},
-    transform_config: {},
-    version: FORMAT_VERSION,
   };
 }
 
