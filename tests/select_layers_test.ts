@@ -201,13 +201,12 @@ for (const [columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
       tensor: source,
       shard: "m.safetensors",
       dtype: "BF16",
+      scaleDtype: "BF16",
       rows: 10,
       columns,
       bits: 2,
-      boundaries: [0, 2, 5, 7, 10],
-      groupSize,
-      blockColumns,
-      fallback,
+      grid: { bands: [0, 2, 5, 7, 10], blockColumns, groupSize, fallback },
+      axis: { source: "positional", boundaries: [0, 2, 5, 7, 10] },
     }]);
   });
 }
