@@ -11,16 +11,17 @@ export interface Quality {
   sqnr_db: number | null;
 }
 
-/** Whether energies say anything: each is a finite number, 0 or more. */
+/** Whether energies say anything: each is a finite number, 0 or more, and without a signal there is no error. */
 export function areMeasured({ signal, decoded, error }: QualitySums): boolean {
-  return [signal, decoded, error].every((sum) => sum >= 0 && Number.isFinite(sum));
+  const areFinite = [signal, decoded, error].every((sum) => sum >= 0 && Number.isFinite(sum));
+  return areFinite && (signal > 0 || error === 0);
 }
 
 /**
  * Cosine similarity <x, v> / (|x| |v|) and SQNR 10 log10(sum x^2 / sum (x - v)^2), with
  * <x, v> = (sum x^2 + sum v^2 - sum (x - v)^2) / 2.
  *
- * @throws {BadInputError} An energy is negative or no finite number.
+ * @throws {BadInputError} An energy is negative or no finite number, or there is an error without a signal.
  *
  * @example
  * ```ts
@@ -32,7 +33,7 @@ export function measureQuality({ signal, decoded, error }: QualitySums): Quality
   if (!areMeasured({ signal, decoded, error })) {
     throw new BadInputError(
       `Cannot measure quality: the energies are ${signal}, ${decoded} and ${error}, ` +
-        "must be finite and not negative",
+        "must be finite and not negative, and 0 throughout where the first is",
     );
   }
   const norm = Math.sqrt(signal) * Math.sqrt(decoded);

@@ -52,6 +52,9 @@ const REACH = 0.25;
 /** A scale may be larger than that of the range, if the neighbours' are: up to this factor. */
 const MOST = 1.2;
 
+/** The least normal F32: scales that make codes are no smaller. */
+const LEAST_SCALE = 2 ** -126;
+
 /** Least width of a cell, as a share of its values and of the scale of its block's own range. */
 const LEAST_WIDTH = 1e-6;
 
@@ -86,7 +89,8 @@ export function rateBlock(
   const own = estimateParams(range.lo, range.hi, bits, scaleDtype);
   const cells = gatherCells(counts, dtype, range);
   const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
-  const least = Math.min(own.scale, sensible);
+  // No smaller than kernels take: its inverse has to be finite.
+  const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
   const rater = createRater(cells, bits, scaleDtype, { least, unit: own.scale });
   const tried = new Map<number, Candidate>();
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
