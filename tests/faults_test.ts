@@ -29,8 +29,8 @@ function withLargeModel(layers: number, use: (run: LargeRun) => Promise<void>): 
 async function untilWriting(root: string): Promise<void> {
   const deadline = performance.now() + 10_000;
   while (performance.now() < deadline) {
-    const stage = namesIn(root).find((name) => name.startsWith(".out.tmp-"));
-    if (stage !== undefined && namesIn(join(root, stage)).includes("model.safetensors")) return;
+    const pending = namesIn(root).find((name) => name.startsWith(".out.tmp-"));
+    if (pending !== undefined && namesIn(join(root, pending)).includes("model.safetensors")) return;
     await new Promise((resume) => setTimeout(resume, 2));
   }
   assert.fail("the run did not begin to write");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { namesIn, smallModel, stateOf, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { stageFile } from "../lib/run/pending_output.ts";
+import { pendingFile } from "../lib/run/pending_output.ts";
 import { runMain } from "./run_cli.ts";
 
 /** A place that cannot be written to, and what is said about it. */
@@ -198,8 +198,8 @@ function cut(message: string): string {
   return message.replace(/"([^"]{200})[^"]+"/, '"$1…"');
 }
 
-Deno.test("stageFile() refuses a device when one is named", () => {
-  assert.throws(() => stageFile("/dev/null", undefined), {
+Deno.test("pendingFile() refuses a device when one is named", () => {
+  assert.throws(() => pendingFile("/dev/null", undefined), {
     name: "BadInputError",
     message: 'Cannot write "/dev/null": it is not a regular file: give a file name',
   });

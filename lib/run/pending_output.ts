@@ -12,7 +12,7 @@ import { quote } from "../base/text.ts";
 export const OUTPUT_MARK = "time_groups.safetensors";
 
 /** A directory or file in the making. */
-export interface Stage {
+export interface PendingOutput {
   /** Where to write meanwhile. */
   readonly path: string;
   /** Where it will be. */
@@ -124,28 +124,28 @@ function beside(target: string, kind: "tmp" | "old"): string {
  * @param target From {@linkcode checkOutput}.
  * @throws {BadInputError} Its parent cannot be written to.
  */
-export function stageDirectory(target: string): Stage {
+export function pendingDirectory(target: string): PendingOutput {
   const path = beside(target, "tmp");
   attempt(target, () => Deno.mkdirSync(path));
   // An empty directory needs no replacing: the rename itself does that.
   const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
   const replaces = isFilled();
-  return makeStage(path, target, target, () => {
+  return makePending(path, target, target, () => {
     syncDirectory(path);
     return replaces && isFilled();
   });
 }
 
 /**
- * Starts a file beside its target, or inside a staged directory when that is where it belongs.
+ * Starts a file beside its target, or inside a directory in the making when that is where it belongs.
  *
  * @param path As the user gave it.
  * @param within The output directory in the making, if there is one.
  * @throws {BadInputError} It is no regular file, or its parent does not exist or cannot be written to.
  */
-export function stageFile(path: string, within: Stage | undefined): Stage {
+export function pendingFile(path: string, within: PendingOutput | undefined): PendingOutput {
   const target = resolvePath(path);
-  if (within !== undefined && isInside(target, within.target)) return stageWithin(path, within);
+  if (within !== undefined && isInside(target, within.target)) return pendingWithin(path, within);
   const exists = () => {
     const existing = statOf(target);
     if (existing !== undefined && !existing.isFile) {
@@ -162,32 +162,37 @@ export function stageFile(path: string, within: Stage | undefined): Stage {
   // Created at once, so that a directory one may not write to is found before the work, not after.
   attempt(path, () => Deno.openSync(temporary, { write: true, createNew: true }).close());
   attempt(path, () => Deno.removeSync(temporary));
-  return makeStage(temporary, target, path, exists);
+  return makePending(temporary, target, path, exists);
 }
 
 /** A file that comes and goes with the directory it lies in. */
-function stageWithin(path: string, within: Stage): Stage {
+function pendingWithin(path: string, within: PendingOutput): PendingOutput {
   const target = resolvePath(path);
   if (target === within.target) {
     throw new BadInputError(
       `Cannot write ${quote(path)}: it is the output directory: give a file name`,
     );
   }
-  const staged = join(within.path, relative(within.target, target));
-  attempt(path, () => Deno.mkdirSync(dirname(staged), { recursive: true }));
-  return { path: staged, target, place: () => {}, commit: () => {}, discard: () => {} };
+  const inner = join(within.path, relative(within.target, target));
+  attempt(path, () => Deno.mkdirSync(dirname(inner), { recursive: true }));
+  return { path: inner, target, place: () => {}, commit: () => {}, discard: () => {} };
 }
 
 /**
  * @param label The target in messages.
  * @param isInTheWay Called before it is put in place: whether what is there has to go aside first.
  */
-function makeStage(path: string, target: string, label: string, isInTheWay: () => boolean): Stage {
+function makePending(
+  path: string,
+  target: string,
+  label: string,
+  isInTheWay: () => boolean,
+): PendingOutput {
   const old = beside(target, "old");
-  let state: "staged" | "placed" | "done" = "staged";
+  let state: "pending" | "placed" | "done" = "pending";
   let hasOld = false;
   const place = () => {
-    if (state !== "staged") return;
+    if (state !== "pending") return;
     if (isInTheWay()) {
       attempt(label, () => Deno.renameSync(target, old));
       hasOld = true;
@@ -222,11 +227,11 @@ function makeStage(path: string, target: string, label: string, isInTheWay: () =
  * @throws {BadInputError} One cannot be put in place, and discarding takes the others back; or all are,
  *   and what was there before cannot be removed.
  */
-export function commitAll(stages: readonly Stage[]): void {
-  for (const stage of stages) stage.place();
-  const failures = stages.flatMap((stage) => {
+export function commitAll(outputs: readonly PendingOutput[]): void {
+  for (const output of outputs) output.place();
+  const failures = outputs.flatMap((output) => {
     try {
-      stage.commit();
+      output.commit();
       return [];
     } catch (error) {
       return [error];

@@ -27,7 +27,12 @@ import type { LayerResult } from "../report/report_layer.ts";
 import { type ByteSink, createSink, writeWhole } from "../safetensors/write.ts";
 import { type Selection, selectLayers } from "../plan/select_layers.ts";
 import { checkSmoothing } from "../params/smooth_schedule.ts";
-import { checkOutput, OUTPUT_MARK, type Stage, stageDirectory } from "./pending_output.ts";
+import {
+  checkOutput,
+  OUTPUT_MARK,
+  pendingDirectory,
+  type PendingOutput,
+} from "./pending_output.ts";
 import type { LayerPlan } from "../types.ts";
 import {
   checkWritten,
@@ -127,14 +132,14 @@ function refuseQuantized(model: Model): void {
 /**
  * Quantizes a model into a directory in the making; the caller adds its report and commits.
  *
- * @param stage From {@linkcode stageDirectory}.
+ * @param output From {@linkcode pendingDirectory}.
  * @returns The report of the run.
  * @throws {BadInputError} A weight cannot be quantized, or a file cannot be read or written.
  */
 export async function runPlan(
   plan: RunPlan,
   settings: QuantizeSettings,
-  stage: Stage,
+  output: PendingOutput,
   hooks: RunHooks = {},
 ): Promise<Report> {
   const start = performance.now();
@@ -146,7 +151,7 @@ export async function runPlan(
   });
   let results: LayerResult[];
   try {
-    results = await writeShards(plan, stage.path, backend, settings, (tensor, line) => {
+    results = await writeShards(plan, output.path, backend, settings, (tensor, line) => {
       finished = tensor;
       if (line !== undefined) hooks.onLog?.(line);
     });
@@ -165,15 +170,15 @@ export async function runPlan(
     elapsedSeconds: () => (performance.now() - start) / 1000,
   });
   const schedules = encodeTimeGroups(results, report.source, report.phase);
-  writeWhole(join(stage.path, OUTPUT_MARK), OUTPUT_MARK, schedules);
+  writeWhole(join(output.path, OUTPUT_MARK), OUTPUT_MARK, schedules);
   const quantization = describeQuantization(selection.layers, selection.skipped);
   const config = appendEntry(model.config?.text, "quantization_config", quantization);
-  writeText(stage.path, "config.json", config);
+  writeText(output.path, "config.json", config);
   if (model.index !== undefined) {
-    writeText(stage.path, model.index.name, formatIndex(model.index, plan.shards));
+    writeText(output.path, model.index.name, formatIndex(model.index, plan.shards));
   }
-  copySideFiles(model, stage.path);
-  checkWritten(stage.path, plan.shards);
+  copySideFiles(model, output.path);
+  checkWritten(output.path, plan.shards);
   return report;
 }
 
@@ -298,12 +303,12 @@ export async function quantizeModel(
   const plan = openPlan(modelPath, settings);
   checkPlan(plan, settings);
   const target = checkOutput(outputPath, plan.model.directory, settings.overwrite ?? false);
-  const stage = stageDirectory(target);
+  const output = pendingDirectory(target);
   try {
-    const report = await runPlan(plan, settings, stage, hooks);
-    stage.commit();
+    const report = await runPlan(plan, settings, output, hooks);
+    output.commit();
     return report;
   } finally {
-    stage.discard();
+    output.discard();
   }
 }

@@ -16,10 +16,10 @@ import {
   checkOutput,
   commitAll,
   isInside,
+  pendingDirectory,
+  pendingFile,
+  type PendingOutput,
   resolvePath,
-  type Stage,
-  stageDirectory,
-  stageFile,
 } from "../../run/pending_output.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
@@ -44,19 +44,19 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     return;
   }
   const target = checkTarget(invocation, plan);
-  const stages: Stage[] = [];
+  const outputs: PendingOutput[] = [];
   const watch = watchRun(io, modelBytes(plan.model));
   try {
-    const stage = stageDirectory(target);
-    stages.push(stage);
-    const reportFile = stageFile(invocation.report, stage);
-    const logFile = stageFile(logName(invocation.report), stage);
-    stages.push(reportFile, logFile);
+    const directory = pendingDirectory(target);
+    outputs.push(directory);
+    const reportFile = pendingFile(invocation.report, directory);
+    const logFile = pendingFile(logName(invocation.report), directory);
+    outputs.push(reportFile, logFile);
     const { htmlReport } = invocation;
-    const htmlFile = htmlReport === undefined ? undefined : stageFile(htmlReport, stage);
-    if (htmlFile !== undefined) stages.push(htmlFile);
+    const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
+    if (htmlFile !== undefined) outputs.push(htmlFile);
     say(headline(plan, invocation), true);
-    const measured = await runPlan(plan, settings, stage, {
+    const measured = await runPlan(plan, settings, directory, {
       onProgress: watch.onProgress,
       onLog: (line) => {
         if (invocation.verbose) watch.clear();
@@ -87,12 +87,12 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
     io.stdout(invocation.json ? text : block);
-    commitAll(stages);
+    commitAll(outputs);
     if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
-    for (const staged of stages.toReversed()) staged.discard();
+    for (const output of outputs.toReversed()) output.discard();
   }
 }
 

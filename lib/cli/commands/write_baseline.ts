@@ -3,7 +3,7 @@
 import { formatBaseline } from "../../gate/format_baseline.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
 import { writeWhole } from "../../safetensors/write.ts";
-import { stageFile } from "../../run/pending_output.ts";
+import { pendingFile } from "../../run/pending_output.ts";
 
 /**
  * Writes a baseline beside its target and renames it.
@@ -11,12 +11,12 @@ import { stageFile } from "../../run/pending_output.ts";
  * @param onWritten Called when it is written and before it is in place; what it throws undoes it.
  */
 export function writeBaseline(path: string, figures: ReportFigures, onWritten: () => void): void {
-  const stage = stageFile(path, undefined);
+  const pending = pendingFile(path, undefined);
   try {
-    writeWhole(stage.path, path, new TextEncoder().encode(formatBaseline(figures)));
+    writeWhole(pending.path, path, new TextEncoder().encode(formatBaseline(figures)));
     onWritten();
-    stage.commit();
+    pending.commit();
   } finally {
-    stage.discard();
+    pending.discard();
   }
 }
