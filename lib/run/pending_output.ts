@@ -111,10 +111,17 @@ function namesIn(directory: string, label: string): string[] {
   }
 }
 
+/** Longest file name, in bytes of UTF-8, on the file systems in use. */
+const MAX_NAME_BYTES = 255;
+
 /** A name beside the target that no reader takes for a model and no other run picks. */
 function beside(target: string, kind: "tmp" | "old"): string {
-  const id = `${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
-  return join(dirname(target), `.${basename(target).slice(0, 200)}.${kind}-${id}`);
+  const ending = `.${kind}-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  const name = basename(target);
+  // Encoding stops in front of the first character that there is no room for.
+  const room = new Uint8Array(MAX_NAME_BYTES - 1 - ending.length);
+  const { read } = new TextEncoder().encodeInto(name, room);
+  return join(dirname(target), `.${name.slice(0, read)}${ending}`);
 }
 
 /**
