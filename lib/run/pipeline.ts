@@ -113,7 +113,8 @@ export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSetti
 
 function refuseQuantized(model: Model): void {
   const again = "quantizing twice would lose quality: start from the original model";
-  if (model.config?.entries.has("quantization_config")) {
+  // Some tools write the key with null for a model that is not quantized.
+  if ((model.config?.entries.get("quantization_config") ?? null) !== null) {
     throw new BadInputError(
       `The model ${quote(model.name)} is already quantized: its config.json has a ` +
         `quantization_config: ${again}`,
