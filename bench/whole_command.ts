@@ -5,12 +5,13 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import type { Slice } from "../lib/jobs/backend.ts";
 import { makeBenchModel } from "./make_bench_model.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 
 const directory = Deno.makeTempDirSync({ prefix: "isotherm-bench-" });
 const model = join(directory, "model");
