@@ -13,20 +13,18 @@ import {
 import { BadInputError } from "../base/errors.ts";
 import { countNouns, escapeText, quote } from "../base/text.ts";
 import { checkUnchanged, type Model, modelBytes, openModel } from "../model/open_model.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import { checkSettings, type QuantizeSettings } from "../settings.ts";
 import {
   checkpointBytes,
   packedNames,
   planShard,
   type ShardPlan,
 } from "../format/compressed_tensors/plan_checkpoint.ts";
-import { checkWeight } from "../params/optimize_path.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
 import type { LayerResult } from "../report/report_layer.ts";
 import { type ByteSink, createSink, writeWhole } from "../safetensors/write.ts";
 import { type Selection, selectLayers } from "../plan/select_layers.ts";
-import { checkSmoothing } from "../params/smooth_schedule.ts";
 import {
   checkOutput,
   OUTPUT_MARK,
@@ -71,9 +69,10 @@ export interface RunHooks {
  * Opens a model and plans a run, whether or not the run would be refused.
  *
  * @param path The model directory.
- * @throws {BadInputError} The model is malformed.
+ * @throws {BadInputError} A setting is one that no flag could give, or the model is malformed.
  */
 export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
+  checkSettings(settings);
   const model = openModel(path);
   const selection = selectLayers(model.shards, settings);
   const byTensor = new Map(selection.layers.map((layer) => [layer.tensor.name, layer]));
@@ -84,11 +83,10 @@ export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
  * Checks that a planned run may start.
  *
  * @throws {BadInputError} The model is already quantized, nothing is left to quantize, `strict` forbids
- * it, or the phase cannot be done.
+ * it, or a setting is one that no flag could give.
  */
 export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
-  checkSmoothing(settings);
-  if (settings.phase === "optimize") checkWeight(settings.markovWeight);
+  checkSettings(settings);
   refuseQuantized(model);
   const { layers, skipped } = selection;
   if (layers.length === 0) {
