@@ -67,7 +67,7 @@ const quantize = (bits: number, phase = "baseline") => () =>
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
     ...["--phase", phase],
-    ...["--report", join(directory, "report.json")],
+    ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
 const CONTENDERS: Record<string, () => Promise<number>> = {

@@ -34,7 +34,9 @@ export function resolvePath(path: string): string {
       return join(Deno.realPathSync(existing), ...rest);
     } catch (error) {
       const parent = dirname(existing);
-      if (!(error instanceof Deno.errors.NotFound) || parent === existing) {
+      const { NotFound, NotADirectory } = Deno.errors;
+      const isMissing = error instanceof NotFound || error instanceof NotADirectory;
+      if (!isMissing || parent === existing) {
         throw new BadInputError(`Cannot write ${quote(path)}: ${describeIoError(error)}`);
       }
       rest.unshift(basename(existing));
@@ -66,8 +68,8 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (target === model) fail("it is the model directory: give another --output");
   if (isInside(target, model)) fail("it lies inside the model directory: give another --output");
   if (isInside(model, target)) fail("the model directory lies inside it: give another --output");
-  if (statOf(dirname(target)) === undefined) fail(missingParent(output));
-  const existing = statOf(target);
+  if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
+  const existing = statOf(target, output);
   if (existing === undefined) {
     if (isLink(target)) fail("it is a link that leads nowhere: remove it");
     return target;
@@ -82,6 +84,16 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   return target;
 }
 
+/**
+ * Whether there is a regular file of that name, and something in it.
+ *
+ * @param label The path in messages.
+ */
+export function holdsFile(path: string, label: string): boolean {
+  const existing = statOf(path, label);
+  return existing !== undefined && existing.isFile && existing.size > 0;
+}
+
 function missingParent(path: string): string {
   return `${quote(dirname(path))} does not exist: create it first`;
 }
@@ -94,12 +106,13 @@ function isLink(path: string): boolean {
   }
 }
 
-function statOf(path: string): Deno.FileInfo | undefined {
+/** @param label The path in messages. */
+function statOf(path: string, label = path): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new BadInputError(`Cannot look at ${quote(path)}: ${describeIoError(error)}`);
+    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
   }
 }
 
@@ -154,7 +167,7 @@ export function pendingFile(path: string, within: PendingOutput | undefined): Pe
   const target = resolvePath(path);
   if (within !== undefined && isInside(target, within.target)) return pendingWithin(path, within);
   const exists = () => {
-    const existing = statOf(target);
+    const existing = statOf(target, path);
     if (existing !== undefined && !existing.isFile) {
       const kind = existing.isDirectory ? "a directory" : "not a regular file";
       throw new BadInputError(`Cannot write ${quote(path)}: it is ${kind}: give a file name`);
@@ -162,7 +175,7 @@ export function pendingFile(path: string, within: PendingOutput | undefined): Pe
     return existing !== undefined;
   };
   exists();
-  if (statOf(dirname(target)) === undefined) {
+  if (statOf(dirname(target), path) === undefined) {
     throw new BadInputError(`Cannot write ${quote(path)}: ${missingParent(path)}`);
   }
   const temporary = beside(target, "tmp");

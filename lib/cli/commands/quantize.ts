@@ -1,7 +1,6 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { BadInputError } from "../../base/errors.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { compareReports } from "../../compare/compare_reports.ts";
 import { loadBaseline } from "../../report/load_report.ts";
@@ -15,12 +14,11 @@ import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
 import {
   checkOutput,
   commitAll,
-  isInside,
   pendingDirectory,
   pendingFile,
   type PendingOutput,
-  resolvePath,
 } from "../../run/pending_output.ts";
+import { checkReportFiles, logName } from "./check_report_files.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
 
@@ -97,30 +95,9 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
 }
 
 function checkTarget(invocation: Invocation, { model }: RunPlan): string {
-  const { output, overwrite, report, htmlReport } = invocation;
-  const target = checkOutput(output, model.directory, overwrite);
-  const files = [
-    { file: report, flag: "--report" },
-    { file: logName(report), flag: "--report" },
-    ...htmlReport === undefined ? [] : [{ file: htmlReport, flag: "--html-report" }],
-  ];
-  const paths = files.map(({ file }) => resolvePath(file));
-  for (const [i, { file, flag }] of files.entries()) {
-    const fail = (what: string) => {
-      throw new BadInputError(`Cannot write ${quote(file)}: ${what}: give another ${flag}`);
-    };
-    if (isInside(paths[i]!, model.directory)) fail("it lies inside the model directory");
-    if (paths.indexOf(paths[i]!) < i) fail("the report or its log goes there");
-  }
+  const target = checkOutput(invocation.output, model.directory, invocation.overwrite);
+  checkReportFiles(invocation, model, target);
   return target;
-}
-
-/** The report's name with .log. */
-function logName(report: string): string {
-  if (report.endsWith(".log")) {
-    throw new BadInputError(`--report is ${quote(report)}, must not end in .log: the log does`);
-  }
-  return `${report.replace(/\.json$/, "")}.log`;
 }
 
 function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
