@@ -5,12 +5,13 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import type { Slice } from "../lib/jobs/slice.ts";
 import { makeBenchModel } from "./make_bench_model.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 
 const directory = Deno.makeTempDirSync({ prefix: "isotherm-bench-" });
 const model = join(directory, "model");
@@ -66,7 +67,7 @@ const quantize = (bits: number, phase = "baseline") => () =>
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
     ...["--phase", phase],
-    ...["--report", join(directory, "report.json")],
+    ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
 const CONTENDERS: Record<string, () => Promise<number>> = {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { classify, trainClassifier } from "../examples/digits-dit-denoiser/classify.ts";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
@@ -20,7 +21,7 @@ import { assertBadInput } from "./assert_bad_input.ts";
 import { encodeFile, withFiles } from "./make_model.ts";
 import { sharded } from "./tiny_models.ts";
 
-const EXAMPLES = new URL("../examples/", import.meta.url).pathname;
+const EXAMPLES = fileURLToPath(new URL("../examples/", import.meta.url));
 const MODEL = join(EXAMPLES, "digits-dit");
 
 const weights = await loadWeights(MODEL);

@@ -17,13 +17,11 @@ const METHODS = ["syncSync", "seekSync", "readSync", "write", "truncate", "sync"
 /** Calls that need room on the disk. */
 const GROWING = ["mkdirSync", "mkdir", "copyFile", "write", "truncate", "sync"];
 
-/** What a failing call throws: the system's error for a full disk or a broken one. */
+/** What a failing call throws: the system's error for a full disk or a broken one, as Deno makes it. */
 function systemError(call: string): Error {
-  return new Error(
-    GROWING.includes(call)
-      ? "No space left on device (os error 28)"
-      : "Input/output error (os error 5)",
-  );
+  return GROWING.includes(call)
+    ? Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" })
+    : Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" });
 }
 
 /** Which calls were made, and which of them failed. */

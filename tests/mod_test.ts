@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 
@@ -14,7 +15,7 @@ const TYPES: Record<string, string> = {
   wasm: "application/wasm",
 };
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 Deno.test("mod.ts works when it is imported from a URL", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { createEvaluator } from "../examples/digits-dit-denoiser/evaluate.ts";
 import { loadWeights } from "../examples/digits-dit-denoiser/load_weights.ts";
@@ -16,7 +17,7 @@ import {
 } from "../mod.ts";
 import { withFiles } from "./make_model.ts";
 
-const MODEL = new URL("../examples/digits-dit", import.meta.url).pathname;
+const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 /** The noise that a model predicts for the fixed inputs; it draws nothing. */
 async function predict(directory: string): Promise<Float32Array> {

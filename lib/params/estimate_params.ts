@@ -2,6 +2,7 @@
 
 import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
+import { checkBits } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Adding and subtracting 1.5 * 2^52 rounds a double below 2^51 to an integer, half to even. */
@@ -29,6 +30,7 @@ export function roundHalfEven(value: number): number {
  * @param lo Smallest value of the block, or 0 if none is below it.
  * @param hi Largest value of the block, or 0 if none is above it; above `lo`.
  * @param dtype The dtype the scale is stored in.
+ * @throws {BadInputError} The width is none.
  *
  * @example
  * ```ts
@@ -37,6 +39,7 @@ export function roundHalfEven(value: number): number {
  * ```
  */
 export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
+  checkBits(bits);
   const qmax = qmaxOf(bits);
   const normal = scaleRange(dtype);
   const rounded = roundToDtype((hi - lo) / qmax, dtype);

@@ -79,7 +79,8 @@ function largestJumps(
  * @param boundaries First step of each time group, and S at the end: [G+1], ascending.
  * @param bits Width of a code, which fixes the range of the zero points.
  * @param threshold Scale jump above which a boundary is a violation.
- * @throws {BadInputError} A scale is not above 0, or the boundaries do not fit the steps.
+ * @throws {BadInputError} A scale is not above 0, the boundaries do not fit the steps, or the width
+ * or the threshold is none.
  *
  * @example
  * ```ts

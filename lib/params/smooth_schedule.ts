@@ -25,25 +25,6 @@ export function smoothingWindowOf(
   return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOW : null);
 }
 
-/**
- * Checks that a run can smooth.
- *
- * @throws {BadInputError} There is no boundary, or the window is out of bounds.
- */
-export function checkSmoothing(
-  settings: Pick<QuantizeSettings, "phase" | "smoothingWindow" | "timeGroups">,
-): void {
-  const window = smoothingWindowOf(settings);
-  if (window === null) return;
-  checkWindow(window);
-  if (settings.timeGroups === 1) {
-    throw new BadInputError(
-      "Cannot smooth 1 time group: it has no boundary: " +
-        "give --num-time-groups 2 or more, or leave smoothing out",
-    );
-  }
-}
-
 function checkWindow(window: number): void {
   const { min, max } = LIMITS.smoothingWindow;
   if (Number.isInteger(window) && window >= min && window <= max) return;

@@ -3,20 +3,17 @@
 import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
-import { checkWeight } from "../params/optimize_path.ts";
-import { checkSmoothing } from "../params/smooth_schedule.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import { checkSettings, type QuantizeSettings } from "../settings.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /**
  * Checks that a planned run may start.
  *
  * @throws {BadInputError} The model is already quantized, nothing is left to quantize, `strict` forbids
- * it, or the phase cannot be done.
+ * it, or a setting is one that no flag could give.
  */
 export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
-  checkSmoothing(settings);
-  if (settings.phase === "optimize") checkWeight(settings.markovWeight);
+  checkSettings(settings);
   refuseQuantized(model);
   const { layers, skipped } = selection;
   if (layers.length === 0) {
@@ -41,7 +38,8 @@ export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSetti
 
 function refuseQuantized(model: Model): void {
   const again = "quantizing twice would lose quality: start from the original model";
-  if (model.config?.entries.has("quantization_config")) {
+  // Some tools write the key with null for a model that is not quantized.
+  if ((model.config?.entries.get("quantization_config") ?? null) !== null) {
     throw new BadInputError(
       `The model ${quote(model.name)} is already quantized: its config.json has a ` +
         `quantization_config: ${again}`,

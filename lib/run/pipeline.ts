@@ -16,7 +16,12 @@ import { writeWhole } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings.ts";
 import { checkPlan } from "./check_plan.ts";
 import { openPlan, type RunPlan } from "./plan_run.ts";
-import { checkOutput, OUTPUT_MARK, type Stage, stageDirectory } from "./pending_output.ts";
+import {
+  checkOutput,
+  OUTPUT_MARK,
+  pendingDirectory,
+  type PendingOutput,
+} from "./pending_output.ts";
 import { refuseAborted, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, copySideFiles, formatIndex } from "./write_checkpoint.ts";
 import { writeShards } from "./write_shards.ts";
@@ -40,7 +45,7 @@ export interface RunHooks {
 /**
  * Quantizes a model into a directory in the making; the caller adds its report and commits.
  *
- * @param output From {@linkcode stageDirectory}.
+ * @param output From {@linkcode pendingDirectory}.
  * @returns The report of the run.
  * @throws {BadInputError} A weight cannot be quantized, or a file cannot be read or written.
  * @throws {InterruptedError} The signal was heard.
@@ -48,7 +53,7 @@ export interface RunHooks {
 export async function runPlan(
   plan: RunPlan,
   settings: QuantizeSettings,
-  output: Stage,
+  output: PendingOutput,
   hooks: RunHooks = {},
 ): Promise<Report> {
   const start = performance.now();
@@ -119,7 +124,7 @@ export async function quantizeModel(
   const plan = openPlan(modelPath, settings);
   checkPlan(plan, settings);
   const target = checkOutput(outputPath, plan.model.directory, settings.overwrite ?? false);
-  const output = stageDirectory(target);
+  const output = pendingDirectory(target);
   try {
     const report = await runPlan(plan, settings, output, hooks);
     output.commit();

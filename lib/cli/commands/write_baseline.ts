@@ -3,7 +3,7 @@
 import { formatBaseline } from "../../gate/format_baseline.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
 import { writeWhole } from "../../safetensors/write.ts";
-import { stageFile } from "../../run/pending_output.ts";
+import { pendingFile } from "../../run/pending_output.ts";
 
 /**
  * Writes a baseline beside its target and renames it.
@@ -15,12 +15,12 @@ export async function writeBaseline(
   figures: ReportFigures,
   onWritten: () => void,
 ): Promise<void> {
-  const stage = stageFile(path, undefined);
+  const pending = pendingFile(path, undefined);
   try {
-    await writeWhole(stage.path, path, new TextEncoder().encode(formatBaseline(figures)));
+    await writeWhole(pending.path, path, new TextEncoder().encode(formatBaseline(figures)));
     onWritten();
-    stage.commit();
+    pending.commit();
   } finally {
-    stage.discard();
+    pending.discard();
   }
 }

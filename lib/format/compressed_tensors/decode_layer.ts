@@ -73,8 +73,8 @@ export function readWidths(checkpoint: Model): (layer: string) => Bits | undefin
   };
   const entry = (value: JsonValue | undefined, key: string) =>
     value instanceof Map ? value.get(key) : undefined;
-  const quantization = checkpoint.config?.entries.get("quantization_config");
-  if (quantization === undefined) fail("its config.json has no quantization_config");
+  const quantization = checkpoint.config?.entries.get("quantization_config") ?? null;
+  if (quantization === null) fail("its config.json has no quantization_config");
   const format = entry(quantization, "format");
   if (format !== "pack-quantized") {
     fail(`the format in its config.json is ${quote(String(format))}, expected "pack-quantized"`);
