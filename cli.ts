@@ -76,14 +76,28 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
   }
 }
 
-if (import.meta.main) {
+/** Milliseconds that a run is given to clean up after a signal: its disk or a worker may hang. */
+const CLEAN_UP_MS = 1500;
+
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Listens to the signals that end a run; before, they end the process, and nothing has been written then. */
+function listenToSignals(): { signal: AbortSignal; exitCode: () => number } {
   const controller = new AbortController();
-  let stoppedBy = 130;
-  Deno.addSignalListener("SIGINT", () => controller.abort());
-  Deno.addSignalListener("SIGTERM", () => {
-    stoppedBy = 143;
-    controller.abort();
-  });
+  let exitCode: number = SIGNALS.SIGINT;
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => {
+      if (controller.signal.aborted) return;
+      exitCode = SIGNALS[name];
+      setTimeout(() => Deno.exit(exitCode), CLEAN_UP_MS);
+      controller.abort();
+    });
+  }
+  return { signal: controller.signal, exitCode: () => exitCode };
+}
+
+if (import.meta.main) {
+  let listening: ReturnType<typeof listenToSignals> | undefined;
   // Heard, so that a limit on file sizes is an error like any other and not the end of the process.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
   const code = await main(Deno.args, {
@@ -104,7 +118,10 @@ if (import.meta.main) {
     // A terminal that does not know its width says 0.
     columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns || 80 : undefined,
     now: () => performance.now(),
-    signal: controller.signal,
+    get signal() {
+      listening ??= listenToSignals();
+      return listening.signal;
+    },
   });
-  Deno.exit(code === 130 ? stoppedBy : code);
+  Deno.exit(code === SIGNALS.SIGINT && listening ? listening.exitCode() : code);
 }

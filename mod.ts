@@ -101,4 +101,5 @@ export {
   weightJumps,
 } from "./lib/params/score_smoothness.ts";
 export { smoothGroups, type Smoothing } from "./lib/params/smooth_schedule.ts";
+export { checkReport, type ReportedQuality } from "./lib/run/check_report.ts";
 export { type Verification, verifyCheckpoint } from "./lib/run/verify_checkpoint.ts";

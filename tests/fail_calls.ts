@@ -9,6 +9,8 @@ const FUNCTIONS = [
   "mkdir",
   "copyFile",
   "open",
+  "remove",
+  "rename",
 ];
 
 /** Methods of an open file. */

@@ -67,7 +67,7 @@ Deno.test("the demo's parts find their files when the project's folder has a str
       const refused = await observers.observe(new Map()).then(() => "", (error) => error.name);
       observers.close();
       const { labels } = readDigits();
-      console.log(labels.length, loadWeights(Deno.args[0]!).size > 0, refused);
+      console.log(labels.length, (await loadWeights(Deno.args[0]!)).size > 0, refused);
       `,
     );
     const printed = await run(program, join(copy, "examples/digits-dit"));

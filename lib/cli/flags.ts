@@ -147,6 +147,12 @@ export const FLAGS: readonly Flag[] = [
     commands: ["quantize"],
   },
   {
+    name: "report",
+    value: "FILE",
+    help: "report or baseline that must agree with what is on disk",
+    commands: ["verify"],
+  },
+  {
     name: "html-report",
     value: "FILE",
     help: "a page to look at",

@@ -26,6 +26,8 @@ export interface Invocation {
   gate: GateFlags;
   /** JSON report. */
   report: string;
+  /** A report that `verify` holds against the checkpoint. */
+  checkedReport: string | undefined;
   /** The report as a page. */
   htmlReport: string | undefined;
   /** Report or baseline to compare a run with. */
@@ -87,6 +89,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
     settings: readSettings(values),
     gate: readGateFlags(values),
     report: text("report") ?? DEFAULT_REPORT,
+    checkedReport: command === "verify" ? text("report") : undefined,
     htmlReport: text("html-report"),
     compare: text("compare"),
     overwrite: values.has("overwrite"),

@@ -22,7 +22,7 @@ export interface PendingOutput {
   /** Puts it in place, if it is not there yet, and for good. */
   commit(): void;
   /** Undoes all that was done; nothing happens after `commit`. */
-  discard(): void;
+  discard(): Promise<void>;
 }
 
 /** Real path of the nearest ancestor that exists, and the rest as it is written. */
@@ -195,7 +195,7 @@ function pendingWithin(path: string, within: PendingOutput): PendingOutput {
   }
   const inner = join(within.path, relative(within.target, target));
   attempt(path, () => Deno.mkdirSync(dirname(inner), { recursive: true }));
-  return { path: inner, target, place: () => {}, commit: () => {}, discard: () => {} };
+  return { path: inner, target, place: () => {}, commit: () => {}, discard: async () => {} };
 }
 
 /**
@@ -226,13 +226,21 @@ function makePending(
     state = "done";
     if (hasOld) remove(old, `Wrote ${quote(label)}, but cannot remove what was there before`);
   };
-  const discard = () => {
+  const discard = async () => {
     if (state === "done") return;
-    if (state === "placed") attempt(label, () => Deno.renameSync(target, path));
+    const wasPlaced = state === "placed";
     state = "done";
-    if (hasOld) putBack(old, target);
     try {
-      Deno.removeSync(path, { recursive: true });
+      if (wasPlaced) await Deno.rename(target, path);
+      if (hasOld) await Deno.rename(old, target);
+    } catch (error) {
+      const where = hasOld ? `: what was there before is now ${quote(old)}` : "";
+      throw new BadInputError(
+        `Cannot put back ${quote(target)}: ${describeIoError(error)}${where}`,
+      );
+    }
+    try {
+      await Deno.remove(path, { recursive: true });
     } catch (error) {
       // The error that led here matters more, and no reader takes what stays for a model.
       if (!(error instanceof Error)) throw error;
@@ -266,16 +274,6 @@ function remove(path: string, problem: string): void {
   } catch (error) {
     throw new BadInputError(
       `${problem}: ${describeIoError(error)}: remove ${quote(path)} yourself`,
-    );
-  }
-}
-
-function putBack(old: string, target: string): void {
-  try {
-    Deno.renameSync(old, target);
-  } catch (error) {
-    throw new BadInputError(
-      `Cannot put back ${quote(target)}: ${describeIoError(error)}: it is now ${quote(old)}`,
     );
   }
 }

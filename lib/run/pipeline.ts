@@ -22,7 +22,7 @@ import {
   pendingDirectory,
   type PendingOutput,
 } from "./pending_output.ts";
-import { refuseAborted, stopOnAbort } from "./stop_on_abort.ts";
+import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, copySideFiles, formatIndex } from "./write_checkpoint.ts";
 import { writeShards } from "./write_shards.ts";
 import { encodeTimeGroups } from "./write_time_groups.ts";
@@ -65,10 +65,12 @@ export async function runPlan(
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
     onWarning: (line) => hooks.onWarning?.(line),
   });
+  const filling = fill();
   try {
-    return await stopOnAbort(signal, fill());
+    return await stopOnAbort(signal, filling);
   } finally {
     backend.close();
+    await settle(filling);
   }
 
   async function fill(): Promise<Report> {
@@ -97,7 +99,7 @@ export async function runPlan(
       const index = formatIndex(model.index, shards);
       await write(model.index.name, new TextEncoder().encode(index));
     }
-    await copySideFiles(model, output.path);
+    await copySideFiles(model, output.path, signal);
     checkWritten(output.path, shards);
     return report;
   }
@@ -130,6 +132,6 @@ export async function quantizeModel(
     output.commit();
     return report;
   } finally {
-    output.discard();
+    await output.discard();
   }
 }

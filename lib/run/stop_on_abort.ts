@@ -29,3 +29,17 @@ export async function stopOnAbort<T>(
     signal.removeEventListener("abort", onAbort);
   }
 }
+
+/** Milliseconds that work is given to end after its files and workers have been taken from it. */
+const SETTLE_MS = 500;
+
+/**
+ * Waits for work that was given up to end, so that it does not write into what is about to be removed;
+ * not for ever, since it may hang.
+ */
+export async function settle(work: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, SETTLE_MS);
+  await Promise.race([work.then(() => {}, () => {}), late]);
+  clearTimeout(timer);
+}

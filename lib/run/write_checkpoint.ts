@@ -7,11 +7,22 @@ import { quote } from "../base/text.ts";
 import type { ShardPlan } from "../format/compressed_tensors/plan_checkpoint.ts";
 import type { Model, ShardIndex } from "../model/open_model.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
+import { refuseAborted } from "./stop_on_abort.ts";
 import { plainJson } from "../safetensors/scan_json.ts";
 
-/** Copies the files that go along: tokenizer, remote code, licence. */
-export async function copySideFiles(model: Model, directory: string): Promise<void> {
+/**
+ * Copies the files that go along: tokenizer, remote code, licence.
+ *
+ * @throws {BadInputError} One cannot be read or written.
+ * @throws {InterruptedError} The signal was heard before the last one.
+ */
+export async function copySideFiles(
+  model: Model,
+  directory: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (const name of model.sideFiles) {
+    refuseAborted(signal);
     try {
       if (name.includes("/")) {
         await Deno.mkdir(join(directory, dirname(name)), { recursive: true });

@@ -51,6 +51,6 @@ async function writePage(
     onWritten();
     pending.commit();
   } finally {
-    pending.discard();
+    await pending.discard();
   }
 }

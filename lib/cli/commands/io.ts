@@ -10,6 +10,6 @@ export interface Io {
   columns: number | undefined;
   /** Milliseconds on a monotonic clock. */
   now: () => number;
-  /** Aborted by SIGINT and SIGTERM. */
+  /** Aborted by SIGINT and SIGTERM, which are listened to from the moment this is asked for. */
   signal: AbortSignal;
 }

@@ -94,7 +94,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
-    for (const output of outputs.toReversed()) output.discard();
+    for (const output of outputs.toReversed()) await output.discard();
   }
 }
 

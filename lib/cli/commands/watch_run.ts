@@ -15,8 +15,9 @@ export interface Watch {
   clear: () => void;
 }
 
-/** Starts watching a run over `total` source bytes. */
+/** Starts watching a run over `total` source bytes. From now on signals are heard. */
 export function watchRun(io: Io, total: number): Watch {
+  const { signal } = io;
   const progress = new Progress(
     { write: io.stderr, columns: io.columns, now: io.now },
     total,
@@ -29,7 +30,7 @@ export function watchRun(io: Io, total: number): Watch {
         await new Promise((resume) => setTimeout(resume, 0));
         yielded = io.now();
       }
-      if (io.signal.aborted) throw new InterruptedError("Interrupted: nothing was written");
+      if (signal.aborted) throw new InterruptedError("Interrupted: nothing was written");
     },
     clear: () => progress.clear(),
   };

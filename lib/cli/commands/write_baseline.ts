@@ -21,6 +21,6 @@ export async function writeBaseline(
     onWritten();
     pending.commit();
   } finally {
-    pending.discard();
+    await pending.discard();
   }
 }

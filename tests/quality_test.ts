@@ -1,0 +1,125 @@
+/** Quality that cannot be measured is never shown as good. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Backend } from "../lib/jobs/backend.ts";
+import { quantizeLayer } from "../lib/layer/quantize_layer.ts";
+import { rateBlock } from "../lib/params/rate_block.ts";
+import { selectLayers } from "../lib/plan/select_layers.ts";
+import { BINS } from "../lib/types.ts";
+import {
+  type Bits,
+  DEFAULT_SETTINGS,
+  type FloatDtype,
+  measureQuality,
+  type Phase,
+  quantizeModel,
+} from "../mod.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
+
+Deno.test("measureQuality() refuses energies that are no finite numbers, negative, or an error of nothing", () => {
+  const good = { signal: 2, decoded: 2, error: 1 };
+  for (
+    const bad of [
+      { signal: NaN },
+      { decoded: NaN },
+      { error: NaN },
+      { error: Infinity },
+      { signal: Infinity },
+      { error: -1 },
+      { signal: 0, decoded: 0 },
+    ]
+  ) {
+    assert.throws(() => measureQuality({ ...good, ...bad }), {
+      name: "BadInputError",
+      message: /^Cannot measure quality: the energies are /,
+    });
+  }
+  assert.deepEqual(measureQuality({ signal: 0, decoded: 0, error: 0 }), {
+    cosine_similarity: 1,
+    sqnr_db: null,
+  });
+});
+
+const PHASES: Phase[] = ["baseline", "smooth", "optimize"];
+
+for (const phase of PHASES) {
+  Deno.test(`quantizeLayer() stops with the layer's name when a quality is NaN in phase ${phase}`, async () => {
+    const tensor = { name: "a.weight", dtype: "F32", shape: [8, 16], begin: 0, end: 512 };
+    const { layers: [layer] } = selectLayers(
+      [{ name: "model.safetensors", tensors: [tensor] }],
+      { ...DEFAULT_SETTINGS, timeGroups: 2 },
+    );
+    const bad = { signal: 1, decoded: 1, error: NaN };
+    const range = { lo: Float32Array.of(-1), hi: Float32Array.of(1) };
+    const counts = new Uint32Array(BINS).fill(1, 0x3e80, 0x3f80);
+    const dtypes = { dtype: "F32", scaleDtype: "F32" } as const;
+    const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, 2, dtypes)];
+    const answers: Record<string, unknown> = {
+      quantize: { ...range, sums: bad },
+      encode: bad,
+      reencode: { before: bad, after: bad },
+      rate: { ...range, ratings, sums: bad },
+    };
+    const backend = {
+      run: ({ verb }: { verb: string }) => Promise.resolve(answers[verb]),
+    } as unknown as Backend;
+    const place = { path: "model.safetensors", label: "model.safetensors", begin: 0 };
+    const job = { layer: layer!, source: place, target: place };
+    await assert.rejects(quantizeLayer(job, backend, { ...DEFAULT_SETTINGS, phase }), {
+      name: "BadInputError",
+      message:
+        'Cannot measure the quality of tensor "a.weight" in "model.safetensors": its errors ' +
+        "are no finite numbers: leave it out with --ignore",
+    });
+  });
+}
+
+/** The SQNR of a model of one layer; the weights' dtype and what they are. */
+async function sqnrOf(
+  dtype: FloatDtype,
+  value: (index: number) => number,
+  settings: { bits: Bits; phase: Phase },
+): Promise<number | null> {
+  let found: number | null = NaN;
+  const file = encodeFile([matrix("a.fc.weight", 16, 64, value, dtype)]);
+  await withFiles({ "model/model.safetensors": file }, async (root) => {
+    const all = { ...DEFAULT_SETTINGS, ...settings };
+    const report = await quantizeModel(join(root, "model"), join(root, "out"), all);
+    found = report.sqnr_db;
+  });
+  return found;
+}
+
+Deno.test("quantizeModel() measures weights just above the subnormal ones in every phase", async () => {
+  // All but one in 64 are 0: the sensible scales of such a block are below the least normal F32.
+  const value = (i: number) => i % 64 === 63 ? (i % 2 === 0 ? 1.5 : -1.25) * 2 ** -125 : 0;
+  for (const phase of PHASES) {
+    for (const bits of [2, 4, 8] as const) {
+      for (const dtype of ["F32", "BF16"] as const) {
+        const found = await sqnrOf(dtype, value, { bits, phase });
+        assert.ok(found === null || found > 3, `${phase} INT${bits} ${dtype}: ${found} dB`);
+      }
+    }
+  }
+});
+
+Deno.test("quantizeModel() takes weights that are all subnormal for zeros", async () => {
+  for (const dtype of ["F32", "BF16"] as const) {
+    const found = await sqnrOf(dtype, (i) => noise(3)(i) * 2 ** -127, {
+      bits: 4,
+      phase: "baseline",
+    });
+    assert.equal(found, null, dtype);
+  }
+});
+
+Deno.test("quantizeModel() loses nothing on small F16 weights, whose scales are subnormal", async () => {
+  for (const [bits, least] of [[2, 2.5], [4, 18], [8, 41]] as const) {
+    const large = await sqnrOf("F16", noise(5), { bits, phase: "baseline" });
+    const small = await sqnrOf("F16", (i) => noise(5)(i) * 2 ** -11, { bits, phase: "baseline" });
+    assert.ok(large! > least, `INT${bits}: ${large} dB`);
+    // At 8 bits the scale has 6 bits left: rounding it costs a little.
+    assert.ok(small! > large! - (bits === 8 ? 1.5 : 0.3), `INT${bits}: ${small} of ${large} dB`);
+  }
+});

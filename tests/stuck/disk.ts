@@ -1,0 +1,8 @@
+/** Loaded before the command line: what it reads or writes while it works never comes back. */
+
+const never = () => new Promise<never>(() => {});
+
+Deno.FsFile.prototype.read = never;
+Deno.FsFile.prototype.write = never;
+// A promise alone does not keep a process alive, as a read that hangs does.
+setInterval(() => {}, 1000);
