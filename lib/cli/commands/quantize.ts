@@ -44,6 +44,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     return;
   }
   const target = checkTarget(invocation, plan);
+  const { htmlReport } = invocation;
+  const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const stages: Stage[] = [];
   const watch = watchRun(io, modelBytes(plan.model));
   try {
@@ -52,7 +54,6 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const reportFile = stageFile(invocation.report, stage);
     const logFile = stageFile(logName(invocation.report), stage);
     stages.push(reportFile, logFile);
-    const { htmlReport } = invocation;
     const htmlFile = htmlReport === undefined ? undefined : stageFile(htmlReport, stage);
     if (htmlFile !== undefined) stages.push(htmlFile);
     say(headline(plan, invocation), true);
@@ -78,11 +79,10 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
     writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     if (htmlFile !== undefined) {
-      const { renderHtml } = await import("../../render/render_html.ts");
       writeWhole(
         htmlFile.path,
         htmlReport!,
-        utf8.encode(await renderHtml(report, comparison && { comparison })),
+        utf8.encode(await renderHtml!(report, comparison && { comparison })),
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
@@ -94,6 +94,15 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     watch.clear();
     for (const staged of stages.toReversed()) staged.discard();
   }
+}
+
+/** Loads all that a page needs, before the work: afterwards it would be too late to say that it cannot be. */
+async function loadRenderer(): Promise<
+  typeof import("../../render/render_html.ts").renderHtml
+> {
+  const { loadEngine } = await import("../../render/fill_template.ts");
+  await loadEngine();
+  return (await import("../../render/render_html.ts")).renderHtml;
 }
 
 function checkTarget(invocation: Invocation, { model }: RunPlan): string {
