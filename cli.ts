@@ -64,11 +64,11 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
       await (await import("./lib/cli/commands/compare.ts")).compare(invocation, io);
       return EXIT.done;
     case "gate": {
-      const passed = (await import("./lib/cli/commands/gate.ts")).gate(invocation, io);
+      const passed = await (await import("./lib/cli/commands/gate.ts")).gate(invocation, io);
       return passed ? EXIT.done : EXIT.regression;
     }
     case "baseline":
-      (await import("./lib/cli/commands/baseline.ts")).updateBaseline(invocation, io);
+      await (await import("./lib/cli/commands/baseline.ts")).updateBaseline(invocation, io);
       return EXIT.done;
     case "backends":
       await (await import("./lib/cli/commands/backends.ts")).backends(invocation, io);

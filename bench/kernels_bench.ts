@@ -2,8 +2,8 @@
 
 import { estimateLayerParams } from "../lib/params/estimate_params.ts";
 import type { Kernels } from "../lib/compute/kernels.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { formFor, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
@@ -53,8 +53,12 @@ function print(name: string, bits: Bits, speed: number): void {
 
 for (const bits of [2, 4, 8] as const) {
   const rows = 64; // 256 KiB: in a core's cache
-  print("reference", bits, (rows * COLUMNS) / await measure(referenceKernels, rows, bits));
-  print("wasm, one thread", bits, (rows * COLUMNS) / await measure(wasmKernels, rows, bits));
+  print("reference", bits, (rows * COLUMNS) / await measure(createReferenceKernels(), rows, bits));
+  print(
+    "wasm, one thread",
+    bits,
+    (rows * COLUMNS) / await measure(createWasmKernels(), rows, bits),
+  );
 }
 
 const probe = await probeWebGpu();

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import { encodeHeader } from "../lib/safetensors/header.ts";
-import { createSink } from "../lib/safetensors/write.ts";
+import { createFile, openSink, syncFile } from "../lib/safetensors/write.ts";
 import { noise } from "../tests/make_model.ts";
 
 const HIDDEN = 2048;
@@ -15,7 +15,7 @@ const VOCABULARY = 8000;
 const POOL = 2 ** 21;
 
 /** Writes `model.safetensors` into a directory that exists; returns its size in bytes. */
-export function makeBenchModel(directory: string): number {
+export async function makeBenchModel(directory: string): Promise<number> {
   const matrices: Record<string, [number, number]> = {
     "model.embed_tokens.weight": [VOCABULARY, HIDDEN],
   };
@@ -43,8 +43,8 @@ export function makeBenchModel(directory: string): number {
   );
   const pool = encodeFloats(values, "BF16");
   const path = join(directory, "model.safetensors");
-  const sink = createSink(path, "model.safetensors", header.byteLength);
-  sink.write(0, header.bytes);
+  await createFile(path, "model.safetensors", header.byteLength, header.bytes);
+  const sink = openSink(path, "model.safetensors");
   for (const [index, { name, byteLength }] of tensors.entries()) {
     const begin = header.begins.get(name)!;
     for (let done = 0, from = index * 4096; done < byteLength; from = 0) {
@@ -53,6 +53,7 @@ export function makeBenchModel(directory: string): number {
       done += part.length;
     }
   }
-  sink.finish();
+  sink.close();
+  await syncFile(path, "model.safetensors", "all");
   return header.byteLength;
 }

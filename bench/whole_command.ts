@@ -5,12 +5,13 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createPool } from "../lib/jobs/worker_pool.ts";
-import type { Slice } from "../lib/jobs/backend.ts";
+import type { Slice } from "../lib/jobs/slice.ts";
 import { makeBenchModel } from "./make_bench_model.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);
-const CLI = new URL("../cli.ts", import.meta.url).pathname;
+const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 
 const directory = Deno.makeTempDirSync({ prefix: "isotherm-bench-" });
 const model = join(directory, "model");
@@ -66,7 +67,7 @@ const quantize = (bits: number, phase = "baseline") => () =>
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
     ...["--phase", phase],
-    ...["--report", join(directory, "report.json")],
+    ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
 const CONTENDERS: Record<string, () => Promise<number>> = {
@@ -85,7 +86,7 @@ const CONTENDERS: Record<string, () => Promise<number>> = {
 
 try {
   Deno.mkdirSync(model);
-  const bytes = makeBenchModel(model);
+  const bytes = await makeBenchModel(model);
   print(`${(bytes / 1e6).toFixed(0)} MB of BF16, ${ROUNDS} rounds in turn, medians`);
   const times = new Map<string, number[]>(Object.keys(CONTENDERS).map((name) => [name, []]));
   for (let round = -1; round < ROUNDS; round++) {
@@ -119,6 +120,7 @@ async function workerScaling(): Promise<string> {
     dtype: "BF16",
     rows: 1024,
     columns: 2048,
+    blockRows: 1024,
     blockColumns: 2048,
   }));
   remove(copy);
@@ -128,10 +130,12 @@ async function workerScaling(): Promise<string> {
   for (let round = 0; round <= ROUNDS; round++) {
     for (const workers of [1, 2]) {
       const pool = createPool(workers, "", () => {});
-      await Promise.all(slices.slice(0, 4).map((slice) => pool.measure(slice)));
+      await Promise.all(slices.slice(0, 4).map((slice) => pool.run({ verb: "measure", slice })));
       const start = performance.now();
       await Promise.all(
-        slices.map((slice, i) => pool.quantize({ ...slice, bits: 4, target: target(i) })),
+        slices.map((slice, i) =>
+          pool.run({ verb: "quantize", slice, bits: 4, scaleDtype: "BF16", target: target(i) })
+        ),
       );
       if (round > 0) seconds[workers - 1]!.push((performance.now() - start) / 1000);
       pool.close();

@@ -1,5 +1,16 @@
-/** Every setting of a run: its default, its limits and the reason for them. */
+/** Every setting of a run: its default, its limits and the reason for them; and the only judge of them. */
 
+import { BadInputError } from "./base/errors.ts";
+import { compilePattern } from "./base/match_pattern.ts";
+import { quote } from "./base/text.ts";
+import {
+  checkValue,
+  numberAbove,
+  numberBetween,
+  oneOf,
+  type ValueRule,
+  wholeNumber,
+} from "./base/value_rules.ts";
 import type { BackendChoice, Bits, Phase, SmoothingMethod } from "./types.ts";
 
 /** What a run is asked to do with a model. */
@@ -74,6 +85,9 @@ export const LIMITS = {
   tolerance: { min: 0, max: 1000 },
 } as const;
 
+/** Widths of a code. */
+export const WIDTHS = [2, 4, 8] as const satisfies Bits[];
+
 /** What `--backend` may name. */
 export const BACKEND_CHOICES = [
   "auto",
@@ -91,3 +105,116 @@ export const SMOOTHING_METHODS = [
   "cubic",
   "sigmoid",
 ] as const satisfies SmoothingMethod[];
+
+/** A setting as messages name it, and what it may be. */
+interface SettingRule extends ValueRule {
+  subject: string;
+}
+
+const optional = (rule: ValueRule): ValueRule => ({
+  ...rule,
+  accepts: (value) => value === undefined || rule.accepts(value),
+});
+
+const SWITCH: ValueRule = {
+  allowed: "true or false",
+  accepts: (value) => typeof value === "boolean",
+};
+
+const PATTERNS: ValueRule = {
+  allowed: "a list of texts, each a pattern",
+  accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+};
+
+/** In the order in which they are judged; `overwrite` stands beside the settings of a run. */
+const RULES: Record<keyof QuantizeSettings | "overwrite", SettingRule> = {
+  bits: { subject: "--bit-width", ...oneOf(WIDTHS) },
+  timeGroups: { subject: "--num-time-groups", ...wholeNumber(LIMITS.timeGroups) },
+  groupSize: { subject: "--group-size", ...optional(wholeNumber(LIMITS.groupSize)) },
+  threshold: { subject: "--smoothness-threshold", ...numberAbove(LIMITS.threshold) },
+  ignore: { subject: "--ignore", ...PATTERNS },
+  defaultIgnore: { subject: "defaultIgnore (--no-default-ignore)", ...SWITCH },
+  strict: { subject: "--strict", ...SWITCH },
+  phase: { subject: "--phase", ...oneOf(PHASES) },
+  smoothingWindow: {
+    subject: "--smoothing-window",
+    ...optional(wholeNumber(LIMITS.smoothingWindow)),
+  },
+  smoothingMethod: { subject: "--smoothing-method", ...oneOf(SMOOTHING_METHODS) },
+  markovWeight: { subject: "--markov-weight", ...numberBetween(LIMITS.markovWeight) },
+  backend: { subject: "--backend", ...oneOf(BACKEND_CHOICES) },
+  overwrite: { subject: "--overwrite", ...optional(SWITCH) },
+};
+
+/** How flags were written that gave a setting. */
+export type SettingTexts = ReadonlyMap<keyof QuantizeSettings, string>;
+
+/**
+ * Checks the settings of a run: each by itself, then those that go together.
+ *
+ * @param settings Of unknown kind: a program need not keep to the types.
+ * @param texts The flags given. Without them those settings count as given that are not the default.
+ * @throws {BadInputError} A setting is one that no flag could give, or that the phase has no use for.
+ */
+export function checkSettings(
+  settings: unknown,
+  texts?: SettingTexts,
+): asserts settings is QuantizeSettings {
+  if (typeof settings !== "object" || settings === null) {
+    throw new BadInputError("The settings of the run are missing: start from DEFAULT_SETTINGS");
+  }
+  const values = settings as Record<string, unknown>;
+  const known = Object.keys(RULES);
+  const unknown = Object.keys(values).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new BadInputError(`Unknown setting ${quote(unknown)}: expected ${known.join(", ")}`);
+  }
+  for (const [key, rule] of Object.entries(RULES)) {
+    const text = texts?.get(key as keyof QuantizeSettings);
+    checkValue(rule.subject, values[key], rule, text);
+  }
+  const checked = settings as QuantizeSettings;
+  for (const pattern of checked.ignore) compilePattern(pattern);
+  checkTogether(checked, (key) => texts?.has(key) ?? checked[key] !== DEFAULT_SETTINGS[key]);
+}
+
+/** A setting that the phase has no use for was meant for another one. */
+function checkTogether(
+  { phase, smoothingWindow, timeGroups }: QuantizeSettings,
+  isGiven: (key: keyof QuantizeSettings) => boolean,
+): void {
+  const isSmoothed = phase === "smooth" || phase === "optimize" && smoothingWindow !== undefined;
+  const need = (key: keyof QuantizeSettings, isMet: boolean, needed: string) => {
+    if (isMet || !isGiven(key)) return;
+    throw new BadInputError(
+      `${RULES[key].subject} needs ${needed}: the phase is ${quote(phase)}`,
+    );
+  };
+  need("smoothingWindow", phase !== "baseline", "--phase smooth or optimize");
+  need("smoothingMethod", isSmoothed, "--phase smooth, or --phase optimize --smoothing-window N");
+  need("markovWeight", phase === "optimize", "--phase optimize");
+  if (isSmoothed && timeGroups === 1) {
+    throw new BadInputError(
+      "Cannot smooth 1 time group: it has no boundary: " +
+        "give --num-time-groups 2 or more, or leave smoothing out",
+    );
+  }
+}
+
+/**
+ * Checks the width of a code, as {@linkcode checkSettings} does.
+ *
+ * @throws {BadInputError} It is not 2, 4 or 8.
+ */
+export function checkBits(bits: unknown): void {
+  checkValue(RULES.bits.subject, bits, RULES.bits);
+}
+
+/**
+ * Checks the threshold of violations, as {@linkcode checkSettings} does.
+ *
+ * @throws {BadInputError} It is no number above 0 and at most 10.
+ */
+export function checkThreshold(threshold: unknown): void {
+  checkValue(RULES.threshold.subject, threshold, RULES.threshold);
+}

@@ -1,8 +1,5 @@
 /** Shapes that more than one stage uses, with units and ranges. */
 
-import type { FloatDtype } from "./safetensors/dtype.ts";
-import type { TensorInfo } from "./safetensors/header.ts";
-
 /** Width of a code in bits. */
 export type Bits = 2 | 4 | 8;
 
@@ -26,65 +23,60 @@ export interface QuantParams {
   zero_point: number;
 }
 
+/** How a matrix is cut into blocks, each with parameters of its own. */
+export interface BlockGrid {
+  /** Rows of a block, at least 1; the last block of a column may have fewer. */
+  blockRows: number;
+  /** Columns of a block: all of them, or a multiple of 16 that divides them. */
+  blockColumns: number;
+}
+
 /**
- * The parameters of one layer over its rows. Segment s holds rows
- * `starts[s]` (inclusive) to `starts[s+1]` (exclusive), whose blocks share parameters.
+ * The time axis of a layer: steps, and the time groups they are cut into. Without a calibration the
+ * steps are the rows of the weight matrix.
  */
-export interface Schedule {
-  /** First row of each segment, and the number of rows at the end: [S+1], ascending. */
+export interface TimeAxis {
+  /** Where the steps come from. */
+  source: "positional";
+  /** First step of each time group, and the number of steps at the end: [G+1], ascending from 0. */
+  boundaries: number[];
+}
+
+/** Parameters over a time axis, as they are scored: segment s holds steps [starts[s], starts[s+1]). */
+export interface ParamTrack {
+  /** First step of each segment, and the number of steps at the end: [S+1], ascending from 0. */
   starts: number[];
-  /** Blocks side by side in a row: K. */
+  /** [S]: the mean over the blocks of each segment. */
+  scale: number[];
+  /** [S]: the mean over the blocks of each segment, so it need not be an integer. */
+  zero_point: number[];
+}
+
+/**
+ * The parameters of all blocks of a layer. Its rows are cut into bands, each band into blocks side by
+ * side: band b holds rows `bands[b]` (inclusive) to `bands[b+1]` (exclusive).
+ */
+export interface LayerParams {
+  /** First row of each band, and the number of rows at the end: [B+1], ascending from 0. */
+  bands: number[];
+  /** Blocks side by side in a band: K. */
   blocks: number;
-  /** [S*K], segment by segment; exact in the dtype they are stored in. */
+  /** [B*K], band by band; exact in the dtype they are stored in. */
   scale: Float32Array;
-  /** [S*K], 0 to qmax. */
+  /** [B*K], 0 to qmax. */
   zero_point: Uint8Array;
-  /** [S*K] scales that make the codes; absent where they are the stored ones. */
+  /** [B*K] scales that make the codes; absent where they are the stored ones. */
   code_scale?: Float32Array;
-  /** [S*K] zero points before they were rounded to integers; absent where they always were. */
+  /** [B*K] zero points before they were rounded to integers; absent where they always were. */
   exact_zero_point?: Float32Array;
 }
 
-/** Parameters of the time groups of a layer, and what they make of its weights. */
-export interface QuantizedGroups {
-  /** One segment for each time group. */
-  groups: Schedule;
+/** The parameters of a layer, and what they make of its weights. */
+export interface QuantizedParams {
+  /** One band for each time group, or finer. */
+  params: LayerParams;
   /** The energies of the layer. */
   sums: QualitySums;
-}
-
-/** What became of a layer. */
-export interface QuantizedLayer extends QuantizedGroups {
-  /** The parameters of its rows: `groups` unless they were smoothed. */
-  schedule: Schedule;
-  /** What phase baseline comes to; absent where it is the phase. */
-  baseline?: QuantizedGroups;
-}
-
-/** A weight matrix that will be quantized. */
-export interface LayerPlan {
-  /** Module name: the tensor's without `.weight`. */
-  name: string;
-  /** The source tensor. */
-  tensor: TensorInfo;
-  /** Name of the shard that holds it. */
-  shard: string;
-  /** Dtype of the weights and of the stored scales. */
-  dtype: FloatDtype;
-  /** Output features. */
-  rows: number;
-  /** Input features. */
-  columns: number;
-  /** Width of a code. */
-  bits: Bits;
-  /** First row of each time group, and the number of rows at the end: [G+1]. */
-  boundaries: number[];
-  /** Columns of a block as asked for; `null` where a slice is one block. */
-  groupSize: number | null;
-  /** Columns of a block: `groupSize`, or all of them. */
-  blockColumns: number;
-  /** Whether the block size asked for did not divide the columns, so that one block a slice is used. */
-  fallback: boolean;
 }
 
 /** A tensor that is copied as it is. */
@@ -109,3 +101,6 @@ export interface QualitySums {
 export function qmaxOf(bits: Bits): number {
   return 2 ** bits - 1;
 }
+
+/** Bins of a histogram of weights: one for each value of the upper 16 bits of a weight. */
+export const BINS = 65536;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
 import { cutMarkdown } from "../action/cut_markdown.ts";
 import { MAX_COMMENT, MAX_SUMMARY, toComment, toSummary } from "../action/describe_outcome.ts";
@@ -13,7 +14,7 @@ import { treeOf } from "./directories.ts";
 import { ACTION, readAction, type Step } from "./read_action.ts";
 import { parseCommands, parseOutputs } from "./runner_files.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Directories of the two actions. */
 const ACTIONS = [ACTION, `${ACTION}/comment`];

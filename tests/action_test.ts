@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
 import type { Finding } from "../mod.ts";
 import { formatReport } from "../lib/report/build_report.ts";
@@ -9,7 +10,7 @@ import { withFiles } from "./make_model.ts";
 import type { Step } from "./read_action.ts";
 import { annotationsOf, runAction } from "./run_action.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** The steps that run on a good day without a comment. */
 const STEPS = [

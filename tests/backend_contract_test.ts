@@ -3,13 +3,17 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { blockCount, type BlockParams, type Tile } from "../lib/compute/kernels.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { estimateParams } from "../lib/params/estimate_params.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
 import { type Contender, DTYPES, openContenders, type Shape, tileOf } from "./open_contenders.ts";
+
+const wasmKernels = createWasmKernels();
+
+const referenceKernels = createReferenceKernels();
 
 const CONTENDERS = await openContenders(11);
 

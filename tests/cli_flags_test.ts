@@ -82,7 +82,7 @@ Deno.test("main() replaces an earlier output when --overwrite is given", async (
     assert.equal(contentOf(output).has("stale.json"), false);
     assert.deepEqual(namesIn(root), ["model", "out", "report.json", "report.log"]);
     const fresh = join(root, "fresh");
-    assert.equal((await runMain(...run.with(3, fresh))).code, 0);
+    assert.equal((await runMain(...run.with(3, fresh), "--overwrite")).code, 0);
     assert.deepEqual(contentOf(output), contentOf(fresh));
   });
 });

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { COMMANDS } from "../lib/cli/flags.ts";
 import { namesIn, smallModel, withSmallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { type Outcome, outcomeOf, runIn, runMain, runProcess, spawnCli } from "./run_cli.ts";
 
-const DIGITS = new URL("../examples/digits-dit", import.meta.url).pathname;
+const DIGITS = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 const RULE = "=".repeat(80);
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Ajv2020 } from "npm:ajv@8.20.0/dist/2020.js";
 import {
   type Bits,
@@ -19,7 +20,7 @@ import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import { measureJumps } from "../lib/params/score_smoothness.ts";
 import { withFiles } from "./make_model.ts";
 
-const MODEL = new URL("../examples/digits-dit", import.meta.url).pathname;
+const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema);
 

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import type { Backend, EncodeParams, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import type { Backend } from "../lib/jobs/backend.ts";
+import type { EncodeParams } from "../lib/jobs/encode_slice.ts";
 import { createInline } from "../lib/jobs/inline.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import { rescaleSums } from "../lib/params/rescale_sums.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { decodeFloats, floatBytes } from "../lib/safetensors/dtype.ts";
@@ -12,7 +13,14 @@ import type { Bits, QualitySums } from "../lib/types.ts";
 import { withAdapter } from "./find_adapter.ts";
 import { noise } from "./make_model.ts";
 import { DTYPES } from "./open_contenders.ts";
-import { OPEN, openSmallTiles, type SliceShape, withSlice } from "./open_slice.ts";
+import {
+  jobOf,
+  OPEN,
+  openSmallTiles,
+  type SliceShape,
+  type TestSlice,
+  withSlice,
+} from "./open_slice.ts";
 
 /** The nearest integer, of two the even one. */
 function nearest(value: number): number {
@@ -23,7 +31,7 @@ function nearest(value: number): number {
 
 /** What a slice has to become: one weight after the other, each code put at its place in the row. */
 function encodeDirectly(
-  slice: Slice & SliceTarget,
+  slice: TestSlice,
   { scale, zero_point, code_scale = scale }: EncodeParams,
 ): { bytes: Uint8Array; sums: QualitySums } {
   const { rows, columns, blockColumns, bits, dtype, source } = slice;
@@ -34,7 +42,7 @@ function encodeDirectly(
   const sums = { signal: 0, decoded: 0, error: 0 };
   for (const [i, x] of values.entries()) {
     const [row, column] = [Math.floor(i / columns), i % columns];
-    const above = slice.ownRows ? row * (columns / blockColumns) : 0;
+    const above = Math.floor(row / slice.blockRows) * (columns / blockColumns);
     const block = above + Math.floor(column / blockColumns);
     const inverse = Math.fround(1 / code_scale[block]!);
     const code = nearest(Math.fround(x * inverse)) + zero_point[block]!;
@@ -72,14 +80,14 @@ async function compare(
   backends: Record<string, () => Promise<Backend>>,
 ): Promise<void> {
   await withSlice(shape, async (plain, read) => {
-    const slice = ownRows ? { ...plain, ownRows } : plain;
+    const slice = ownRows ? { ...plain, blockRows: 1 } : plain;
     const across = slice.columns / slice.blockColumns;
     const params = paramsOf(ownRows ? slice.rows * across : across, slice.bits, isCodeScale);
     const expected = encodeDirectly(slice, params);
     for (const [name, open] of Object.entries(backends)) {
       Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
       const backend = await open();
-      const sums = await backend.encode(slice, params);
+      const sums = await backend.run({ verb: "encode", ...jobOf(slice), params });
       backend.close();
       const found = read();
       assert.deepEqual([...found.subarray(0, 7)], [0, 0, 0, 0, 0, 0, 0]);
@@ -140,7 +148,7 @@ for (const dtype of DTYPES) {
     const shape = { rows: 9, columns: 96, blockColumns: 32, dtype };
     const all = { ...OPEN, ...await openSmallTiles(300 * floatBytes(dtype)) };
     await withSlice(shape, async (plain, read) => {
-      const slice = { ...plain, ownRows: true };
+      const slice = { ...plain, blockRows: 1 };
       const after = paramsOf(27, slice.bits, false);
       const before = { ...after, scale: after.scale.map((scale) => scale * 1.25) };
       const expected = encodeDirectly(slice, after);
@@ -148,7 +156,7 @@ for (const dtype of DTYPES) {
       for (const [name, open] of Object.entries(all)) {
         Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
         const backend = await open();
-        const found = await backend.reencode(slice, before, after);
+        const found = await backend.run({ verb: "reencode", ...jobOf(slice), before, after });
         backend.close();
         assert.deepEqual(read().slice(7), expected.bytes, name);
         for (const key of ["signal", "decoded", "error"] as const) {
@@ -168,22 +176,24 @@ withAdapter.test("encode() gives the same bytes when the energies are known", as
     for (const [name, open] of Object.entries(OPEN)) {
       Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
       const backend = await open();
-      await backend.encode(slice, { ...params, isKnown: true });
+      await backend.run({ verb: "encode", ...jobOf(slice), params, isKnown: true });
       backend.close();
       assert.deepEqual(read().slice(7), expected.bytes, name);
     }
   });
 });
 
-Deno.test("encode() tells of no progress for rows that are part of another slice's work", async () => {
+Deno.test("a job tells of no progress for rows that are part of another slice's work", async () => {
   await withSlice({ rows: 5, columns: 64 }, async (slice) => {
     let told = 0;
-    const backend = createInline("reference", "", referenceKernels, (bytes) => {
+    const backend = createInline("reference", "", createReferenceKernels(), (bytes) => {
       told += bytes;
     });
-    await backend.encode({ ...slice, ownRows: true }, paramsOf(5, 4, true));
+    const params = paramsOf(5, 4, true);
+    const job = jobOf({ ...slice, blockRows: 1 });
+    await backend.run({ verb: "reencode", ...job, before: params, after: params });
     assert.equal(told, 0);
-    await backend.encode(slice, paramsOf(1, 4, true));
+    await backend.run({ verb: "encode", ...jobOf(slice), params: paramsOf(1, 4, true) });
     assert.equal(told, 5 * 64);
     backend.close();
   });

@@ -1,21 +1,27 @@
 /** Makes one call to the file system fail, to see that a run copes with a failure at any point. */
 
 /** Functions of `Deno` that change something. */
-const FUNCTIONS = ["mkdirSync", "renameSync", "removeSync", "copyFileSync", "openSync"] as const;
+const FUNCTIONS = [
+  "mkdirSync",
+  "renameSync",
+  "removeSync",
+  "openSync",
+  "mkdir",
+  "copyFile",
+  "open",
+];
 
 /** Methods of an open file. */
-const METHODS = ["writeSync", "truncateSync", "syncSync", "seekSync", "readSync"] as const;
+const METHODS = ["syncSync", "seekSync", "readSync", "write", "truncate", "sync", "seek", "read"];
 
 /** Calls that need room on the disk. */
-const GROWING = ["mkdirSync", "copyFileSync", "writeSync", "truncateSync", "syncSync"];
+const GROWING = ["mkdirSync", "mkdir", "copyFile", "write", "truncate", "sync"];
 
-/** What a failing call throws: the system's error for a full disk or a broken one. */
+/** What a failing call throws: the system's error for a full disk or a broken one, as Deno makes it. */
 function systemError(call: string): Error {
-  return new Error(
-    GROWING.includes(call)
-      ? "No space left on device (os error 28)"
-      : "Input/output error (os error 5)",
-  );
+  return GROWING.includes(call)
+    ? Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" })
+    : Object.assign(new Error("Input/output error (os error 5)"), { code: "EIO" });
 }
 
 /** Which calls were made, and which of them failed. */
@@ -61,10 +67,51 @@ export async function whileFailing(
   return log;
 }
 
+/** A file or directory that was put on the disk, or in place. */
+export interface SyncCall {
+  /** What was done. */
+  call: "sync" | "rename";
+  /** Its path; the new one where it was renamed. */
+  path: string;
+}
+
+/** Runs `action`, and tells of what it syncs as a whole and renames. */
+export async function whileWatchingSyncs(action: () => Promise<void>): Promise<SyncCall[]> {
+  const calls: SyncCall[] = [];
+  const paths = new WeakMap<object, string>();
+  const owner = Deno as unknown as Replaceable;
+  const { open, openSync } = owner;
+  owner.open = async (path: string, options: unknown) => {
+    const file = await open!(path, options);
+    paths.set(file, path);
+    return file;
+  };
+  owner.openSync = (path: string, options: unknown) => {
+    const file = openSync!(path, options);
+    paths.set(file, path);
+    return file;
+  };
+  const restore = [
+    replace(owner, "renameSync", ([, path]) => calls.push({ call: "rename", path: String(path) })),
+    ...["sync", "syncSync"].map((name) =>
+      replace(FILE, name, (_args, file) => calls.push({ call: "sync", path: paths.get(file)! }))
+    ),
+  ];
+  try {
+    await action();
+  } finally {
+    for (const undo of restore) undo();
+    Object.assign(owner, { open, openSync });
+  }
+  return calls;
+}
+
 /** Runs `action` while files take, and give, at most `most` bytes at a time. */
 export async function whileShort(most: number, action: () => Promise<void>): Promise<void> {
   const cut = (args: unknown[]) => void (args[0] = (args[0] as Uint8Array).subarray(0, most));
-  const restore = [replace(FILE, "writeSync", cut), replace(FILE, "readSync", cut)];
+  const restore = ["writeSync", "readSync", "write", "read"].map((name) =>
+    replace(FILE, name, cut)
+  );
   try {
     await action();
   } finally {
@@ -72,11 +119,15 @@ export async function whileShort(most: number, action: () => Promise<void>): Pro
   }
 }
 
-/** Calls `before` with the arguments of each call of a function; gives back how to undo that. */
-function replace(owner: Replaceable, name: string, before: (args: unknown[]) => void): () => void {
+/** Calls `before` with the arguments and the object of each call of a function; gives back how to undo that. */
+function replace(
+  owner: Replaceable,
+  name: string,
+  before: (args: unknown[], self: object) => void,
+): () => void {
   const original = owner[name]!;
   owner[name] = function (...args) {
-    before(args);
+    before(args, this);
     return original.apply(this, args);
   };
   return () => owner[name] = original;

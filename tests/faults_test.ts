@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { namesIn, smallModel, stateOf, writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { outcomeOf, runIn, runMain, spawnCli, type SpawnOptions } from "./run_cli.ts";
+import { cliCommand, outcomeOf, runIn, runMain, spawnCli, type SpawnOptions } from "./run_cli.ts";
 
 /** The directories of a run in which a large model is quantized by a process. */
 interface LargeRun {
@@ -30,8 +30,8 @@ async function untilWriting(root: string): Promise<void> {
   // Far longer than it takes: a machine may be busy.
   const deadline = performance.now() + 120_000;
   while (performance.now() < deadline) {
-    const stage = namesIn(root).find((name) => name.startsWith(".out.tmp-"));
-    if (stage !== undefined && namesIn(join(root, stage)).includes("model.safetensors")) return;
+    const pending = namesIn(root).find((name) => name.startsWith(".out.tmp-"));
+    if (pending !== undefined && namesIn(join(root, pending)).includes("model.safetensors")) return;
     await new Promise((resume) => setTimeout(resume, 2));
   }
   assert.fail("the run did not begin to write");
@@ -105,6 +105,41 @@ Deno.test("the command line leaves no weights when nobody reads its standard out
     assert.match(
       stderr,
       /\nerror: Cannot write to standard output: its reader has closed it\n$/,
+    );
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test({
+  name: "the command line says that the disk is full when its standard output is a full device",
+  ignore: Deno.build.os !== "linux", // the others have no such device
+  async fn() {
+    const full = new Deno.Command("bash", {
+      args: ["-c", '"$@" >/dev/full', "bash", ...cliCommand(["--version"])],
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const { code, stderr } = await outcomeOf(full.spawn());
+    assert.deepEqual({ code, stderr }, {
+      code: 2,
+      stderr: "error: Cannot write to standard output: the disk is full\n",
+    });
+  },
+});
+
+Deno.test("the command line says that a file is too large when there is a limit on sizes", async () => {
+  await withLargeModel(32, async ({ root, argv }) => {
+    // 32 layers at 8 bits are 134 MB; what Deno itself writes is smaller.
+    const limited = new Deno.Command("bash", {
+      args: ["-c", 'ulimit -f 100000; exec "$@"', "bash", ...cliCommand(argv), "--bit-width", "8"],
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const { code, stderr } = await outcomeOf(limited.spawn());
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /\nerror: Cannot write "model\.safetensors": the file is too large for this file system or limit\n$/,
     );
     assert.deepEqual(namesIn(root), ["model"]);
   });

@@ -9,12 +9,16 @@ import {
   MAX_HISTOGRAMS,
   type Tile,
 } from "../lib/compute/kernels.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
-import { BINS } from "../lib/params/read_histogram.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { BINS } from "../lib/types.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
 import { noise } from "./make_model.ts";
 import { type Contender, DTYPES, openContenders, type Shape, tileOf } from "./open_contenders.ts";
+
+const wasmKernels = createWasmKernels();
+
+const referenceKernels = createReferenceKernels();
 
 const CONTENDERS: Contender[] = [
   { name: "the reference", test: Deno.test, lanes: [referenceKernels], numRuns: 200 },

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { serveProject } from "./serve_project.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 Deno.test("mod.ts works when it is imported from a URL", async () => {
   const server = serveProject();

@@ -2,7 +2,7 @@
 
 import type { Form } from "../lib/compute/lay_out_tile.ts";
 import type { Kernels, Tile } from "../lib/compute/kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { NO_ADAPTER, withAdapter } from "./find_adapter.ts";
@@ -37,7 +37,7 @@ export async function openContenders(lanes: number): Promise<Contender[]> {
   const lanesOf = (form: Form) =>
     Array.from({ length: device ? lanes : 0 }, () => createDeviceKernels(device!, form));
   return [
-    { name: "wasm", test: Deno.test, lanes: [wasmKernels], numRuns: 500 },
+    { name: "wasm", test: Deno.test, lanes: [createWasmKernels()], numRuns: 500 },
     {
       name: "webgpu, one invocation a piece,",
       ...withAdapter,

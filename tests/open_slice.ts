@@ -1,19 +1,20 @@
 /** Every backend, and files with a slice for them to work on. */
 
 import { join } from "node:path";
-import type { Backend, FilePlace, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import type { Backend } from "../lib/jobs/backend.ts";
+import type { CodesTarget } from "../lib/jobs/encode_slice.ts";
+import type { FilePlace, Slice } from "../lib/jobs/slice.ts";
 import type { BackendName, Bits } from "../lib/types.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import type { Kernels } from "../lib/compute/kernels.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { wasmKernels } from "../lib/compute/wasm_kernels.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
+import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
-import { createSink } from "../lib/safetensors/write.ts";
 import { noise, withFiles } from "./make_model.ts";
 
 /** Hooks that do nothing. */
@@ -41,10 +42,18 @@ export interface SliceShape {
   value?: (index: number) => number;
 }
 
+/** A slice, and where its codes go. */
+export interface TestSlice extends Slice, CodesTarget {}
+
+/** What a job on a slice holds besides its verb; scales are stored in the dtype of the weights. */
+export function jobOf(slice: TestSlice): CodesTarget & { slice: Slice; scaleDtype: FloatDtype } {
+  return { slice, bits: slice.bits, target: slice.target, scaleDtype: slice.dtype };
+}
+
 /** A slice at some offset of a file, and the place of its codes in another one. */
 export async function withSlice(
   shape: SliceShape,
-  use: (slice: Slice & SliceTarget, read: () => Uint8Array) => Promise<void>,
+  use: (slice: TestSlice, read: () => Uint8Array) => Promise<void>,
 ): Promise<void> {
   const { rows, columns, blockColumns = columns, dtype = "BF16", bits = 4 } = shape;
   const { value = noise(21) } = shape;
@@ -62,13 +71,14 @@ export async function withSlice(
       begin,
     });
     const outBytes = rows * packedBytes(columns, bits);
-    createSink(join(directory, "out"), "out", outBytes + 7).close();
-    const slice: Slice & SliceTarget = {
+    Deno.writeFileSync(join(directory, "out"), new Uint8Array(outBytes + 7));
+    const slice: TestSlice = {
       source: place("in", 10),
       target: place("out", 7),
       dtype,
       rows,
       columns,
+      blockRows: rows,
       blockColumns,
       bits,
     };
@@ -82,8 +92,8 @@ export async function openSmallTiles(
 ): Promise<Record<string, () => Promise<Backend>>> {
   const device = await openDevice((await probeWebGpu())!);
   const kernels: Record<string, [BackendName, Kernels]> = {
-    "the reference": ["reference", referenceKernels],
-    "wasm": ["wasm", wasmKernels],
+    "the reference": ["reference", createReferenceKernels()],
+    "wasm": ["wasm", createWasmKernels()],
     "webgpu, one invocation a piece": ["webgpu", createDeviceKernels(device, "solo")],
     "webgpu, one workgroup a piece": ["webgpu", createDeviceKernels(device, "together")],
   };

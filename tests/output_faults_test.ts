@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { namesIn, smallModel, stateOf, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { stageFile } from "../lib/run/pending_output.ts";
+import { pendingFile } from "../lib/run/pending_output.ts";
 import { runMain } from "./run_cli.ts";
 
 /** A place that cannot be written to, and what is said about it. */
@@ -198,8 +198,8 @@ function cut(message: string): string {
   return message.replace(/"([^"]{200})[^"]+"/, '"$1…"');
 }
 
-Deno.test("stageFile() refuses a device when one is named", () => {
-  assert.throws(() => stageFile("/dev/null", undefined), {
+Deno.test("pendingFile() refuses a device when one is named", () => {
+  assert.throws(() => pendingFile("/dev/null", undefined), {
     name: "BadInputError",
     message: 'Cannot write "/dev/null": it is not a regular file: give a file name',
   });
@@ -219,3 +219,33 @@ Deno.test("main() fills the output when it is an empty directory or a link to on
     assert.equal(namesIn(join(root, "real")).includes("model.safetensors"), true);
   });
 });
+
+for (
+  const [what, filler] of [
+    ["three bytes a character", "模"],
+    ["four bytes a character", "🌡"],
+    ["three and four bytes a character", "模🌡"],
+    ["one byte a character", "x"],
+  ] as const
+) {
+  Deno.test(`main() writes to names as long as a file system has them when they take ${what}`, async () => {
+    const bytes = (text: string) => new TextEncoder().encode(text).length;
+    const longest = (ending: string) => {
+      const fill = filler.repeat(Math.floor((255 - bytes(ending)) / bytes(filler)));
+      return `${"a".repeat(255 - bytes(ending) - bytes(fill))}${fill}${ending}`;
+    };
+    const [output, report, page] = [longest(""), longest("r.json"), longest(".html")];
+    assert.deepEqual([output, report, page].map(bytes), [255, 255, 255]);
+    await withFiles(smallModel(), async (root) => {
+      for (const flags of [[], ["--overwrite"]]) {
+        const { code, stderr } = await runMain(
+          ...["--model", join(root, "model"), "--output", join(root, output)],
+          ...["--report", join(root, report), "--html-report", join(root, page), ...flags],
+        );
+        assert.equal(code, 0, stderr);
+        const log = report.replace(/json$/, "log");
+        assert.deepEqual(namesIn(root), ["model", output, report, log, page].sort());
+      }
+    });
+  });
+}

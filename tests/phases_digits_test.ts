@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { createEvaluator } from "../examples/digits-dit-denoiser/evaluate.ts";
 import { loadWeights } from "../examples/digits-dit-denoiser/load_weights.ts";
@@ -16,18 +17,18 @@ import {
 } from "../mod.ts";
 import { withFiles } from "./make_model.ts";
 
-const MODEL = new URL("../examples/digits-dit", import.meta.url).pathname;
+const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 /** The noise that a model predicts for the fixed inputs; it draws nothing. */
-function predict(directory: string): Float32Array {
-  return observe(createDenoiser(loadWeights(directory)), { ...INPUTS, samples: 0 }).eps;
+async function predict(directory: string): Promise<Float32Array> {
+  return observe(createDenoiser(await loadWeights(directory)), { ...INPUTS, samples: 0 }).eps;
 }
 
-const original = predict(MODEL);
+const original = await predict(MODEL);
 
 /** Denoiser SQNR in dB. */
-function measureDenoiser(directory: string): number {
-  const found = predict(directory);
+async function measureDenoiser(directory: string): Promise<number> {
+  const found = await predict(directory);
   let [signal, noise] = [0, 0];
   for (const [i, eps] of original.entries()) {
     signal += eps ** 2;
@@ -53,7 +54,7 @@ async function onDigits<T>(
 async function denoiserOf(settings: Partial<QuantizeSettings>): Promise<[number, Report]> {
   return await onDigits(
     settings,
-    (report, output): [number, Report] => [measureDenoiser(output), report],
+    async (report, output): Promise<[number, Report]> => [await measureDenoiser(output), report],
   );
 }
 

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
 import {
-  BadInputError,
   DEFAULT_SETTINGS,
   quantizeModel,
   type QuantizeSettings,
@@ -165,25 +164,6 @@ Deno.test("main() refuses to smooth one time group, and leaves nothing behind", 
       assert.deepEqual(namesIn(root), ["model"]);
     }
     assert.equal((await runMain(...run, "--num-time-groups", "1", "--phase", "optimize")).code, 0);
-  });
-});
-
-Deno.test("quantizeModel() refuses settings that no flag could give", async () => {
-  await withModel([matrix("a.weight", 8, 32, sample)], async (model, root) => {
-    for (
-      const [settings, message] of [
-        [{ phase: "smooth", smoothingWindow: 2.5 }, /a window of 2.5 steps: from 1 to 20/],
-        [{ phase: "optimize", smoothingWindow: 0 }, /a window of 0 steps/],
-        [{ phase: "optimize", markovWeight: -1 }, /a Markov weight of -1: 0 or more/],
-        [{ phase: "optimize", markovWeight: NaN }, /a Markov weight of NaN/],
-      ] satisfies [Partial<QuantizeSettings>, RegExp][]
-    ) {
-      await assert.rejects(
-        quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, ...settings }),
-        (error) => error instanceof BadInputError && message.test(error.message),
-      );
-      assert.deepEqual(namesIn(root), ["model"]);
-    }
   });
 });
 

@@ -22,38 +22,62 @@ Deno.test("planTimeGroups() refuses more groups than steps, and less than one", 
 });
 
 Deno.test("planTiles() keeps rows whole when one fits and cuts at blocks when none does", () => {
-  assert.deepEqual(planTiles(2, 7, 10, 10, 25), [
+  assert.deepEqual(planTiles({ rows: 5, columns: 10, blockRows: 5, blockColumns: 10 }, 25), [
+    { row: 0, rows: 2, column: 0, columns: 10 },
     { row: 2, rows: 2, column: 0, columns: 10 },
-    { row: 4, rows: 2, column: 0, columns: 10 },
-    { row: 6, rows: 1, column: 0, columns: 10 },
+    { row: 4, rows: 1, column: 0, columns: 10 },
   ]);
-  assert.deepEqual(planTiles(0, 1, 96, 32, 70), [
+  assert.deepEqual(planTiles({ rows: 1, columns: 96, blockRows: 1, blockColumns: 32 }, 70), [
     { row: 0, rows: 1, column: 0, columns: 64 },
     { row: 0, rows: 1, column: 64, columns: 32 },
   ]);
-  assert.deepEqual(planTiles(0, 1, 50, 50, 40), [
+  assert.deepEqual(planTiles({ rows: 1, columns: 50, blockRows: 1, blockColumns: 50 }, 40), [
     { row: 0, rows: 1, column: 0, columns: 32 },
     { row: 0, rows: 1, column: 32, columns: 18 },
   ]);
 });
 
-Deno.test("planTiles() covers every element once and never passes the limit", () => {
+Deno.test("planTiles() cuts at the ends of blocks that are larger than a tile, rows and columns alike", () => {
+  assert.deepEqual(planTiles({ rows: 1, columns: 160, blockRows: 1, blockColumns: 80 }, 40), [
+    { row: 0, rows: 1, column: 0, columns: 32 },
+    { row: 0, rows: 1, column: 32, columns: 32 },
+    { row: 0, rows: 1, column: 64, columns: 16 },
+    { row: 0, rows: 1, column: 80, columns: 32 },
+    { row: 0, rows: 1, column: 112, columns: 32 },
+    { row: 0, rows: 1, column: 144, columns: 16 },
+  ]);
+  assert.deepEqual(planTiles({ rows: 7, columns: 16, blockRows: 3, blockColumns: 16 }, 32), [
+    { row: 0, rows: 2, column: 0, columns: 16 },
+    { row: 2, rows: 1, column: 0, columns: 16 },
+    { row: 3, rows: 2, column: 0, columns: 16 },
+    { row: 5, rows: 1, column: 0, columns: 16 },
+    { row: 6, rows: 1, column: 0, columns: 16 },
+  ]);
+});
+
+Deno.test("planTiles() covers every element once, never passes the limit and mixes no blocks with parts", () => {
   const cases = fc.record({
-    from: fc.integer({ min: 0, max: 5 }),
     rows: fc.integer({ min: 1, max: 9 }),
+    blockRows: fc.integer({ min: 1, max: 9 }),
     blocks: fc.integer({ min: 1, max: 7 }),
-    width: fc.constantFrom(16, 32, 64),
-    limit: fc.integer({ min: 64, max: 700 }),
+    blockColumns: fc.constantFrom(16, 32, 64, 320),
+    limit: fc.integer({ min: 16, max: 700 }),
   });
   fc.assert(
-    fc.property(cases, ({ from, rows, blocks, width, limit }) => {
-      const columns = blocks * width;
+    fc.property(cases, ({ rows, blockRows, blocks, blockColumns, limit }) => {
+      const columns = blocks * blockColumns;
       let covered = 0;
-      for (const tile of planTiles(from, from + rows, columns, width, limit)) {
+      for (const tile of planTiles({ rows, columns, blockRows, blockColumns }, limit)) {
         assert.ok(tile.rows * tile.columns <= limit);
-        assert.equal(tile.column % width, 0);
-        assert.equal(tile.row * columns + tile.column, from * columns + covered);
+        assert.equal(tile.column % 16, 0);
+        assert.equal(tile.row * columns + tile.column, covered);
         covered += tile.rows * tile.columns;
+        const runs = [[tile.row, tile.rows, blockRows], [tile.column, tile.columns, blockColumns]];
+        for (const [first = 0, count = 0, block = 1] of runs) {
+          const isWhole = first % block === 0;
+          const isPart = Math.floor(first / block) === Math.floor((first + count - 1) / block);
+          assert.ok(isWhole || isPart, `${first}, ${count} of ${block}`);
+        }
       }
       assert.equal(covered, rows * columns);
     }),

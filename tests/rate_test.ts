@@ -1,22 +1,30 @@
 /** Rating the blocks of a slice: the same on every backend, however the slice is cut and read. */
 
 import assert from "node:assert/strict";
-import type { Backend, RatedSlice, Slice, SliceTarget } from "../lib/jobs/backend.ts";
+import type { Backend } from "../lib/jobs/backend.ts";
+import type { RatedSlice } from "../lib/jobs/rate_slice.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
-import { referenceKernels } from "../lib/compute/reference_kernels.ts";
-import { SLICE_BYTES } from "../lib/jobs/run_slice.ts";
+import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
+import { SLICE_BYTES } from "../lib/jobs/desk.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { whileProbing } from "../lib/jobs/while_probing.ts";
 import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
-import { BINS } from "../lib/params/read_histogram.ts";
+import { BINS, type QualitySums } from "../lib/types.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
-import type { QualitySums } from "../lib/types.ts";
 import { withAdapter } from "./find_adapter.ts";
 import { noise } from "./make_model.ts";
 import { DTYPES } from "./open_contenders.ts";
-import { OPEN, openSmallTiles, silent, type SliceShape, withSlice } from "./open_slice.ts";
+import {
+  jobOf,
+  OPEN,
+  openSmallTiles,
+  silent,
+  type SliceShape,
+  type TestSlice,
+  withSlice,
+} from "./open_slice.ts";
 
 const SHAPES: Record<string, SliceShape> = {
   "one row": { rows: 1, columns: 64 },
@@ -27,7 +35,7 @@ const SHAPES: Record<string, SliceShape> = {
 };
 
 /** What the rating of a slice has to be: counted here, by each weight's upper 16 bits. */
-function expectedRatings(slice: Slice & SliceTarget, { lo, hi }: RatedSlice) {
+function expectedRatings(slice: TestSlice, { lo, hi }: RatedSlice) {
   const { dtype, columns, blockColumns, bits, source } = slice;
   const width = floatBytes(dtype);
   const view = new DataView(Deno.readFileSync(source.path).buffer, source.begin);
@@ -38,7 +46,7 @@ function expectedRatings(slice: Slice & SliceTarget, { lo, hi }: RatedSlice) {
     counts[block]![view.getUint16((i + 1) * width - 2, true)]!++;
   }
   return counts.map((one, block) =>
-    rateBlock(one, { lo: lo[block]!, hi: hi[block]! }, bits, dtype)
+    rateBlock(one, { lo: lo[block]!, hi: hi[block]! }, bits, { dtype, scaleDtype: dtype })
   );
 }
 
@@ -52,13 +60,13 @@ function assertNear(found: QualitySums, expected: QualitySums, what: string): vo
 /** Rates a slice and closes the backend; the codes' file must stay as it is. */
 async function rateWith(
   open: () => Promise<Backend>,
-  slice: Slice & SliceTarget,
+  slice: TestSlice,
   read: () => Uint8Array,
 ): Promise<RatedSlice> {
   const before = read();
   const backend = await open();
   try {
-    return await backend.rate(slice);
+    return await backend.run({ verb: "rate", ...jobOf(slice) });
   } finally {
     backend.close();
     assert.deepEqual(read(), before);
@@ -72,7 +80,7 @@ async function compare(
 ): Promise<void> {
   await withSlice(shape, async (slice, read) => {
     const reference = await OPEN["the reference"]!();
-    const { lo, hi, sums } = await reference.quantize(slice);
+    const { lo, hi, sums } = await reference.run({ verb: "quantize", ...jobOf(slice) });
     reference.close();
     let ratings: RatedSlice["ratings"] | undefined;
     for (const [name, open] of Object.entries(backends)) {
@@ -120,7 +128,7 @@ withAdapter.test("every backend rates a slice alike that is too large to be kept
 /** A slice of two blocks, the second of which is overwritten with a word; -1 leaves it. */
 async function withSecondBlock(
   use: (
-    slice: Slice & SliceTarget,
+    slice: TestSlice,
     read: () => Uint8Array,
     fill: (word: number) => void,
   ) => Promise<
@@ -144,7 +152,7 @@ withAdapter.test("every backend rates no all-zero block, and gives the energies 
     const reference = await OPEN["the reference"]!();
     for (const zero of [0, 0x8000, 0x0001, 0x807f]) { // of both signs, and subnormal
       fill(zero);
-      const { lo, hi } = await reference.measure(slice);
+      const { lo, hi } = await reference.run({ verb: "measure", slice });
       const params = { scale: Float32Array.of((hi[0]! - lo[0]!) / 15, 1) };
       for (const [name, open] of Object.entries(OPEN)) {
         const { ratings, sums } = await rateWith(open, slice, read);
@@ -155,7 +163,11 @@ withAdapter.test("every backend rates no all-zero block, and gives the energies 
         const zero_point = Uint8Array.of(ratings[0]!.zero_point.at(-1)!, 7);
         const target = { ...slice.target, path: await Deno.makeTempFile() };
         Deno.truncateSync(target.path, read().length);
-        const expected = await reference.encode({ ...slice, target }, { ...params, zero_point });
+        const expected = await reference.run({
+          verb: "encode",
+          ...jobOf({ ...slice, target }),
+          params: { ...params, zero_point },
+        });
         Deno.removeSync(target.path);
         assertNear(sums!, expected, name);
       }
@@ -186,15 +198,15 @@ Deno.test("rate() and encode() tell of one half of the source each, in whole byt
   for (const shape of shapes) {
     await withSlice(shape, async (slice) => {
       const told: number[] = [];
-      const small = { ...referenceKernels, tileBytes: 256 };
+      const small = { ...createReferenceKernels(), tileBytes: 256 };
       const backend = createInline("reference", "", small, (bytes) => void told.push(bytes));
       const total = () => told.splice(0).reduce((sum, bytes) => sum + bytes, 0);
       const half = slice.rows * slice.columns * floatBytes(slice.dtype) / 2;
-      const { lo } = await backend.rate(slice);
+      const { lo } = await backend.run({ verb: "rate", ...jobOf(slice) });
       assert.ok(told.length > 1 && told.every(Number.isInteger));
       assert.equal(total(), half);
       const params = { scale: lo.map(() => 1), zero_point: new Uint8Array(lo.length) };
-      await backend.encode(slice, params);
+      await backend.run({ verb: "encode", ...jobOf(slice), params });
       assert.equal(total(), half);
       backend.close();
     });
@@ -210,9 +222,14 @@ withAdapter.test("withFallback() rates with wasm when the device is lost", async
       () => openBackend("wasm", 0, silent),
       () => {},
     );
-    const first = backend.rate(slice);
+    const first = backend.run({ verb: "rate", ...jobOf(slice) });
     device.destroy();
-    for (const { ratings } of await Promise.all([first, backend.rate(slice)])) {
+    for (
+      const { ratings } of await Promise.all([
+        first,
+        backend.run({ verb: "rate", ...jobOf(slice) }),
+      ])
+    ) {
       assert.deepEqual(ratings, expected.ratings);
     }
     assert.equal(backend.name, "wasm");
@@ -226,10 +243,14 @@ Deno.test("whileProbing() rates again on the better backend", async () => {
     const wasm = await openBackend("wasm", 0, silent);
     const backend = whileProbing(wasm, () => openBackend("reference", 0, silent));
     // Exactly the reference's: nothing of the first backend's results counts.
-    assert.deepEqual(await backend.rate(slice), expected);
+    assert.deepEqual(await backend.run({ verb: "rate", ...jobOf(slice) }), expected);
     backend.close();
   });
 });
+
+function rateJob(slice: TestSlice, rows: number) {
+  return { verb: "rate", ...jobOf({ ...slice, rows, blockRows: rows }) } as const;
+}
 
 withAdapter.test("several slices are rated at once without a count going astray", async () => {
   await withSlice({ rows: 16, columns: 256, blockColumns: 64, value: noise(23) }, async (slice) => {
@@ -237,12 +258,12 @@ withAdapter.test("several slices are rated at once without a count going astray"
     const reference = await OPEN["the reference"]!();
     const expected = [];
     for (const count of rows) {
-      expected.push((await reference.rate({ ...slice, rows: count })).ratings);
+      expected.push((await reference.run(rateJob(slice, count))).ratings);
     }
     reference.close();
     for (const [name, open] of Object.entries(OPEN)) {
       const backend = await open();
-      const found = await Promise.all(rows.map((count) => backend.rate({ ...slice, rows: count })));
+      const found = await Promise.all(rows.map((count) => backend.run(rateJob(slice, count))));
       backend.close();
       assert.deepEqual(found.map(({ ratings }) => ratings), expected, name);
     }

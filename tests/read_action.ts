@@ -1,6 +1,7 @@
 /** Reads an action.yml. */
 
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
 
 /** A step of an action. */
@@ -24,7 +25,7 @@ export interface Action {
 }
 
 /** The action of this project. */
-export const ACTION = new URL("../action", import.meta.url).pathname;
+export const ACTION = fileURLToPath(new URL("../action", import.meta.url));
 
 /** Reads an action.yml. */
 export function readAction(directory: string): Action {

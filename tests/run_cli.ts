@@ -1,5 +1,6 @@
 /** Runs the command line in this process, and as a process of its own. */
 
+import { fileURLToPath } from "node:url";
 import { type Io, main } from "../cli.ts";
 
 /** What a run printed and how it ended. */
@@ -29,7 +30,7 @@ export async function runIn(world: Partial<Io>, ...argv: string[]): Promise<Outc
 }
 
 /** Path of the command line's file. */
-export const CLI = new URL("../cli.ts", import.meta.url).pathname;
+export const CLI = fileURLToPath(new URL("../cli.ts", import.meta.url));
 
 /** How a process is started. */
 export interface SpawnOptions {
@@ -39,17 +40,26 @@ export interface SpawnOptions {
   permissions?: string[];
 }
 
+/** The command that starts the command line: a program and its arguments. */
+export function cliCommand(
+  argv: readonly string[],
+  permissions: readonly string[] = ["--allow-read", "--allow-write"],
+): [string, ...string[]] {
+  return [Deno.execPath(), "run", "--no-prompt", ...permissions, CLI, ...argv];
+}
+
 /** Starts the command line as a process. */
 export function spawnCli(argv: string[], options: SpawnOptions = {}): Deno.ChildProcess {
-  const { permissions = ["--allow-read", "--allow-write"], ...rest } = options;
-  return new Deno.Command(Deno.execPath(), {
+  const { permissions, ...rest } = options;
+  const [program, ...args] = cliCommand(argv, permissions);
+  return new Deno.Command(program, {
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
     // Mesa's drivers complain on standard error where it is not set.
     env: { XDG_RUNTIME_DIR: "/tmp" },
     ...rest,
-    args: ["run", "--no-prompt", ...permissions, CLI, ...argv],
+    args,
   }).spawn();
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   contentOf,
   namesIn,
@@ -12,7 +13,7 @@ import {
 import { withFiles } from "./make_model.ts";
 import { outcomeOf, runMain, spawnCli } from "./run_cli.ts";
 
-const DIGITS = new URL("../examples/digits-dit", import.meta.url).pathname;
+const DIGITS = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 /** Flags of a run into `root/NAME`. */
 const run = (root: string, name: string, model: string, ...flags: string[]) => [

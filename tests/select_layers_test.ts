@@ -2,12 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { TensorInfo } from "../lib/safetensors/header.ts";
-import {
-  moduleName,
-  selectLayers,
-  type SelectOptions,
-  sensitivity,
-} from "../lib/plan/select_layers.ts";
+import { selectLayers, type SelectOptions, sensitivity } from "../lib/plan/select_layers.ts";
+import { moduleName } from "../lib/plan/plan_layer.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 import { cpuSeconds } from "./cpu_seconds.ts";
 
@@ -207,13 +203,12 @@ for (const [columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
       tensor: source,
       shard: "m.safetensors",
       dtype: "BF16",
+      scaleDtype: "BF16",
       rows: 10,
       columns,
       bits: 2,
-      boundaries: [0, 2, 5, 7, 10],
-      groupSize,
-      blockColumns,
-      fallback,
+      grid: { bands: [0, 2, 5, 7, 10], blockColumns, groupSize, fallback },
+      axis: { source: "positional", boundaries: [0, 2, 5, 7, 10] },
     }]);
   });
 }

@@ -10,8 +10,8 @@ import {
   smoothGroups,
   type SmoothingMethod,
 } from "../mod.ts";
-import { planWindows, smoothSchedule } from "../lib/params/smooth_schedule.ts";
-import { storedSchedule } from "../lib/params/score_schedule.ts";
+import { planWindows, smoothParams } from "../lib/params/smooth_schedule.ts";
+import { storedParams } from "../lib/params/score_schedule.ts";
 import { roundHalfEven } from "../lib/params/estimate_params.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
@@ -37,28 +37,28 @@ for (const [method, shares] of Object.entries(SHARES)) {
   });
 }
 
-Deno.test("smoothSchedule() rounds scales to the stored dtype and zero points half to even", () => {
+Deno.test("smoothParams() rounds scales to the stored dtype and zero points half to even", () => {
   const groups = {
-    starts: [0, 4, 8],
+    bands: [0, 4, 8],
     blocks: 2,
     scale: Float32Array.of(1, 0.5, 1.0078125, 0.5),
     zero_point: Uint8Array.of(0, 2, 1, 3),
   };
-  const smooth = smoothSchedule(groups, { window: 1, method: "linear", dtype: "BF16" });
-  assert.deepEqual(smooth.starts, [0, 3, 4, 5, 8]);
+  const smooth = smoothParams(groups, { window: 1, method: "linear", dtype: "BF16" });
+  assert.deepEqual(smooth.bands, [0, 3, 4, 5, 8]);
   // A third and two thirds of the way: the BF16 values next to 1 are 1 and 1.0078125.
   assert.deepEqual([...smooth.scale], [1, 0.5, 1, 0.5, 1.0078125, 0.5, 1.0078125, 0.5]);
   assert.deepEqual([...smooth.zero_point], [0, 2, 0, 2, 1, 3, 1, 3]);
-  const middle = smoothSchedule(
+  const middle = smoothParams(
     { ...groups, zero_point: Uint8Array.of(0, 1, 3, 4) },
     { window: 1, method: "linear", dtype: "F32" },
   );
   assert.deepEqual([...middle.exact_zero_point.subarray(2, 6)], [1, 2, 2, 3]);
 });
 
-Deno.test("smoothSchedule() moves the codes' scales as it moves the stored ones", () => {
-  const smooth = smoothSchedule({
-    starts: [0, 4, 8],
+Deno.test("smoothParams() moves the codes' scales as it moves the stored ones", () => {
+  const smooth = smoothParams({
+    bands: [0, 4, 8],
     blocks: 1,
     scale: Float32Array.of(1, 4),
     code_scale: Float32Array.of(0.5, 2),
@@ -167,9 +167,9 @@ Deno.test("smoothGroups() never lowers a score", () => {
   ));
 });
 
-Deno.test("storedSchedule() has the integers that are written", () => {
-  const smooth = smoothSchedule({
-    starts: [0, 8, 16],
+Deno.test("storedParams() has the integers that are written", () => {
+  const smooth = smoothParams({
+    bands: [0, 8, 16],
     blocks: 1,
     scale: Float32Array.of(1, 1),
     zero_point: Uint8Array.of(0, 3),
@@ -178,7 +178,7 @@ Deno.test("storedSchedule() has the integers that are written", () => {
     [...smooth.zero_point],
     [...smooth.exact_zero_point].map(roundHalfEven),
   );
-  assert.equal("exact_zero_point" in storedSchedule(smooth), false);
+  assert.equal("exact_zero_point" in storedParams(smooth), false);
 });
 
 Deno.test("smoothGroups() and scoreSteps() refuse what does not fit", () => {

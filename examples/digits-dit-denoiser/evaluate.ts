@@ -46,13 +46,13 @@ export async function createEvaluator(
 ): Promise<Evaluator> {
   const observers = startObservers(workers);
   try {
-    const observing = observers.observe(loadWeights(modelDirectory));
+    const observing = observers.observe(await loadWeights(modelDirectory));
     const classifier = trainClassifier(readDigits());
     const original = await observing;
     return {
       original: judge(original, original, classifier),
       evaluate: async (directory) =>
-        judge(await observers.observe(loadWeights(directory)), original, classifier),
+        judge(await observers.observe(await loadWeights(directory)), original, classifier),
       close: observers.close,
     };
   } catch (error) {

@@ -1,17 +1,17 @@
 /** Loads the tensors of a model, quantized or not, as F32 values. */
 
 import {
-  decodeTile,
+  decodeLayer,
   findLayer,
-  type Place,
   placeTensors,
-  readFloats,
   readShape,
   readWidths,
+  type StoredTensor,
 } from "../../lib/format/compressed_tensors/decode_layer.ts";
-import { openModel } from "../../lib/model/open_model.ts";
 import { packedNames } from "../../lib/format/compressed_tensors/plan_checkpoint.ts";
-import type { ByteSource } from "../../lib/safetensors/read.ts";
+import { type OpenFiles, openFiles } from "../../lib/jobs/open_files.ts";
+import { openModel } from "../../lib/model/open_model.ts";
+import { decodeFloats, isFloatDtype } from "../../lib/safetensors/dtype.ts";
 
 /** Values by tensor name, row by row. */
 export type Weights = ReadonlyMap<string, Float32Array>;
@@ -23,42 +23,53 @@ export type Weights = ReadonlyMap<string, Float32Array>;
  * @param directory The model's directory.
  * @throws {BadInputError} It is no model, or its packed layers are malformed.
  */
-export function loadWeights(directory: string): Weights {
+export async function loadWeights(directory: string): Promise<Weights> {
   const model = openModel(directory);
-  const sources: ByteSource[] = [];
+  const files = openFiles(true);
   try {
-    const places = placeTensors(model, sources);
+    const places = placeTensors(model);
     const weights = new Map<string, Float32Array>();
     let bitsOf: ReturnType<typeof readWidths> | undefined;
-    for (const [name, place] of places) {
+    for (const [name, stored] of places) {
       if (name.endsWith(".weight_packed")) {
         const layer = name.slice(0, -".weight_packed".length);
         bitsOf ??= readWidths(model);
-        weights.set(`${layer}.weight`, decodeLayer(layer, places, bitsOf));
+        weights.set(`${layer}.weight`, await decodeNamed(layer, places, bitsOf, files));
       } else if (!/\.weight_(scale|zero_point|shape)$/.test(name)) {
-        const size = place.tensor.shape.reduce((product, n) => product * n, 1);
-        weights.set(name, readFloats(place, 0, size));
+        weights.set(name, await readFloats(stored, files));
       }
     }
     return weights;
   } finally {
-    for (const source of sources) source.close();
+    files.close();
   }
 }
 
-function decodeLayer(
+async function readFloats(
+  { tensor, place }: StoredTensor,
+  files: OpenFiles,
+): Promise<Float32Array> {
+  const { dtype, shape, begin, end } = tensor;
+  if (!isFloatDtype(dtype)) throw new TypeError(`Cannot load ${tensor.name}: it is ${dtype}`);
+  const bytes = new Uint8Array(end - begin);
+  await files.read(place, 0, bytes);
+  const values = new Float32Array(shape.reduce((product, n) => product * n, 1));
+  decodeFloats(bytes, dtype, values);
+  return values;
+}
+
+async function decodeNamed(
   name: string,
-  places: ReadonlyMap<string, Place>,
+  places: ReadonlyMap<string, StoredTensor>,
   bitsOf: ReturnType<typeof readWidths>,
-): Float32Array {
+  files: OpenFiles,
+): Promise<Float32Array> {
   const stored = packedNames(name);
   const [shape, scale] = [places.get(stored.shape), places.get(stored.scale)];
   const original = {
     name: `${name}.weight`,
     dtype: scale?.tensor.dtype ?? "F32",
-    shape: shape === undefined ? [] : readShape(shape),
+    shape: shape === undefined ? [] : await readShape(shape, files),
   };
-  const layer = findLayer(original, places, bitsOf);
-  const { rows, columns } = layer;
-  return Float32Array.from(decodeTile(layer, { row: 0, rows, column: 0, columns }));
+  return await decodeLayer(findLayer(original, places, bitsOf), files);
 }

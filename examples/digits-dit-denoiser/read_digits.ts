@@ -1,5 +1,6 @@
 /** Reads the handwritten digits; their source is named in `digits-dit-data/README.md`, too. */
 
+import { fileURLToPath } from "node:url";
 import { BadInputError } from "../../lib/base/errors.ts";
 import { openSource, readHeader } from "../../lib/safetensors/read.ts";
 
@@ -18,7 +19,7 @@ export interface Digits {
   labels: Uint8Array;
 }
 
-const PATH = new URL("../digits-dit-data/digits.safetensors", import.meta.url).pathname;
+const PATH = fileURLToPath(new URL("../digits-dit-data/digits.safetensors", import.meta.url));
 
 /**
  * Reads the data set.

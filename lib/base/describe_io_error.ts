@@ -1,25 +1,35 @@
 /** Turns an error of the operating system into words: Deno's own message holds raw paths and no advice. */
 
-const BY_NUMBER = new Map<number, string>([
-  [1, "the operation is not permitted"],
-  [2, "no such file or directory"],
-  [5, "the device failed to read or write"],
-  [13, "permission denied"],
-  [17, "it already exists"],
-  [20, "a part of the path is not a directory"],
-  [21, "it is a directory"],
-  [22, "the path is not valid"],
-  [24, "too many files are open"],
-  [26, "the file is busy"],
-  [27, "the file is too large for this file system or limit"],
-  [28, "the disk is full"],
-  [30, "the file system is read-only"],
-  [32, "its reader has closed it"],
-  [36, "the name is too long"],
-  [39, "the directory is not empty"],
-  [40, "too many symbolic links: the link loops"],
-  [122, "the disk quota is used up"],
+/** By `code`, which is the same on every system, where errno numbers are not. */
+const BY_CODE = new Map([
+  ["EPERM", "the operation is not permitted"],
+  ["ENOENT", "no such file or directory"],
+  ["EIO", "the device failed to read or write"],
+  ["EACCES", "permission denied"],
+  ["EBUSY", "the file is busy"],
+  ["EEXIST", "it already exists"],
+  ["ENOTDIR", "a part of the path is not a directory"],
+  ["EISDIR", "it is a directory"],
+  ["EINVAL", "the path is not valid"],
+  ["ENFILE", "too many files are open"],
+  ["EMFILE", "too many files are open"],
+  ["ENOSPC", "the disk is full"],
+  ["EROFS", "the file system is read-only"],
+  ["EPIPE", "its reader has closed it"],
+  ["ENAMETOOLONG", "the name is too long"],
+  ["ENOTEMPTY", "the directory is not empty"],
+  ["ELOOP", "too many symbolic links: the link loops"],
 ]);
+
+/**
+ * Errors that Deno 2.9.6 gives no code, by the system's own words. Linux and macOS begin the message
+ * with the same ones (but for one letter of "Disk"); their numbers differ.
+ */
+const BY_WORDS: readonly { words: RegExp; meaning: string }[] = [
+  { words: /^File too large/, meaning: "the file is too large for this file system or limit" },
+  { words: /^Dis[ck] quota exceeded/, meaning: "the disk quota is used up" },
+  { words: /^Text file busy/, meaning: "the file is busy" },
+];
 
 /** Says in a few words why a file operation failed, without the path and without engine text. */
 export function describeIoError(error: unknown): string {
@@ -27,15 +37,11 @@ export function describeIoError(error: unknown): string {
     const flag = /--allow-(read|write|env|sys)/.exec(error.message)?.[0] ?? "the permission flag";
     return `Deno was not given the permission: add ${flag} for this path`;
   }
-  const message = error instanceof Error ? error.message : "";
-  const code = /\(os error (\d+)\)/.exec(message)?.[1];
-  const known = code === undefined ? undefined : BY_NUMBER.get(Number(code));
-  if (known !== undefined) return known;
-  if (error instanceof Deno.errors.NotFound) return "no such file or directory";
-  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
-  if (error instanceof Deno.errors.AlreadyExists) return "it already exists";
-  if (error instanceof Deno.errors.NotADirectory) return "a part of the path is not a directory";
   if (error instanceof Deno.errors.WriteZero) return "it takes no more bytes";
-  if (error instanceof Deno.errors.FilesystemLoop) return "too many symbolic links: the link loops";
-  return code === undefined ? "the operating system refused" : `operating system error ${code}`;
+  if (!(error instanceof Error)) return "the operating system refused";
+  const code = "code" in error ? String(error.code) : undefined;
+  const known = code === undefined
+    ? BY_WORDS.find(({ words }) => words.test(error.message))?.meaning
+    : BY_CODE.get(code);
+  return known ?? `the operating system refused${code === undefined ? "" : `: ${code}`}`;
 }

@@ -1,7 +1,6 @@
 /** One word among those that are allowed. */
 
-import { BadInputError } from "./errors.ts";
-import { quote } from "./text.ts";
+import { checkValue, oneOf } from "./value_rules.ts";
 
 /**
  * Reads a choice.
@@ -14,8 +13,6 @@ export function readChoice<T extends string>(
   text: string,
   choices: readonly T[],
 ): T {
-  const choice = choices.find((one) => one === text);
-  if (choice !== undefined) return choice;
-  const list = `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
-  throw new BadInputError(`${subject} is ${quote(text)}, must be ${list}`);
+  checkValue(subject, text, oneOf(choices), text);
+  return text as T;
 }

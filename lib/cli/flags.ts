@@ -204,7 +204,12 @@ export const FLAGS: readonly Flag[] = [
   },
   { name: "to", value: "FILE", help: "the baseline to write", commands: ["baseline"] },
   { name: "dry-run", help: "plan only", commands: ["quantize"] },
-  { name: "overwrite", joined: true, help: "replace an earlier output", commands: ["quantize"] },
+  {
+    name: "overwrite",
+    joined: true,
+    help: "replace earlier output and reports",
+    commands: ["quantize"],
+  },
   { name: "json", help: "JSON alone on stdout", commands: COMMANDS },
   { name: "verbose", joined: true, help: "log each layer", commands: ["quantize"] },
   { name: "help", joined: true, help: "this help", commands: COMMANDS },

@@ -1,25 +1,35 @@
-/** From the values of flags to settings; each is checked against its limits. */
+/** From the values of flags to settings; what they may be is not decided here. */
 
-import { BadInputError } from "../base/errors.ts";
-import { quote } from "../base/text.ts";
-import type { GateTolerances } from "../gate/gate_rules.ts";
-import {
-  BACKEND_CHOICES,
-  DEFAULT_SETTINGS,
-  LIMITS,
-  PHASES,
-  type QuantizeSettings,
-  SMOOTHING_METHODS,
-} from "../settings.ts";
-import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 import { readChoice } from "../base/read_choice.ts";
-import type { Bits } from "../types.ts";
-
-/** Widths of a code, as they are written. */
-const WIDTHS = ["2", "4", "8"] as const;
+import { checkValue, numberBetween, wholeNumber } from "../base/value_rules.ts";
+import type { GateTolerances } from "../gate/gate_rules.ts";
+import { checkSettings, DEFAULT_SETTINGS, LIMITS, type QuantizeSettings } from "../settings.ts";
+import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 
 /** Values by flag name. */
 export type Values = Map<string, string[]>;
+
+/** A number, or the text itself where it is not written as one. */
+type Reader = (text: string) => number | string;
+
+const readDigit: Reader = (text) => /^\d$/.test(text) ? Number(text) : text;
+const readWhole: Reader = (text) => /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+const readDecimal: Reader = (text) =>
+  /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i.test(text) ? Number(text) : text;
+const readWord: Reader = (text) => text;
+
+/** The settings that are given as one text, their flags and how they are written. */
+const WRITTEN = [
+  { key: "bits", flag: "bit-width", read: readDigit },
+  { key: "timeGroups", flag: "num-time-groups", read: readWhole },
+  { key: "groupSize", flag: "group-size", read: readWhole },
+  { key: "threshold", flag: "smoothness-threshold", read: readDecimal },
+  { key: "phase", flag: "phase", read: readWord },
+  { key: "smoothingWindow", flag: "smoothing-window", read: readWhole },
+  { key: "smoothingMethod", flag: "smoothing-method", read: readWord },
+  { key: "markovWeight", flag: "markov-weight", read: readDecimal },
+  { key: "backend", flag: "backend", read: readWord },
+] as const;
 
 /** What the flags of `gate` say. */
 export interface GateFlags extends Required<GateTolerances> {
@@ -32,68 +42,25 @@ export interface GateFlags extends Required<GateTolerances> {
 /**
  * Reads the settings of a run.
  *
- * @throws {BadInputError} A value is out of its limits.
+ * @throws {BadInputError} A value is out of its limits, or is none that the phase has a use for.
  */
 export function readSettings(values: Values): QuantizeSettings {
-  const text = (name: string) => values.get(name)?.[0];
-  const settings = {
+  const texts = new Map<keyof QuantizeSettings, string>();
+  const written: Partial<Record<keyof QuantizeSettings, number | string>> = {};
+  for (const { key, flag, read } of WRITTEN) {
+    const text = values.get(flag)?.[0];
+    if (text === undefined) continue;
+    texts.set(key, text);
+    written[key] = read(text);
+  }
+  const settings: unknown = {
     ...DEFAULT_SETTINGS,
     ignore: values.get("ignore") ?? [],
     defaultIgnore: !values.has("no-default-ignore"),
     strict: values.has("strict"),
+    ...written,
   };
-  const bits = text("bit-width");
-  if (bits !== undefined) settings.bits = Number(readChoice("--bit-width", bits, WIDTHS)) as Bits;
-  const timeGroups = text("num-time-groups");
-  if (timeGroups !== undefined) {
-    settings.timeGroups = readInteger("num-time-groups", timeGroups, LIMITS.timeGroups);
-  }
-  const groupSize = text("group-size");
-  if (groupSize !== undefined) {
-    settings.groupSize = readInteger("group-size", groupSize, LIMITS.groupSize);
-  }
-  const threshold = text("smoothness-threshold");
-  if (threshold !== undefined) settings.threshold = readThreshold(threshold);
-  const backend = text("backend");
-  if (backend !== undefined) settings.backend = readChoice("--backend", backend, BACKEND_CHOICES);
-  return { ...settings, ...readPhase(text) };
-}
-
-type PhaseSettings = Pick<
-  QuantizeSettings,
-  "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
->;
-
-/** Reads how parameters are chosen; a flag that the phase has no use for was meant for another. */
-function readPhase(text: (name: string) => string | undefined): PhaseSettings {
-  const { phase, smoothingWindow, smoothingMethod, markovWeight } = DEFAULT_SETTINGS;
-  const settings: PhaseSettings = { phase, smoothingWindow, smoothingMethod, markovWeight };
-  const name = text("phase");
-  if (name !== undefined) settings.phase = readChoice("--phase", name, PHASES);
-  const need = (flag: string, isMet: boolean, needed: string) => {
-    if (isMet) return;
-    throw new BadInputError(`--${flag} needs ${needed}: the phase is ${quote(settings.phase)}`);
-  };
-  const window = text("smoothing-window");
-  if (window !== undefined) {
-    need("smoothing-window", settings.phase !== "baseline", "--phase smooth or optimize");
-    settings.smoothingWindow = readInteger("smoothing-window", window, LIMITS.smoothingWindow);
-  }
-  const method = text("smoothing-method");
-  if (method !== undefined) {
-    const isSmoothed = settings.phase === "smooth" || settings.smoothingWindow !== undefined;
-    need(
-      "smoothing-method",
-      isSmoothed,
-      "--phase smooth, or --phase optimize --smoothing-window N",
-    );
-    settings.smoothingMethod = readChoice("--smoothing-method", method, SMOOTHING_METHODS);
-  }
-  const weight = text("markov-weight");
-  if (weight !== undefined) {
-    need("markov-weight", settings.phase === "optimize", "--phase optimize");
-    settings.markovWeight = readNumber("markov-weight", weight, LIMITS.markovWeight);
-  }
+  checkSettings(settings, texts);
   return settings;
 }
 
@@ -124,39 +91,14 @@ export function readGateFlags(values: Values): GateFlags {
   };
 }
 
-function readInteger(
-  name: string,
-  text: string,
-  limits: { min: number; max: number; multiple?: number },
-): number {
-  const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
-  const { min, max, multiple = 1 } = limits;
-  if (!Object.is(value, -0) && value >= min && value <= max && value % multiple === 0) return value;
-  const kind = multiple > 1 ? `a multiple of ${multiple}` : "a whole number";
-  throw new BadInputError(`--${name} is ${quote(text)}, must be ${kind} from ${min} to ${max}`);
+function readInteger(name: string, text: string, limits: { min: number; max: number }): number {
+  const value = readWhole(text);
+  checkValue(`--${name}`, value, wholeNumber(limits), text);
+  return Number(value);
 }
 
-function readDecimal(text: string): number {
-  return /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i.test(text) ? Number(text) : NaN;
-}
-
-function readThreshold(text: string): number {
+function readNumber(name: string, text: string, limits: { min: number; max: number }): number {
   const value = readDecimal(text);
-  const { above, max } = LIMITS.threshold;
-  if (value > above && value <= max) return value;
-  throw new BadInputError(
-    `--smoothness-threshold is ${quote(text)}, must be a number above ${above} and at most ${max}`,
-  );
-}
-
-function readNumber(
-  name: string,
-  text: string,
-  { min, max }: { min: number; max: number },
-): number {
-  const value = readDecimal(text);
-  if (!Object.is(value, -0) && value >= min && value <= max) return value;
-  throw new BadInputError(
-    `--${name} is ${quote(text)}, must be a number from ${min} to ${max}`,
-  );
+  checkValue(`--${name}`, value, numberBetween(limits), text);
+  return Number(value);
 }

@@ -5,20 +5,16 @@
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits } from "../types.ts";
+import type { Bits, BlockGrid } from "../types.ts";
 
 /** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
-export interface Tile {
+export interface Tile extends BlockGrid {
   /** Dtype of the bytes. */
   dtype: FloatDtype;
   /** Rows, at least 1. */
   rows: number;
   /** Columns, at least 1. */
   columns: number;
-  /** Rows of a block, at least 1; the last ones may be cut short by the tile. */
-  blockRows: number;
-  /** Columns of a block: `columns`, or a multiple of 16 that divides them. */
-  blockColumns: number;
 }
 
 /** The range of each block, [blocks] in row-major order, subnormal values counted as 0. */
@@ -100,6 +96,15 @@ export interface Kernels {
   count(bytes: Uint8Array, tile: Tile, run: BlockRun, isHeld?: boolean): void | Promise<void>;
   /** The counts of so many histograms: [histograms * BINS], valid until the next call. */
   readCounts(histograms: number): Uint32Array | Promise<Uint32Array>;
+}
+
+/** Kernels that answer at once. */
+export interface SyncKernels extends Kernels {
+  range(...args: Parameters<Kernels["range"]>): BlockRanges;
+  encode(...args: Parameters<Kernels["encode"]>): EncodedTile;
+  clearCounts(histograms: number): void;
+  count(...args: Parameters<Kernels["count"]>): void;
+  readCounts(histograms: number): Uint32Array;
 }
 
 /** Blocks side by side in a tile. */

@@ -1,4 +1,6 @@
-/** Cuts a run of rows into tiles of bounded size, so that memory stays flat however large a tensor is. */
+/** Cuts a matrix into tiles of bounded size, so that memory stays flat however large a tensor is. */
+
+import type { BlockGrid } from "../types.ts";
 
 /** A rectangle of a matrix. */
 export interface TilePlan {
@@ -16,34 +18,48 @@ export interface TilePlan {
 const WORD_CODES = 16;
 
 /**
- * Cuts rows [from, to) of a matrix into tiles of at most `maxElements`. Rows are kept whole where one
- * fits; a longer one is cut at a multiple of the block's columns.
+ * Cuts a matrix into tiles of at most `maxElements`. Rows are kept whole where one fits. A tile holds
+ * whole blocks, or a part of a single one.
  *
- * @param columns Columns of the matrix.
- * @param blockColumns Columns of a block: `columns`, or a multiple of 16 that divides them.
- * @param maxElements At least `blockColumns` unless a block is a whole row, and at least 16.
+ * @param grid The matrix and its blocks.
+ * @param maxElements At least 16.
  */
 export function planTiles(
-  from: number,
-  to: number,
-  columns: number,
-  blockColumns: number,
+  { rows, columns, blockRows, blockColumns }: BlockGrid & { rows: number; columns: number },
   maxElements: number,
 ): TilePlan[] {
-  const tiles: TilePlan[] = [];
   if (columns <= maxElements) {
     const most = Math.floor(maxElements / columns);
-    for (let row = from; row < to; row += most) {
-      tiles.push({ row, rows: Math.min(most, to - row), column: 0, columns });
-    }
-    return tiles;
+    return cut(rows, blockRows, most, 1).map(({ first, count }) => ({
+      row: first,
+      rows: count,
+      column: 0,
+      columns,
+    }));
   }
-  const unit = blockColumns === columns ? WORD_CODES : blockColumns;
-  const most = Math.floor(maxElements / unit) * unit;
-  for (let row = from; row < to; row++) {
-    for (let column = 0; column < columns; column += most) {
-      tiles.push({ row, rows: 1, column, columns: Math.min(most, columns - column) });
+  const runs = cut(columns, blockColumns, maxElements, WORD_CODES);
+  return Array.from(
+    { length: rows },
+    (_, row) => runs.map(({ first, count }) => ({ row, rows: 1, column: first, columns: count })),
+  ).flat();
+}
+
+/** Runs of at most `most` places: of whole blocks where one fits, else cut at multiples of `step` in each block. */
+function cut(
+  length: number,
+  block: number,
+  most: number,
+  step: number,
+): { first: number; count: number }[] {
+  const runs: { first: number; count: number }[] = [];
+  const fits = block <= most;
+  const reach = fits ? length : block;
+  const size = fits ? Math.floor(most / block) * block : Math.floor(most / step) * step;
+  for (let start = 0; start < length; start += reach) {
+    const end = Math.min(start + reach, length);
+    for (let first = start; first < end; first += size) {
+      runs.push({ first, count: Math.min(size, end - first) });
     }
   }
-  return tiles;
+  return runs;
 }

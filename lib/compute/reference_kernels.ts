@@ -1,30 +1,31 @@
 /** The plain TypeScript kernels: run anywhere, and are the truth the others are compared with. */
 
-import { BINS } from "../params/read_histogram.ts";
-import type { Kernels } from "./kernels.ts";
+import { BINS } from "../types.ts";
+import type { SyncKernels } from "./kernels.ts";
 import { encode } from "./kernels/encode.ts";
 import { count } from "./kernels/histogram.ts";
 import { range } from "./kernels/range.ts";
 
-let buffer = new Uint8Array(0);
-let counts = new Uint32Array(0);
-
-/** The reference kernels. */
-export const referenceKernels = {
-  tileBytes: 2 ** 20,
-  input(byteLength) {
-    if (buffer.length < byteLength) {
-      const larger = new Uint8Array(byteLength);
-      larger.set(buffer);
-      buffer = larger;
-    }
-    return buffer.subarray(0, byteLength);
-  },
-  range,
-  encode,
-  clearCounts(histograms) {
-    counts = new Uint32Array(histograms * BINS);
-  },
-  count: (bytes, tile, run) => count(bytes, tile, run, counts),
-  readCounts: (histograms) => counts.subarray(0, histograms * BINS),
-} satisfies Kernels;
+/** Makes the reference kernels. */
+export function createReferenceKernels(): SyncKernels {
+  let buffer = new Uint8Array(0);
+  let counts = new Uint32Array(0);
+  return {
+    tileBytes: 2 ** 20,
+    input(byteLength) {
+      if (buffer.length < byteLength) {
+        const larger = new Uint8Array(byteLength);
+        larger.set(buffer);
+        buffer = larger;
+      }
+      return buffer.subarray(0, byteLength);
+    },
+    range,
+    encode,
+    clearCounts(histograms) {
+      counts = new Uint32Array(histograms * BINS);
+    },
+    count: (bytes, tile, run) => count(bytes, tile, run, counts),
+    readCounts: (histograms) => counts.subarray(0, histograms * BINS),
+  };
+}

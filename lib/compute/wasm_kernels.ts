@@ -1,9 +1,8 @@
 /** The SIMD WebAssembly kernels: lays their memory out, and turns bits and step units into ranges and sums. */
 
 import { packedBytes } from "./pack_codes.ts";
-import { BINS } from "../params/read_histogram.ts";
+import { BINS, type Bits } from "../types.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
-import type { Bits } from "../types.ts";
 import {
   blockCount,
   type BlockParams,
@@ -11,14 +10,14 @@ import {
   type BlockRun,
   blocksAcross,
   type EncodedTile,
-  type Kernels,
   MAX_HISTOGRAMS,
   SUMS_PER_BLOCK,
+  type SyncKernels,
   type Tile,
 } from "./kernels.ts";
 import { encode as encodeReference } from "./kernels/encode.ts";
 import { readRanges } from "./read_ranges.ts";
-import * as module from "./kernels/quantize_tile.wasm";
+import { QUANTIZE_TILE } from "./kernels/quantize_tile_wasm.ts";
 
 /** Bytes of each block's parameters, sums, range and SIMD lanes in the module's memory. */
 const BLOCK_BYTES = { params: 12, sums: 8 * SUMS_PER_BLOCK, range: 8, lanes: 32 } as const;
@@ -44,115 +43,174 @@ const PAGE = 65536;
  */
 const SCALES = { min: 2 ** -40, max: 2 ** 40 };
 
-const ENCODE = {
-  BF16: { 2: module.encode_bf16_2, 4: module.encode_bf16_4, 8: module.encode_bf16_8 },
-  F16: { 2: module.encode_f16_2, 4: module.encode_f16_4, 8: module.encode_f16_8 },
-  F32: { 2: module.encode_f32_2, 4: module.encode_f32_4, 8: module.encode_f32_8 },
-} as const;
+/** What the module exports, see `kernels/assembly`; pointers in bytes. */
+interface Exports {
+  memory: WebAssembly.Memory;
+  range_16: RangeKernel;
+  range_32: RangeKernel;
+  encode_bf16_2: EncodeKernel;
+  encode_bf16_4: EncodeKernel;
+  encode_bf16_8: EncodeKernel;
+  encode_f16_2: EncodeKernel;
+  encode_f16_4: EncodeKernel;
+  encode_f16_8: EncodeKernel;
+  encode_f32_2: EncodeKernel;
+  encode_f32_4: EncodeKernel;
+  encode_f32_8: EncodeKernel;
+  count_16: CountKernel;
+  count_32: CountKernel;
+}
 
-/** The module's memory, which only grows: histograms, the input, everything else behind it. */
-let inputCapacity = 0;
+type RangeKernel = (
+  at: number,
+  rows: number,
+  columns: number,
+  blockRows: number,
+  blockColumns: number,
+  lanes: number,
+  found: number,
+) => void;
+
+type EncodeKernel = (
+  at: number,
+  rows: number,
+  columns: number,
+  blockRows: number,
+  blockColumns: number,
+  params: number,
+  out: number,
+  sums: number,
+) => void;
+
+type CountKernel = (
+  at: number,
+  rows: number,
+  columns: number,
+  blockColumns: number,
+  blocks: number,
+  counts: number,
+) => void;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Compiled once for all instances of a thread. */
+function compile(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(Uint8Array.fromBase64(QUANTIZE_TILE));
+  return compiled;
+}
 
 function align(size: number): number {
   return Math.ceil(size / 16) * 16;
 }
 
-function grow(byteLength: number): void {
-  const missing = byteLength - module.memory.buffer.byteLength;
-  if (missing > 0) module.memory.grow(Math.ceil(missing / PAGE));
-}
+/** Makes the WASM kernels: an instance of the module, with a memory of its own. */
+export function createWasmKernels(): SyncKernels {
+  const module = new WebAssembly.Instance(compile()).exports as unknown as Exports;
+  const ENCODE = {
+    BF16: { 2: module.encode_bf16_2, 4: module.encode_bf16_4, 8: module.encode_bf16_8 },
+    F16: { 2: module.encode_f16_2, 4: module.encode_f16_4, 8: module.encode_f16_8 },
+    F32: { 2: module.encode_f32_2, 4: module.encode_f32_4, 8: module.encode_f32_8 },
+  } as const;
 
-function input(byteLength: number): Uint8Array<ArrayBuffer> {
-  inputCapacity = Math.max(inputCapacity, align(byteLength));
-  grow(BASE + inputCapacity);
-  return new Uint8Array(module.memory.buffer as ArrayBuffer, BASE, byteLength);
-}
+  /** The module's memory, which only grows: histograms, the input, everything else behind it. */
+  let inputCapacity = 0;
 
-/** Where the tile lies in the module's memory, copied there if it lies elsewhere. */
-function place(bytes: Uint8Array, behind: number): { at: number; free: number } {
-  const here = bytes.buffer === module.memory.buffer;
-  if (!here) input(bytes.length);
-  const free = BASE + inputCapacity;
-  const offset = bytes.byteOffset;
-  grow(free + behind);
-  if (here) return { at: offset, free };
-  new Uint8Array(module.memory.buffer).set(bytes, BASE);
-  return { at: BASE, free };
-}
+  function grow(byteLength: number): void {
+    const missing = byteLength - module.memory.buffer.byteLength;
+    if (missing > 0) module.memory.grow(Math.ceil(missing / PAGE));
+  }
 
-function range(bytes: Uint8Array, tile: Tile): BlockRanges {
-  const blocks = blockCount(tile);
-  const lanes = align(blocksAcross(tile) * BLOCK_BYTES.lanes);
-  const { at, free } = place(bytes, lanes + blocks * BLOCK_BYTES.range);
-  const kernel = tile.dtype === "F32" ? module.range_32 : module.range_16;
-  kernel(at, tile.rows, tile.columns, tile.blockRows, tile.blockColumns, free, free + lanes);
-  const found = new Int32Array(module.memory.buffer, free + lanes, blocks * 2);
-  return readRanges(found, tile.dtype);
-}
+  function input(byteLength: number): Uint8Array<ArrayBuffer> {
+    inputCapacity = Math.max(inputCapacity, align(byteLength));
+    grow(BASE + inputCapacity);
+    return new Uint8Array(module.memory.buffer as ArrayBuffer, BASE, byteLength);
+  }
 
-function encode(
-  bytes: Uint8Array,
-  tile: Tile,
-  bits: Bits,
-  params: BlockParams,
-  _isHeld?: boolean,
-  isSummed = true,
-): EncodedTile {
-  const { scale, zero_point } = params;
-  const blocks = blockCount(tile);
-  for (let block = 0; block < blocks; block++) {
-    if (!(scale[block]! >= SCALES.min && scale[block]! <= SCALES.max)) {
-      return encodeReference(bytes, tile, bits, params);
+  /** Where the tile lies in the module's memory, copied there if it lies elsewhere. */
+  function place(bytes: Uint8Array, behind: number): { at: number; free: number } {
+    const here = bytes.buffer === module.memory.buffer;
+    if (!here) input(bytes.length);
+    const free = BASE + inputCapacity;
+    const offset = bytes.byteOffset;
+    grow(free + behind);
+    if (here) return { at: offset, free };
+    new Uint8Array(module.memory.buffer).set(bytes, BASE);
+    return { at: BASE, free };
+  }
+
+  function range(bytes: Uint8Array, tile: Tile): BlockRanges {
+    const blocks = blockCount(tile);
+    const lanes = align(blocksAcross(tile) * BLOCK_BYTES.lanes);
+    const { at, free } = place(bytes, lanes + blocks * BLOCK_BYTES.range);
+    const kernel = tile.dtype === "F32" ? module.range_32 : module.range_16;
+    kernel(at, tile.rows, tile.columns, tile.blockRows, tile.blockColumns, free, free + lanes);
+    const found = new Int32Array(module.memory.buffer, free + lanes, blocks * 2);
+    return readRanges(found, tile.dtype);
+  }
+
+  function encode(
+    bytes: Uint8Array,
+    tile: Tile,
+    bits: Bits,
+    params: BlockParams,
+    _isHeld?: boolean,
+    isSummed = true,
+  ): EncodedTile {
+    const { scale, zero_point } = params;
+    const blocks = blockCount(tile);
+    for (let block = 0; block < blocks; block++) {
+      if (!(scale[block]! >= SCALES.min && scale[block]! <= SCALES.max)) {
+        return encodeReference(bytes, tile, bits, params);
+      }
     }
+    const outBytes = tile.rows * packedBytes(tile.columns, bits);
+    const paramBytes = align(blocks * BLOCK_BYTES.params);
+    const sumBytes = align(blocks * BLOCK_BYTES.sums);
+    const { at, free } = place(bytes, paramBytes + sumBytes + outBytes);
+    const [paramsAt, sumsAt, outAt] = [free, free + paramBytes, free + paramBytes + sumBytes];
+    const { buffer } = module.memory;
+    const floats = new Float32Array(buffer, paramsAt, blocks * 3);
+    const integers = new Int32Array(buffer, paramsAt, blocks * 3);
+    for (let block = 0; block < blocks; block++) {
+      floats[block * 3] = 1 / scale[block]!;
+      floats[block * 3 + 1] = scale[block]!;
+      integers[block * 3 + 2] = zero_point[block]!;
+    }
+    const sums = new Float64Array(buffer, sumsAt, blocks * SUMS_PER_BLOCK);
+    sums.fill(0);
+    const { rows, columns, blockRows, blockColumns, dtype } = tile;
+    const addTo = isSummed ? sumsAt : 0;
+    ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, addTo);
+    return {
+      packed: new Uint8Array(buffer as ArrayBuffer, outAt, outBytes),
+      // The second of each block is in steps.
+      sums: sums.map((sum, i) =>
+        i % SUMS_PER_BLOCK === 1 ? sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2 : sum
+      ),
+    };
   }
-  const outBytes = tile.rows * packedBytes(tile.columns, bits);
-  const paramBytes = align(blocks * BLOCK_BYTES.params);
-  const sumBytes = align(blocks * BLOCK_BYTES.sums);
-  const { at, free } = place(bytes, paramBytes + sumBytes + outBytes);
-  const [paramsAt, sumsAt, outAt] = [free, free + paramBytes, free + paramBytes + sumBytes];
-  const { buffer } = module.memory;
-  const floats = new Float32Array(buffer, paramsAt, blocks * 3);
-  const integers = new Int32Array(buffer, paramsAt, blocks * 3);
-  for (let block = 0; block < blocks; block++) {
-    floats[block * 3] = 1 / scale[block]!;
-    floats[block * 3 + 1] = scale[block]!;
-    integers[block * 3 + 2] = zero_point[block]!;
+
+  function readCounts(histograms: number): Uint32Array {
+    grow(BASE);
+    return new Uint32Array(module.memory.buffer, COUNTS_AT, histograms * BINS);
   }
-  const sums = new Float64Array(buffer, sumsAt, blocks * SUMS_PER_BLOCK);
-  sums.fill(0);
-  const { rows, columns, blockRows, blockColumns, dtype } = tile;
-  const addTo = isSummed ? sumsAt : 0;
-  ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, addTo);
+
+  function count(bytes: Uint8Array, tile: Tile, run: BlockRun): void {
+    const { rows, columns, blockColumns, dtype } = tile;
+    const { at } = place(bytes, 0);
+    const first = at + run.first * blockColumns * floatBytes(dtype);
+    const kernel = dtype === "F32" ? module.count_32 : module.count_16;
+    const counts = COUNTS_AT + run.histogram * HISTOGRAM_BYTES;
+    kernel(first, rows, columns, blockColumns, run.count, counts);
+  }
+
   return {
-    packed: new Uint8Array(buffer as ArrayBuffer, outAt, outBytes),
-    // The second of each block is in steps.
-    sums: sums.map((sum, i) =>
-      i % SUMS_PER_BLOCK === 1 ? sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2 : sum
-    ),
+    tileBytes: 2 ** 20,
+    input,
+    range,
+    encode,
+    clearCounts: (histograms) => void readCounts(histograms).fill(0),
+    count,
+    readCounts,
   };
 }
-
-function readCounts(histograms: number): Uint32Array {
-  grow(BASE);
-  return new Uint32Array(module.memory.buffer, COUNTS_AT, histograms * BINS);
-}
-
-function count(bytes: Uint8Array, tile: Tile, run: BlockRun): void {
-  const { rows, columns, blockColumns, dtype } = tile;
-  const { at } = place(bytes, 0);
-  const first = at + run.first * blockColumns * floatBytes(dtype);
-  const kernel = dtype === "F32" ? module.count_32 : module.count_16;
-  const counts = COUNTS_AT + run.histogram * HISTOGRAM_BYTES;
-  kernel(first, rows, columns, blockColumns, run.count, counts);
-}
-
-/** The WASM kernels of this thread. */
-export const wasmKernels = {
-  tileBytes: 2 ** 20,
-  input,
-  range,
-  encode,
-  clearCounts: (histograms) => void readCounts(histograms).fill(0),
-  count,
-  readCounts,
-} satisfies Kernels;

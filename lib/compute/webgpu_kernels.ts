@@ -1,9 +1,8 @@
 /** The WebGPU kernels: buffers, dispatches and read-back of one lane of a device. */
 
 import { packedBytes } from "./pack_codes.ts";
-import { BINS } from "../params/read_histogram.ts";
+import { BINS, type Bits } from "../types.ts";
 import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits } from "../types.ts";
 import { DeviceError } from "./device_error.ts";
 import {
   blockCount,

@@ -1,41 +1,41 @@
 /** Backends that compute on this thread: the reference, and wasm where a pool would not pay. */
 
-import type { Backend, OnBytes } from "./backend.ts";
-import type { BackendName } from "../types.ts";
 import type { Kernels } from "../compute/kernels.ts";
-import { createRunner } from "./run_slice.ts";
+import type { BackendName } from "../types.ts";
+import type { Backend } from "./backend.ts";
+import type { OnBytes } from "./desk.ts";
+import { openFiles } from "./open_files.ts";
+import { type Job, type ResultOf, runJob } from "./verbs.ts";
 
-/** Makes a backend of kernels; its jobs run one after the other. */
+/**
+ * Makes a backend of kernels; its jobs run one after the other.
+ *
+ * @param kernels Nobody else's: a job leaves its weights in them.
+ */
 export function createInline(
   name: BackendName,
   description: string,
   kernels: Kernels,
   onBytes: OnBytes,
 ): Backend {
-  const runner = createRunner(kernels, onBytes);
+  const desk = { kernels, files: openFiles(false), onBytes };
   let last: Promise<unknown> = Promise.resolve();
   let isClosed = false;
-  /** Starts a job when the one before has ended; the first that fails ends the run. */
-  function enqueue<T>(job: () => Promise<T>): Promise<T> {
-    const result = last.then(() => {
-      if (isClosed) throw new Error("The backend is closed");
-      return job();
-    });
-    last = result.catch(() => {});
-    return result;
-  }
   return {
     name,
     description,
-    measure: (slice) => enqueue(() => runner.measure(slice)),
-    encode: (slice, params) => enqueue(() => runner.encode(slice, params)),
-    quantize: (slice) => enqueue(() => runner.quantize(slice)),
-    reencode: (...args) => enqueue(() => runner.reencode(...args)),
-    rate: (slice) => enqueue(() => runner.rate(slice)),
-    copy: (job) => enqueue(() => runner.copy(job)),
-    close: () => {
+    /** Starts a job when the one before has ended. */
+    run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      const result = last.then(() => {
+        if (isClosed) throw new Error("The backend is closed");
+        return runJob(job, desk);
+      });
+      last = result.catch(() => {});
+      return result;
+    },
+    close() {
       isClosed = true;
-      runner.close();
+      desk.files.close();
     },
   };
 }

@@ -3,7 +3,8 @@
 import { BadInputError } from "../base/errors.ts";
 import { escapeText } from "../base/text.ts";
 import type { BackendChoice } from "../types.ts";
-import type { Backend, OnBytes } from "./backend.ts";
+import type { Backend } from "./backend.ts";
+import type { OnBytes } from "./desk.ts";
 
 /** Workers at most: beyond it the file system, not the cores, is what a run waits for. */
 export const MAX_WORKERS = 8;
@@ -110,8 +111,13 @@ async function openWebGpu({ onBytes }: BackendHooks): Promise<Backend> {
 
 async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
   const { createInline } = await import("./inline.ts");
-  const { referenceKernels } = await import("../compute/reference_kernels.ts");
-  return createInline("reference", "plain TypeScript on one thread", referenceKernels, onBytes);
+  const { createReferenceKernels } = await import("../compute/reference_kernels.ts");
+  return createInline(
+    "reference",
+    "plain TypeScript on one thread",
+    createReferenceKernels(),
+    onBytes,
+  );
 }
 
 /** @param why What made it the choice, for the log. */
@@ -127,6 +133,6 @@ async function openWasm(
     why += ", and without permission to read the program no worker starts";
   }
   const { createInline } = await import("./inline.ts");
-  const { wasmKernels } = await import("../compute/wasm_kernels.ts");
-  return createInline("wasm", `SIMD WebAssembly on one thread${why}`, wasmKernels, onBytes);
+  const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
+  return createInline("wasm", `SIMD WebAssembly on one thread${why}`, createWasmKernels(), onBytes);
 }

@@ -27,22 +27,22 @@ const MEASURE_MS = 200;
 
 /** Surveys all backends. */
 export async function surveyBackends(): Promise<BackendSurvey[]> {
-  const { referenceKernels } = await import("../compute/reference_kernels.ts");
-  const { wasmKernels } = await import("../compute/wasm_kernels.ts");
+  const { createReferenceKernels } = await import("../compute/reference_kernels.ts");
+  const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
   return [
     await surveyWebGpu(),
     {
       name: "wasm",
       available: true,
       description: "SIMD WebAssembly, one worker a core",
-      elements_per_second: await measureKernels(wasmKernels),
+      elements_per_second: await measureKernels(createWasmKernels()),
       parallel: Math.min(navigator.hardwareConcurrency, MAX_WORKERS),
     },
     {
       name: "reference",
       available: true,
       description: "plain TypeScript, one thread",
-      elements_per_second: await measureKernels(referenceKernels),
+      elements_per_second: await measureKernels(createReferenceKernels()),
       parallel: 1,
     },
   ];

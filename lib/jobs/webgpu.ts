@@ -1,7 +1,8 @@
 /** The WebGPU backend: lanes on one device, so that reading, computing and writing overlap. */
 
-import type { Backend, OnBytes } from "./backend.ts";
-import { forwardCalls } from "./forward_calls.ts";
+import type { Backend } from "./backend.ts";
+import type { Job, ResultOf } from "./verbs.ts";
+import type { OnBytes } from "./desk.ts";
 import { createInline } from "./inline.ts";
 import type { Form } from "../compute/lay_out_tile.ts";
 import { createDeviceKernels } from "../compute/webgpu_kernels.ts";
@@ -58,21 +59,25 @@ export function createWebGpu(
     const kernels = createDeviceKernels(device, form);
     return { kernels, jobs: 0, backend: createInline("webgpu", description, kernels, onBytes) };
   });
-  /** Gives a job to the lane with the fewest. */
-  async function assign<T>(job: (backend: Backend) => Promise<T>): Promise<T> {
-    const lane = lanes.reduce((a, b) => (b.jobs < a.jobs ? b : a));
-    lane.jobs++;
-    try {
-      return await job(lane.backend);
-    } finally {
-      lane.jobs--;
-    }
-  }
-  return forwardCalls(() => lanes[0]!.backend, assign, () => {
-    for (const { backend, kernels } of lanes) {
-      backend.close();
-      kernels.close();
-    }
-    device.destroy();
-  });
+  return {
+    name: "webgpu",
+    description,
+    /** Gives a job to the lane with the fewest. */
+    async run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      const lane = lanes.reduce((a, b) => (b.jobs < a.jobs ? b : a));
+      lane.jobs++;
+      try {
+        return await lane.backend.run(job);
+      } finally {
+        lane.jobs--;
+      }
+    },
+    close() {
+      for (const { backend, kernels } of lanes) {
+        backend.close();
+        kernels.close();
+      }
+      device.destroy();
+    },
+  };
 }

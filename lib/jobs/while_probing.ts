@@ -1,7 +1,7 @@
 /** Starts on one backend while the machine is asked for a better one. */
 
 import type { Backend } from "./backend.ts";
-import { forwardCalls } from "./forward_calls.ts";
+import type { Job, ResultOf } from "./verbs.ts";
 
 /**
  * Runs jobs on `first` at once. If `findBetter` comes back with a backend, everything is done again on
@@ -28,15 +28,23 @@ export function whileProbing(
     current = better;
     return better;
   }
-  async function attempt<T>(job: (backend: Backend) => Promise<T>): Promise<T> {
-    const early = job(first);
-    early.catch(() => {}); // reported below, unless it does not count
-    answer ??= ask();
-    const better = await answer;
-    return better === undefined ? early : job(better);
-  }
-  return forwardCalls(() => current, attempt, () => {
-    isClosed = true;
-    current.close();
-  });
+  return {
+    get name() {
+      return current.name;
+    },
+    get description() {
+      return current.description;
+    },
+    async run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      const early = first.run(job);
+      early.catch(() => {}); // reported below, unless it does not count
+      answer ??= ask();
+      const better = await answer;
+      return await (better === undefined ? early : better.run(job));
+    },
+    close() {
+      isClosed = true;
+      current.close();
+    },
+  };
 }

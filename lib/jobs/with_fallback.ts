@@ -1,7 +1,7 @@
 /** A backend that hands its work over when its device fails. */
 
 import type { Backend } from "./backend.ts";
-import { forwardCalls } from "./forward_calls.ts";
+import type { Job, ResultOf } from "./verbs.ts";
 import { DeviceError } from "../compute/device_error.ts";
 
 /**
@@ -22,19 +22,27 @@ export function withFallback(
     current = await openNext();
     return current;
   }
-  async function attempt<T>(job: (backend: Backend) => Promise<T>): Promise<T> {
-    if (next === undefined) {
-      try {
-        return await job(first);
-      } catch (error) {
-        if (!(error instanceof DeviceError)) throw error;
-        next ??= replace(error);
+  return {
+    get name() {
+      return current.name;
+    },
+    get description() {
+      return current.description;
+    },
+    async run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      if (next === undefined) {
+        try {
+          return await first.run(job);
+        } catch (error) {
+          if (!(error instanceof DeviceError)) throw error;
+          next ??= replace(error);
+        }
       }
-    }
-    return await job(await next);
-  }
-  return forwardCalls(() => current, attempt, () => {
-    first.close();
-    if (current !== first) current.close();
-  });
+      return await (await next).run(job);
+    },
+    close() {
+      first.close();
+      if (current !== first) current.close();
+    },
+  };
 }

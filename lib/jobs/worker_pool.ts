@@ -1,16 +1,16 @@
 /** The wasm backend on several cores: one worker each, jobs to whoever is free. */
 
 import { BadInputError } from "../base/errors.ts";
-import type { Backend, OnBytes, QuantizedSlice, RatedSlice, Reencoded } from "./backend.ts";
-import type { BlockRanges } from "../compute/kernels.ts";
-import type { Call, CallResult, Reply } from "./messages.ts";
-import type { QualitySums } from "../types.ts";
+import type { Backend } from "./backend.ts";
+import type { OnBytes } from "./desk.ts";
+import type { Reply } from "./messages.ts";
+import type { Job, ResultOf } from "./verbs.ts";
 
 /** Jobs a worker has at once: enough that it never waits, even while this thread looks for a GPU. */
 const JOBS_PER_WORKER = 8;
 
 /** The worker's module. */
-const WORKER = new URL("./wasm_worker.ts", import.meta.url);
+const WORKER = new URL("./worker.ts", import.meta.url);
 
 /** Whether the permissions of this run let a worker load its module: reading it, or importing from its host. */
 export function mayStartWorkers(): boolean {
@@ -23,8 +23,8 @@ export function mayStartWorkers(): boolean {
 }
 
 interface Pending {
-  call: Call;
-  resolve: (result: CallResult) => void;
+  job: Job;
+  resolve: (result: ResultOf<Job>) => void;
   reject: (error: Error) => void;
 }
 
@@ -93,29 +93,19 @@ export function createPool(size: number, why: string, onBytes: OnBytes): Backend
       const id = nextId++;
       running.set(id, pending);
       member.jobs++;
-      member.worker.postMessage({ ...pending.call, id });
+      member.worker.postMessage({ id, job: pending.job });
     }
-  }
-
-  function call(request: Call): Promise<CallResult> {
-    return new Promise((resolve, reject) => {
-      if (failure !== undefined) return reject(failure);
-      waiting.push({ call: request, resolve, reject });
-      dispatch();
-    });
   }
 
   return {
     name: "wasm",
     description: `SIMD WebAssembly in ${size} workers${why}`,
-    measure: (slice) => call({ method: "measure", args: [slice] }) as Promise<BlockRanges>,
-    encode: (slice, params) =>
-      call({ method: "encode", args: [slice, params] }) as Promise<QualitySums>,
-    quantize: (slice) => call({ method: "quantize", args: [slice] }) as Promise<QuantizedSlice>,
-    reencode: (...args) => call({ method: "reencode", args }) as Promise<Reencoded>,
-    rate: (slice) => call({ method: "rate", args: [slice] }) as Promise<RatedSlice>,
-    copy: async (job) => {
-      await call({ method: "copy", args: [job] });
+    run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      return new Promise<ResultOf<Job>>((resolve, reject) => {
+        if (failure !== undefined) return reject(failure);
+        waiting.push({ job, resolve, reject });
+        dispatch();
+      }) as Promise<ResultOf<J>>;
     },
     close() {
       fail(new Error("The pool is closed"));

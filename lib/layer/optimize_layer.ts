@@ -7,8 +7,8 @@ import { costOfPath, optimizePath } from "../params/optimize_path.ts";
 import type { BlockRating } from "../params/rate_block.ts";
 import { measureValues } from "../params/read_histogram.ts";
 import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, paramsOfGroup, sliceGroups } from "./slice_layer.ts";
-import type { Bits, QuantizedGroups, Schedule } from "../types.ts";
+import { joinRanges, type LayerJob, paramsOfBand, sliceBands } from "./slice_layer.ts";
+import type { Bits, LayerParams, QuantizedParams } from "../types.ts";
 
 /**
  * Least share of its cost that a block has to save. New parameters round every weight anew, and that
@@ -28,31 +28,32 @@ export async function optimizeLayer(
   job: LayerJob,
   backend: Backend,
   weight: number,
-): Promise<QuantizedGroups & { baseline: QuantizedGroups }> {
-  const { bits, dtype, boundaries } = job.layer;
-  const slices = sliceGroups(job);
-  const rated = await Promise.all(slices.map((slice) => backend.rate(slice)));
+): Promise<QuantizedParams & { baseline: QuantizedParams }> {
+  const { bits, scaleDtype, grid: { bands } } = job.layer;
+  const slices = sliceBands(job);
+  const rated = await Promise.all(
+    slices.map(({ slice }) => backend.run({ verb: "rate", slice, bits, scaleDtype })),
+  );
   const { lo, hi } = joinRanges(rated);
   checkRanges(job, lo, hi);
   const blocks = lo.length / slices.length;
-  const starts = boundaries;
-  const own = { starts, blocks, ...estimateLayerParams(lo, hi, blocks, bits, dtype) };
-  const groups = { starts, blocks, ...chooseParams(rated, blocks, bits, weight) };
-  const sums = await Promise.all(slices.map(async (slice, group) => {
-    const params = paramsOfGroup(groups, group);
-    const { values } = rated[group]!;
-    if (values === undefined) return backend.encode(slice, params);
-    await backend.encode(slice, { ...params, isKnown: true });
-    // Values are known only where a group is one block.
-    const [scale, zero_point] = [groups.scale[group]!, groups.zero_point[group]!];
+  const own = { bands, blocks, ...estimateLayerParams(lo, hi, blocks, bits, scaleDtype) };
+  const params = { bands, blocks, ...chooseParams(rated, blocks, bits, weight) };
+  const sums = await Promise.all(slices.map(async (slice, band) => {
+    const encode = { verb: "encode", ...slice, params: paramsOfBand(params, band) } as const;
+    const { values } = rated[band]!;
+    if (values === undefined) return backend.run(encode);
+    await backend.run({ ...encode, isKnown: true });
+    // Values are known only where a band is one block.
+    const [scale, zero_point] = [params.scale[band]!, params.zero_point[band]!];
     return measureValues(
       values,
-      { scale, zero_point, code_scale: groups.code_scale[group]! },
+      { scale, zero_point, code_scale: params.code_scale[band]! },
       bits,
     );
   }));
-  const baseline = { groups: own, sums: addSums(rated.map(({ sums }) => sums!)) };
-  return { groups, sums: addSums(sums), baseline };
+  const baseline = { params: own, sums: addSums(rated.map(({ sums }) => sums!)) };
+  return { params, sums: addSums(sums), baseline };
 }
 
 /** Chooses for each block over all time groups; an all-zero one takes its neighbour's parameters. */
@@ -61,7 +62,7 @@ function chooseParams(
   blocks: number,
   bits: Bits,
   weight: number,
-): Required<Pick<Schedule, "scale" | "code_scale" | "zero_point">> {
+): Required<Pick<LayerParams, "scale" | "code_scale" | "zero_point">> {
   const size = rated.length * blocks;
   const scale = new Float32Array(size).fill(1);
   const code_scale = new Float32Array(size).fill(1);

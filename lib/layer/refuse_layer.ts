@@ -2,7 +2,7 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import { MAX_RANGE } from "../params/estimate_params.ts";
+import { isWithinBounds } from "../params/estimate_params.ts";
 import { planTiles } from "../compute/plan_tiles.ts";
 import { decodeFloats, floatBytes } from "../safetensors/dtype.ts";
 import { openSource } from "../safetensors/read.ts";
@@ -14,13 +14,13 @@ const TILE_ELEMENTS = 2 ** 20;
 /**
  * Checks the ranges of a layer's blocks.
  *
- * @param lo [G*K] smallest value of each block, or NaN.
- * @param hi [G*K] largest value of each block, or NaN.
+ * @param lo [B*K] smallest value of each block, or NaN.
+ * @param hi [B*K] largest value of each block, or NaN.
  * @throws {BadInputError} A weight is NaN or infinite, or the range of a block exceeds 2^126.
  */
 export function checkRanges(job: LayerJob, lo: Float32Array, hi: Float32Array): void {
   for (let i = 0; i < lo.length; i++) {
-    if (!(hi[i]! - lo[i]! <= MAX_RANGE)) refuse(job);
+    if (!isWithinBounds({ lo: lo[i]!, hi: hi[i]! })) refuse(job);
   }
 }
 
@@ -31,7 +31,9 @@ function refuse({ layer, source }: LayerJob): never {
   let first = -1;
   const file = openSource(source.path, source.label);
   try {
-    for (const tile of planTiles(0, rows, columns, columns, TILE_ELEMENTS)) {
+    for (
+      const tile of planTiles({ rows, columns, blockRows: 1, blockColumns: columns }, TILE_ELEMENTS)
+    ) {
       const values = new Float32Array(tile.rows * tile.columns);
       const bytes = new Uint8Array(values.length * floatBytes(dtype));
       const start = tile.row * columns + tile.column;

@@ -1,10 +1,12 @@
-/** Cuts a layer into the slices that a backend works on. */
+/** Cuts a layer into the slices that jobs are about. */
 
 import type { BlockRanges } from "../compute/kernels.ts";
-import type { EncodeParams, FilePlace, Slice, SliceTarget } from "../jobs/backend.ts";
 import { packedBytes } from "../compute/pack_codes.ts";
+import type { CodesTarget, EncodeParams } from "../jobs/encode_slice.ts";
+import type { FilePlace, Slice } from "../jobs/slice.ts";
+import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
-import type { LayerPlan, Schedule } from "../types.ts";
+import type { LayerParams } from "../types.ts";
 
 /** A layer, where it is read and where its codes go. */
 export interface LayerJob {
@@ -16,48 +18,62 @@ export interface LayerJob {
   target: FilePlace;
 }
 
-/** Rows [from, to) of a layer as a slice. */
+/** A slice and where its codes go. */
+export interface SliceJob extends CodesTarget {
+  /** The slice. */
+  slice: Slice;
+}
+
+/**
+ * Rows [from, to) of a layer as a slice.
+ *
+ * @param blockRows Rows of a block.
+ */
 export function sliceRows(
   { layer, source, target }: LayerJob,
   from: number,
   to: number,
-): Slice & SliceTarget {
-  const { columns, blockColumns, dtype, bits, tensor } = layer;
+  blockRows: number,
+): SliceJob {
+  const { columns, dtype, bits, tensor, grid: { blockColumns } } = layer;
   return {
-    source: { ...source, begin: tensor.begin + from * columns * floatBytes(dtype) },
-    target: { ...target, begin: target.begin + from * packedBytes(columns, bits) },
-    dtype,
-    rows: to - from,
-    columns,
-    blockColumns,
+    slice: {
+      source: { ...source, begin: tensor.begin + from * columns * floatBytes(dtype) },
+      dtype,
+      rows: to - from,
+      columns,
+      blockRows,
+      blockColumns,
+    },
     bits,
+    target: { ...target, begin: target.begin + from * packedBytes(columns, bits) },
   };
 }
 
-/** The time groups of a layer as slices: [G]. */
-export function sliceGroups(job: LayerJob): (Slice & SliceTarget)[] {
-  const { boundaries } = job.layer;
-  return boundaries.slice(1).map((end, g) => sliceRows(job, boundaries[g]!, end));
+/** The bands of a layer as slices: [B]. */
+export function sliceBands(job: LayerJob): SliceJob[] {
+  const { bands } = job.layer.grid;
+  return bands.slice(1).map((end, b) => sliceRows(job, bands[b]!, end, end - bands[b]!));
 }
 
-/** The parameters of one time group: [K]. */
-export function paramsOfGroup(groups: Omit<Schedule, "starts">, group: number): EncodeParams {
-  const [first, last] = [group * groups.blocks, (group + 1) * groups.blocks];
+/** The parameters of one band: [K]. */
+export function paramsOfBand(params: Omit<LayerParams, "bands">, band: number): EncodeParams {
+  const [first, last] = [band * params.blocks, (band + 1) * params.blocks];
   return {
-    scale: groups.scale.subarray(first, last),
-    zero_point: groups.zero_point.subarray(first, last),
-    code_scale: groups.code_scale?.subarray(first, last),
+    scale: params.scale.subarray(first, last),
+    zero_point: params.zero_point.subarray(first, last),
+    code_scale: params.code_scale?.subarray(first, last),
   };
 }
 
-/** The ranges of all slices of a layer, group by group: [G*K]. */
+/** The ranges of all bands of a layer, band by band: [B*K]. */
 export function joinRanges(found: readonly BlockRanges[]): BlockRanges {
   const blocks = found[0]?.lo.length ?? 0;
   const lo = new Float32Array(found.length * blocks);
   const hi = new Float32Array(lo.length);
-  for (const [group, ranges] of found.entries()) {
-    lo.set(ranges.lo, group * blocks);
-    hi.set(ranges.hi, group * blocks);
+  for (const [band, ranges] of found.entries()) {
+    lo.set(ranges.lo, band * blocks);
+    hi.set(ranges.hi, band * blocks);
   }
   return { lo, hi };
 }

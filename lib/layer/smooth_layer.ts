@@ -1,14 +1,15 @@
 /** Phase smooth on one layer: the rows around each boundary are encoded again, each with its own parameters. */
 
-import type { Backend, EncodeParams } from "../jobs/backend.ts";
-import { type LayerJob, sliceRows } from "./slice_layer.ts";
+import type { Backend } from "../jobs/backend.ts";
+import type { EncodeParams } from "../jobs/encode_slice.ts";
 import {
   planWindows,
   type Smoothing,
-  smoothSchedule,
+  smoothParams,
   type Window,
 } from "../params/smooth_schedule.ts";
-import type { QualitySums, QuantizedGroups, QuantizedLayer, Schedule } from "../types.ts";
+import type { LayerParams, QualitySums, QuantizedParams } from "../types.ts";
+import { type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /**
  * Smooths a layer that is already encoded.
@@ -18,39 +19,43 @@ import type { QualitySums, QuantizedGroups, QuantizedLayer, Schedule } from "../
 export async function smoothLayer(
   job: LayerJob,
   backend: Backend,
-  { groups, sums }: QuantizedGroups,
+  { params: before, sums }: QuantizedParams,
   smoothing: Smoothing,
-): Promise<Pick<QuantizedLayer, "schedule" | "sums">> {
-  const schedule = smoothSchedule(groups, smoothing);
+): Promise<QuantizedParams> {
+  const after = smoothParams(before, smoothing);
   const changes = await Promise.all(
-    planWindows(groups.starts, smoothing.window).map(async (window) => {
-      const slice = { ...sliceRows(job, window.from, window.to), ownRows: true };
-      return await backend.reencode(slice, paramsOf(groups, window), paramsOf(schedule, window));
-    }),
+    planWindows(before.bands, smoothing.window).map((window) =>
+      backend.run({
+        verb: "reencode",
+        ...sliceRows(job, window.from, window.to, 1),
+        before: paramsOf(before, window),
+        after: paramsOf(after, window),
+      })
+    ),
   );
-  return { schedule, sums: replaceSums(sums, changes) };
+  return { params: after, sums: replaceSums(sums, changes) };
 }
 
 /** The parameters of each row of a window: [rows * K]. */
-function paramsOf(schedule: Schedule, { from, to }: Window): EncodeParams {
-  const { starts, blocks } = schedule;
-  const segments: number[] = [];
-  let segment = 0;
+function paramsOf(params: LayerParams, { from, to }: Window): EncodeParams {
+  const { bands, blocks } = params;
+  const bandOfRow: number[] = [];
+  let band = 0;
   for (let row = from; row < to; row++) {
-    while (starts[segment + 1]! <= row) segment++;
-    segments.push(segment);
+    while (bands[band + 1]! <= row) band++;
+    bandOfRow.push(band);
   }
   const expand = <T extends Float32Array | Uint8Array>(out: T, values: T): T => {
-    for (const [row, segment] of segments.entries()) {
-      out.set(values.subarray(segment * blocks, (segment + 1) * blocks), row * blocks);
+    for (const [row, band] of bandOfRow.entries()) {
+      out.set(values.subarray(band * blocks, (band + 1) * blocks), row * blocks);
     }
     return out;
   };
-  const size = segments.length * blocks;
-  const { code_scale } = schedule;
+  const size = bandOfRow.length * blocks;
+  const { code_scale } = params;
   return {
-    scale: expand(new Float32Array(size), schedule.scale),
-    zero_point: expand(new Uint8Array(size), schedule.zero_point),
+    scale: expand(new Float32Array(size), params.scale),
+    zero_point: expand(new Uint8Array(size), params.zero_point),
     code_scale: code_scale && expand(new Float32Array(size), code_scale),
   };
 }

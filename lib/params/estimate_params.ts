@@ -1,7 +1,8 @@
 /** From the range of each block to its scale and zero point. */
 
-import { normalRange, roundToDtype } from "../safetensors/dtype.ts";
+import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
+import { checkBits } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Adding and subtracting 1.5 * 2^52 rounds a double below 2^51 to an integer, half to even. */
@@ -9,6 +10,11 @@ const ROUND = 1.5 * 2 ** 52;
 
 /** Largest range of a block: above it the inverse of the scale would no longer be a normal F32. */
 export const MAX_RANGE = 2 ** 126;
+
+/** Whether a block can be quantized at all: its range is known, and not too large. */
+export function isWithinBounds({ lo, hi }: { lo: number; hi: number }): boolean {
+  return hi - lo <= MAX_RANGE;
+}
 
 /** Rounds to the nearest integer, half to even. */
 export function roundHalfEven(value: number): number {
@@ -24,6 +30,7 @@ export function roundHalfEven(value: number): number {
  * @param lo Smallest value of the block, or 0 if none is below it.
  * @param hi Largest value of the block, or 0 if none is above it; above `lo`.
  * @param dtype The dtype the scale is stored in.
+ * @throws {BadInputError} The width is none.
  *
  * @example
  * ```ts
@@ -32,8 +39,9 @@ export function roundHalfEven(value: number): number {
  * ```
  */
 export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
+  checkBits(bits);
   const qmax = qmaxOf(bits);
-  const normal = normalRange(dtype);
+  const normal = scaleRange(dtype);
   const rounded = roundToDtype((hi - lo) / qmax, dtype);
   const scale = Math.min(Math.max(rounded, normal.min), normal.max);
   const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);

@@ -1,5 +1,6 @@
 /** From energies to the two figures of quantization quality. */
 
+import { BadInputError } from "../base/errors.ts";
 import type { QualitySums } from "../types.ts";
 
 /** Quality of a quantized layer or model. */
@@ -10,9 +11,17 @@ export interface Quality {
   sqnr_db: number | null;
 }
 
+/** Whether energies say anything: each is a finite number, 0 or more, and without a signal there is no error. */
+export function areMeasured({ signal, decoded, error }: QualitySums): boolean {
+  const areFinite = [signal, decoded, error].every((sum) => sum >= 0 && Number.isFinite(sum));
+  return areFinite && (signal > 0 || error === 0);
+}
+
 /**
  * Cosine similarity <x, v> / (|x| |v|) and SQNR 10 log10(sum x^2 / sum (x - v)^2), with
  * <x, v> = (sum x^2 + sum v^2 - sum (x - v)^2) / 2.
+ *
+ * @throws {BadInputError} An energy is negative or no finite number, or there is an error without a signal.
  *
  * @example
  * ```ts
@@ -21,6 +30,12 @@ export interface Quality {
  * ```
  */
 export function measureQuality({ signal, decoded, error }: QualitySums): Quality {
+  if (!areMeasured({ signal, decoded, error })) {
+    throw new BadInputError(
+      `Cannot measure quality: the energies are ${signal}, ${decoded} and ${error}, ` +
+        "must be finite and not negative, and 0 throughout where the first is",
+    );
+  }
   const norm = Math.sqrt(signal) * Math.sqrt(decoded);
   const dot = (signal + decoded - error) / 2;
   const cosine = norm > 0 ? Math.min(1, Math.max(-1, dot / norm)) : error > 0 ? 0 : 1;

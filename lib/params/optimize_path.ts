@@ -1,6 +1,7 @@
 /** Phase optimize: one candidate for each time group, all chosen together. */
 
 import { BadInputError } from "../base/errors.ts";
+import { checkBits } from "../settings.ts";
 import { type Bits, qmaxOf } from "../types.ts";
 
 /** The candidates of one time group: [K] each, at least 1. */
@@ -40,6 +41,7 @@ function jumpCost(
  *
  * @param groups In time order.
  * @param path [G] index of each one's candidate.
+ * @throws {BadInputError} The width is none.
  */
 export function costOfPath(
   groups: readonly CandidateList[],
@@ -47,6 +49,7 @@ export function costOfPath(
   bits: Bits,
   weight: number,
 ): number {
+  checkBits(bits);
   const qmax = qmaxOf(bits);
   return groups.reduce((cost, group, g) => {
     const jump = g === 0 ? 0 : jumpCost(groups[g - 1]!, path[g - 1]!, group, path[g]!, qmax);
@@ -61,7 +64,7 @@ export function costOfPath(
  *
  * @param groups In time order, each with at least one candidate.
  * @param weight Cost of a jump of 1, 0 or more.
- * @throws {BadInputError} The weight is negative or no number, or a time group has no candidate.
+ * @throws {BadInputError} The width is none, the weight is negative or no number, or a time group has no candidate.
  *
  * @example
  * ```ts
@@ -77,6 +80,7 @@ export function optimizePath(
   bits: Bits,
   weight: number,
 ): CandidatePath {
+  checkBits(bits);
   checkWeight(weight);
   const empty = groups.findIndex(({ error }) => error.length === 0);
   if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
@@ -111,12 +115,7 @@ export function optimizePath(
   return { path, cost: costOfPath(groups, path, bits, weight) };
 }
 
-/**
- * Checks the weight of jumps.
- *
- * @throws {BadInputError} It is negative or no number.
- */
-export function checkWeight(weight: number): void {
+function checkWeight(weight: number): void {
   if (weight >= 0 && Number.isFinite(weight)) return;
   throw new BadInputError(
     `Cannot optimize with a Markov weight of ${weight}: 0 or more is possible`,

@@ -5,7 +5,7 @@
 
 import { estimateParams, roundHalfEven } from "./estimate_params.ts";
 import { type Cells, gatherCells } from "./read_histogram.ts";
-import { type FloatDtype, normalRange, roundToDtype } from "../safetensors/dtype.ts";
+import { type FloatDtype, roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf } from "../types.ts";
 
 /** The range of a block. */
@@ -52,6 +52,9 @@ const REACH = 0.25;
 /** A scale may be larger than that of the range, if the neighbours' are: up to this factor. */
 const MOST = 1.2;
 
+/** The least normal F32: scales that make codes are no smaller. */
+const LEAST_SCALE = 2 ** -126;
+
 /** Least width of a cell, as a share of its values and of the scale of its block's own range. */
 const LEAST_WIDTH = 1e-6;
 
@@ -75,18 +78,20 @@ interface Candidate {
  *
  * @param counts [BINS] weights by the upper 16 bits of their representation, all finite.
  * @param range Of the block; not [0, 0].
- * @param dtype The dtype of the weights and of the stored scale.
+ * @param dtypes Of the weights, and of the stored scale.
  */
 export function rateBlock(
   counts: Uint32Array,
   range: BlockRange,
   bits: Bits,
-  dtype: FloatDtype,
+  { dtype, scaleDtype }: { dtype: FloatDtype; scaleDtype: FloatDtype },
 ): BlockRating {
-  const own = estimateParams(range.lo, range.hi, bits, dtype);
+  const own = estimateParams(range.lo, range.hi, bits, scaleDtype);
   const cells = gatherCells(counts, dtype, range);
-  const least = Math.min(own.scale, NORMAL_STEP[bits] * rootMeanSquare(cells) / 2);
-  const rater = createRater(cells, bits, dtype, { least, unit: own.scale });
+  const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
+  // No smaller than kernels take: its inverse has to be finite.
+  const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
+  const rater = createRater(cells, bits, scaleDtype, { least, unit: own.scale });
   const tried = new Map<number, Candidate>();
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
     const last = Math.floor(Math.log2(to) * perOctave);
@@ -179,11 +184,11 @@ type Rater = (code: number, zeroPoint: number, stored?: number) => Candidate | u
 function createRater(
   cells: Cells,
   bits: Bits,
-  dtype: FloatDtype,
+  scaleDtype: FloatDtype,
   { least, unit }: { least: number; unit: number },
 ): Rater {
   const norm = NORM[bits];
-  const { min, max } = normalRange(dtype);
+  const { min, max } = scaleRange(scaleDtype);
   const { from, to, count } = widen(cells, unit);
   const densities = new Float64Array(count.length);
   let [signal, rest, used] = [0, 0, 0];
@@ -215,7 +220,7 @@ function createRater(
     if (scale === undefined) {
       const product = sumProducts(large, firstMoments, steps);
       if (!(product > 0)) return undefined;
-      scale = Math.min(Math.max(roundToDtype(code * signal / product, dtype), min), max);
+      scale = Math.min(Math.max(roundToDtype(code * signal / product, scaleDtype), min), max);
     }
     const error = (rest + sumErrors(large, densities, steps, scale / unit, norm)) / (norm + 1);
     return { code, scale, zeroPoint, error };

@@ -2,10 +2,7 @@
 
 import { decodeFloats, type FloatDtype } from "../safetensors/dtype.ts";
 import { roundHalfEven } from "./estimate_params.ts";
-import { type Bits, qmaxOf, type QualitySums } from "../types.ts";
-
-/** Bins of a block's histogram: one for each value of the upper 16 bits of a weight. */
-export const BINS = 65536;
+import { BINS, type Bits, qmaxOf, type QualitySums } from "../types.ts";
 
 /** Bins of one sign: the sign is the highest bit. */
 const HALF = BINS / 2;

@@ -9,29 +9,31 @@ import {
   type Smoothness,
 } from "./score_smoothness.ts";
 import { DEFAULT_THRESHOLD } from "../settings.ts";
-import type { Bits, QuantParams, Schedule } from "../types.ts";
+import type { Bits, LayerParams, ParamTrack, QuantParams } from "../types.ts";
 
-/** A schedule as it is stored: its zero points are integers. */
-export function storedSchedule({ starts, blocks, scale, zero_point }: Schedule): Schedule {
-  return { starts, blocks, scale, zero_point };
+/** Parameters of a layer as they are stored: zero points are integers. */
+export function storedParams({ bands, blocks, scale, zero_point }: LayerParams): LayerParams {
+  return { bands, blocks, scale, zero_point };
 }
 
-/** The parameters of each segment, as scored: the means over its blocks; zero points before rounding. */
-export function meanParams(schedule: Schedule): QuantParams[] {
-  const { starts, blocks, scale, zero_point, exact_zero_point } = schedule;
+/** The parameters of a layer over its rows, as scored: the means over the blocks of a band; zero points before rounding. */
+export function trackOf(params: LayerParams): ParamTrack {
+  const { bands, blocks, scale, zero_point, exact_zero_point } = params;
   const mean = (values: Float32Array | Uint8Array, first: number) => {
     let sum = 0;
     for (let i = 0; i < blocks; i++) sum += values[first + i]!;
     return sum / blocks;
   };
-  return starts.slice(1).map((_, segment) => ({
-    scale: mean(scale, segment * blocks),
-    zero_point: mean(exact_zero_point ?? zero_point, segment * blocks),
-  }));
+  const firsts = bands.slice(1).map((_, band) => band * blocks);
+  return {
+    starts: [...bands],
+    scale: firsts.map((first) => mean(scale, first)),
+    zero_point: firsts.map((first) => mean(exact_zero_point ?? zero_point, first)),
+  };
 }
 
 /**
- * The jump at each boundary of a schedule: the largest between two neighbouring steps from the middle
+ * The jump at each boundary of a track: the largest between two neighbouring steps from the middle
  * of the time group before it to the middle of the one after it. A jump in the very middle of a group
  * counts for both its boundaries.
  *
@@ -39,13 +41,13 @@ export function meanParams(schedule: Schedule): QuantParams[] {
  * @returns [G-1] jumps.
  * @throws {BadInputError} A scale is not above 0.
  */
-export function measureScheduleJumps(
-  schedule: Schedule,
+export function measureTrackJumps(
+  { starts, scale, zero_point }: ParamTrack,
   boundaries: readonly number[],
   bits: Bits,
 ): BoundaryJump[] {
-  const jumps = measureJumps(meanParams(schedule), bits);
-  return largestJumps({ starts: schedule.starts, jumps }, boundaries);
+  const params = scale.map((scale, s) => ({ scale, zero_point: zero_point[s]! }));
+  return largestJumps({ starts, jumps: measureJumps(params, bits) }, boundaries);
 }
 
 /** The largest jump from the middle of each time group to the middle of the next one. */
@@ -77,7 +79,8 @@ function largestJumps(
  * @param boundaries First step of each time group, and S at the end: [G+1], ascending.
  * @param bits Width of a code, which fixes the range of the zero points.
  * @param threshold Scale jump above which a boundary is a violation.
- * @throws {BadInputError} A scale is not above 0, or the boundaries do not fit the steps.
+ * @throws {BadInputError} A scale is not above 0, the boundaries do not fit the steps, or the width
+ * or the threshold is none.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /** How smoothly quantization parameters move from one time group to the next. */
 
 import { BadInputError } from "../base/errors.ts";
-import { DEFAULT_THRESHOLD } from "../settings.ts";
+import { checkBits, checkThreshold, DEFAULT_THRESHOLD } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Change of the parameters across one boundary. */
@@ -40,9 +40,10 @@ export interface Smoothness {
  *
  * @param groups Parameters of the groups in time order; scales above 0.
  * @returns [G-1] jumps.
- * @throws {BadInputError} A scale is not above 0.
+ * @throws {BadInputError} A scale is not above 0, or the width is none.
  */
 export function measureJumps(groups: readonly QuantParams[], bits: Bits): BoundaryJump[] {
+  checkBits(bits);
   const qmax = qmaxOf(bits);
   for (const [index, { scale }] of groups.entries()) {
     if (scale > 0 && Number.isFinite(scale)) continue;
@@ -81,12 +82,14 @@ export function weightJumps(
  * Scores jumps: boundary_score = 1 - min(1, (scale_jump + zero_point_jump) / 2),
  * smoothness_score = 1 - min(1, sum of (scale_jump + zero_point_jump) / (2 (G-1))).
  *
- * @param threshold Scale jump above which a boundary is a violation.
+ * @param threshold Scale jump above which a boundary is a violation, above 0 and at most 10.
+ * @throws {BadInputError} The threshold is none.
  */
 export function scoreJumps(
   jumps: readonly BoundaryJump[],
   threshold: number = DEFAULT_THRESHOLD,
 ): Smoothness {
+  checkThreshold(threshold);
   const costs = jumps.map(({ scale_jump, zero_point_jump }) => (scale_jump + zero_point_jump) / 2);
   const sum = costs.reduce((total, cost) => total + cost, 0);
   const violations = jumps.flatMap((jump, boundary_idx) =>
@@ -107,6 +110,7 @@ export function scoreJumps(
  *
  * @param groups In time order; one group scores 1.
  * @param bits Width of a code, which fixes the range of the zero points.
+ * @throws {BadInputError} A scale is not above 0, or the width or the threshold is none.
  *
  * @example
  * ```ts

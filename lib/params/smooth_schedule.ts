@@ -5,7 +5,7 @@ import { BadInputError } from "../base/errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
 import { type FloatDtype, roundToDtype } from "../safetensors/dtype.ts";
-import type { QuantParams, Schedule, SmoothingMethod } from "../types.ts";
+import type { LayerParams, QuantParams, SmoothingMethod } from "../types.ts";
 
 /** Steepness of the sigmoid: it starts and ends within 1 % of the groups' own parameters. */
 const STEEPNESS = 10;
@@ -23,25 +23,6 @@ export function smoothingWindowOf(
 ): number | null {
   if (phase === "baseline") return null;
   return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOW : null);
-}
-
-/**
- * Checks that a run can smooth.
- *
- * @throws {BadInputError} There is no boundary, or the window is out of bounds.
- */
-export function checkSmoothing(
-  settings: Pick<QuantizeSettings, "phase" | "smoothingWindow" | "timeGroups">,
-): void {
-  const window = smoothingWindowOf(settings);
-  if (window === null) return;
-  checkWindow(window);
-  if (settings.timeGroups === 1) {
-    throw new BadInputError(
-      "Cannot smooth 1 time group: it has no boundary: " +
-        "give --num-time-groups 2 or more, or leave smoothing out",
-    );
-  }
 }
 
 function checkWindow(window: number): void {
@@ -86,19 +67,19 @@ export function planWindows(starts: readonly number[], window: number): Window[]
 }
 
 /**
- * Smooths a schedule: in a window of W steps on each side of a boundary, step i of 2W takes the left
+ * Smooths the parameters of a layer: in a window of W steps on each side of a boundary, step i of 2W takes the left
  * group's parameters plus curve(alpha) of the way to the right group's, alpha = (i + 1) / (2W + 1);
  * scales are rounded to the stored dtype, zero points to integers, half to even; the zero points before
  * rounding are kept, since the score is theirs: at 2 bits one integer step alone is a jump of 1/3.
  *
- * @param groups One segment for each time group.
- * @returns A segment for each step in a window, and one for each run of steps between windows.
+ * @param groups One band for each time group.
+ * @returns A band for each step in a window, and one for each run of steps between windows.
  */
-export function smoothSchedule(
-  groups: Schedule,
+export function smoothParams(
+  groups: LayerParams,
   { window, method, dtype }: Smoothing,
-): Schedule & Required<Pick<Schedule, "exact_zero_point">> {
-  const { starts, blocks } = groups;
+): LayerParams & Required<Pick<LayerParams, "exact_zero_point">> {
+  const { bands: starts, blocks } = groups;
   const windows = planWindows(starts, window);
   const steps = starts.at(-1)!;
   const segments: { start: number; group: number; share: number }[] = [];
@@ -140,7 +121,7 @@ export function smoothSchedule(
   const size = segments.length * blocks;
   const { code_scale } = groups;
   return {
-    starts: [...segments.map(({ start }) => start), steps],
+    bands: [...segments.map(({ start }) => start), steps],
     blocks,
     scale: fill(new Float32Array(size), groups.scale, (scale) => roundToDtype(scale, dtype)),
     zero_point: fill(new Uint8Array(size), groups.zero_point, roundHalfEven),
@@ -150,7 +131,7 @@ export function smoothSchedule(
 }
 
 /**
- * Smooths the parameters of time groups, see {@linkcode smoothSchedule}.
+ * Smooths the parameters of time groups, see {@linkcode smoothParams}.
  *
  * @param groups Parameters of each time group, [G].
  * @param boundaries First step of each time group, and the number of steps S at the end: [G+1], ascending from 0.
@@ -177,14 +158,14 @@ export function smoothGroups(
         `must be ${groups.length + 1} steps that ascend from 0`,
     );
   }
-  const { starts, scale, exact_zero_point } = smoothSchedule({
-    starts: [...boundaries],
+  const { bands, scale, exact_zero_point } = smoothParams({
+    bands: [...boundaries],
     blocks: 1,
     scale: Float32Array.from(groups, ({ scale }) => scale),
     zero_point: Uint8Array.from(groups, ({ zero_point }) => zero_point),
   }, smoothing);
-  return starts.slice(1).flatMap((end, segment) =>
-    Array.from({ length: end - starts[segment]! }, () => ({
+  return bands.slice(1).flatMap((end, segment) =>
+    Array.from({ length: end - bands[segment]! }, () => ({
       scale: scale[segment]!,
       zero_point: exact_zero_point[segment]!,
     }))

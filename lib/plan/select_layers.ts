@@ -1,21 +1,14 @@
 /** Decides which tensors are quantized, and says why each other one is not. */
 
-import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { compilePattern } from "../base/match_pattern.ts";
-import { planTimeGroups } from "./plan_time_groups.ts";
+import { type LayerOptions, type LayerPlan, moduleName, planLayer } from "./plan_layer.ts";
 import { isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import type { Bits, LayerPlan, SkippedTensor } from "../types.ts";
+import type { SkippedTensor } from "../types.ts";
 
 /** What decides which layers are quantized, and into what blocks. */
-export interface SelectOptions {
-  /** Width of a code. */
-  bits: Bits;
-  /** Time groups G. */
-  timeGroups: number;
-  /** Columns of a block; `undefined`: one block for each slice. */
-  groupSize: number | undefined;
+export interface SelectOptions extends LayerOptions {
   /** Patterns of layers to leave alone; see {@linkcode compilePattern}. */
   ignore: readonly string[];
   /** Whether the built-in list of sensitive layers is left alone as well. */
@@ -96,31 +89,4 @@ export function selectLayers(
 /** What kind of sensitive layer a module name stands for, if any. */
 export function sensitivity(name: string): string | undefined {
   return SENSITIVE.find(({ pattern }) => pattern.test(name))?.what;
-}
-
-/** The module a weight belongs to: its name without `.weight`. */
-export function moduleName(tensorName: string): string {
-  return tensorName.endsWith(".weight") ? tensorName.slice(0, -".weight".length) : tensorName;
-}
-
-function planLayer(tensor: TensorInfo, shard: string, options: SelectOptions): LayerPlan {
-  const [rows = 0, columns = 0] = tensor.shape;
-  const { dtype } = tensor;
-  if (!isFloatDtype(dtype)) throw new BadInputError(`Cannot quantize ${quote(tensor.name)}`);
-  // The format forbids a ragged block, so such a layer takes one block a slice.
-  const fallback = options.groupSize !== undefined && columns % options.groupSize !== 0;
-  const groupSize = fallback ? null : options.groupSize ?? null;
-  return {
-    name: moduleName(tensor.name),
-    tensor,
-    shard,
-    dtype,
-    rows,
-    columns,
-    bits: options.bits,
-    boundaries: planTimeGroups(rows, options.timeGroups),
-    groupSize,
-    blockColumns: groupSize ?? columns,
-    fallback,
-  };
 }

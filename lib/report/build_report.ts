@@ -4,23 +4,21 @@ import config from "../../deno.json" with { type: "json" };
 import type {
   BackendName,
   Bits,
-  LayerPlan,
+  ParamTrack,
   Phase,
   QualitySums,
-  Schedule,
   SkippedTensor,
   SmoothingMethod,
 } from "../types.ts";
+import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
-import { countParameters, type Model, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import { measureScheduleJumps, storedSchedule } from "../params/score_schedule.ts";
+import { measureTrackJumps } from "../params/score_schedule.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import type { Selection } from "../plan/select_layers.ts";
 import { smoothingWindowOf } from "../params/smooth_schedule.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
-import { type LayerReport, type LayerResult, reportLayer, scoreLayers } from "./report_layer.ts";
+import { type LayerReport, reportLayer, scoreLayers } from "./report_layer.ts";
 
 /** Version of the report's layout; it grows when a key changes its meaning or goes away. */
 export const SCHEMA_VERSION = 1;
@@ -114,12 +112,16 @@ export interface Report extends Smoothness, Quality {
 
 /** What {@linkcode buildReport} collects. */
 export interface RunResults {
-  /** The source. */
-  model: Model;
-  /** What was quantized and what was not. */
-  selection: Selection;
-  /** In the order of the files. */
-  results: LayerResult[];
+  /** The source's name. */
+  modelName: string;
+  /** Bytes of the source's weight files. */
+  sourceBytes: number;
+  /** Elements of the source. */
+  parameterCount: number;
+  /** Finished layers, in the order of the files. */
+  records: LayerRecord[];
+  /** Tensors left as they are. */
+  skipped: SkippedTensor[];
   /** The settings of the run. */
   settings: QuantizeSettings;
   /** What computed. */
@@ -132,21 +134,20 @@ export interface RunResults {
 
 /** Builds the report of a run. */
 export function buildReport(run: RunResults): Report {
-  const { settings, model } = run;
+  const { settings, records, parameterCount } = run;
   const { phase, threshold } = settings;
-  const layers = run.results.map((result) => reportLayer(result, threshold));
+  const layers = records.map((record) => reportLayer(record, threshold));
   const figures = (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => ({
     ...scoreLayers(scored, threshold),
     ...measureQuality(addSums(sums)),
     model_size_mb: run.outputBytes / 1e6,
   });
-  const measured = figures(layers, run.results.map(({ sums }) => sums));
-  const parameterCount = countParameters(model);
+  const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
   return {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
-    model_name: model.name,
+    model_name: run.modelName,
     source: "positional",
     phase,
     smoothing_window: window,
@@ -163,48 +164,48 @@ export function buildReport(run: RunResults): Report {
     quantized_parameter_count: layers.reduce((sum, layer) => sum + layer.rows * layer.columns, 0),
     ...measured,
     ...describeScores(measured.boundary_scores),
-    compression_ratio: modelBytes(model) / run.outputBytes,
+    compression_ratio: run.sourceBytes / run.outputBytes,
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),
     ...window === null ? {} : {
-      stored_smoothness_score: scoreStored(run.results, threshold),
+      stored_smoothness_score: scoreStored(records, threshold),
     },
-    ...compareWithBaseline(run.results, measured, figures),
+    ...compareWithBaseline(records, measured, figures),
     interpretation: interpretScores(measured, settings.bits, parameterCount, phase),
     layers,
-    skipped: run.selection.skipped,
+    skipped: run.skipped,
   };
 }
 
 /** A layer as far as the model's score needs it. */
 type ScoredLayer = Pick<LayerReport, "rows" | "columns" | "boundary_jumps">;
 
-/** A layer with another schedule than its own. */
-function withSchedule(layer: LayerPlan, schedule: Schedule): ScoredLayer {
-  const { rows, columns, boundaries, bits } = layer;
-  return { rows, columns, boundary_jumps: measureScheduleJumps(schedule, boundaries, bits) };
+/** A layer with another track than its schedule's. */
+function withTrack(record: LayerRecord, track: ParamTrack): ScoredLayer {
+  const { rows, columns, axis, bits } = record;
+  return { rows, columns, boundary_jumps: measureTrackJumps(track, axis.boundaries, bits) };
 }
 
-function scoreStored(results: readonly LayerResult[], threshold: number): number {
-  const stored = results.map(({ layer, schedule }) =>
-    withSchedule(layer, storedSchedule(schedule))
+function scoreStored(records: readonly LayerRecord[], threshold: number): number {
+  const stored = records.map((record) =>
+    withTrack(record, record.schedule?.stored ?? trackOfGroups(record, record))
   );
   return scoreLayers(stored, threshold).smoothness_score;
 }
 
 /** The figures of phase baseline in the same run and how this phase differs; nothing where it is the phase. */
 function compareWithBaseline(
-  results: readonly LayerResult[],
+  records: readonly LayerRecord[],
   found: PhaseFigures,
   figures: (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => PhaseFigures,
 ): Pick<Report, "baseline" | "change"> {
-  const baselines = results.flatMap(({ layer, baseline }) =>
-    baseline ? [{ layer, ...baseline }] : []
+  const baselines = records.flatMap((record) =>
+    record.baseline === null ? [] : [{ record, found: record.baseline }]
   );
   if (baselines.length === 0) return {};
   const all = figures(
-    baselines.map(({ layer, groups }) => withSchedule(layer, groups)),
-    baselines.map(({ sums }) => sums),
+    baselines.map(({ record, found }) => withTrack(record, trackOfGroups(record, found))),
+    baselines.map(({ found }) => found.sums),
   );
   const baseline = {
     smoothness_score: all.smoothness_score,

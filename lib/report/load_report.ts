@@ -5,7 +5,8 @@ import { BadInputError, BaselineError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Report } from "./build_report.ts";
 import { openSource } from "../safetensors/read.ts";
-import { parseFigures, parseReport } from "./parse_report.ts";
+import { isObject } from "./check_schema.ts";
+import { parseFigures, parseJson, parseReport } from "./parse_report.ts";
 import type { ReportFigures } from "./report_figures.ts";
 
 /** Largest file read, in bytes: a report of 100,000 layers over 100 time groups has less. */
@@ -90,6 +91,32 @@ export function exists(path: string): boolean {
   }
 }
 
+/** How a file that a run has left is known, of whatever version. */
+const MARKS = {
+  report: (text: string) => {
+    const value = parseJson(text);
+    return isObject(value) && Object.hasOwn(value, "schema_version");
+  },
+  log: (text: string) => /^Quantizing .+ to INT\d/m.test(text),
+  page: (text: string) => text.includes('<meta name="generator" content="Isotherm '),
+} as const;
+
+/**
+ * Whether a run, and nobody else, has left a file.
+ *
+ * @throws {BadInputError} It cannot be read.
+ */
+export function isLeftByRun(path: string, kind: keyof typeof MARKS): boolean {
+  const problem = `Cannot read the ${kind} ${quote(path)}`;
+  const bytes = readBytes(path, problem);
+  try {
+    return MARKS[kind](decodeText(bytes, problem));
+  } catch (error) {
+    if (!(error instanceof BadInputError)) throw error;
+    return false;
+  }
+}
+
 /** What to do about a file of each kind that cannot be used. */
 const REMEDY = {
   report: "write it again with isotherm --report FILE",
@@ -98,18 +125,17 @@ const REMEDY = {
 } as const;
 
 function readAs<T>(kind: keyof typeof REMEDY, path: string, parse: (text: string) => T): T {
-  const text = readText(path, `Cannot read the ${kind} ${quote(path)}`);
+  const problem = `Cannot read the ${kind} ${quote(path)}`;
+  const text = decodeText(readBytes(path, problem), problem);
   try {
     return parse(text);
   } catch (error) {
     if (!(error instanceof BadInputError)) throw error;
-    throw new BadInputError(
-      `Cannot read the ${kind} ${quote(path)}: ${error.message}: ${REMEDY[kind]}`,
-    );
+    throw new BadInputError(`${problem}: ${error.message}: ${REMEDY[kind]}`);
   }
 }
 
-function readText(path: string, problem: string): string {
+function readBytes(path: string, problem: string): Uint8Array {
   const source = openSource(path, path);
   try {
     if (source.byteLength > MAX_BYTES) {
@@ -119,11 +145,17 @@ function readText(path: string, problem: string): string {
     }
     const bytes = new Uint8Array(source.byteLength);
     source.readInto(0, bytes);
+    return bytes;
+  } finally {
+    source.close();
+  }
+}
+
+function decodeText(bytes: Uint8Array, problem: string): string {
+  try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     if (error instanceof TypeError) throw new BadInputError(`${problem}: it is not UTF-8 text`);
     throw error;
-  } finally {
-    source.close();
   }
 }

@@ -1,15 +1,14 @@
 /** The figures of one layer in a report. */
 
+import { type GroupsRecord, type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { measureQuality, type Quality } from "../params/measure_quality.ts";
-import { packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
-import { meanParams, measureScheduleJumps } from "../params/score_schedule.ts";
+import { measureTrackJumps } from "../params/score_schedule.ts";
 import {
   type BoundaryJump,
   scoreJumps,
   type Smoothness,
   weightJumps,
 } from "../params/score_smoothness.ts";
-import type { LayerPlan, QuantizedGroups, QuantizedLayer, Schedule } from "../types.ts";
 
 /** Figures of one quantized layer. */
 export interface LayerReport extends Smoothness, Quality {
@@ -52,31 +51,27 @@ export type LayerBaseline = Pick<
   | "sqnr_db"
 >;
 
-/** What a run found out about a layer. */
-export interface LayerResult extends QuantizedLayer {
-  /** The layer. */
-  layer: LayerPlan;
-}
-
 /** Reports a layer. */
-export function reportLayer(result: LayerResult, threshold: number): LayerReport {
-  const { layer, schedule, sums, baseline } = result;
-  const jumps = measureScheduleJumps(schedule, layer.boundaries, layer.bits);
+export function reportLayer(record: LayerRecord, threshold: number): LayerReport {
+  const { axis, schedule, baseline, bits } = record;
+  const track = schedule?.exact ?? trackOfGroups(record, record);
+  const jumps = measureTrackJumps(track, axis.boundaries, bits);
   return {
-    name: layer.name,
-    rows: layer.rows,
-    columns: layer.columns,
-    dtype: layer.dtype,
-    group_size: layer.groupSize,
-    fallback: layer.fallback,
-    boundaries: layer.boundaries,
-    ...listParams(result.groups),
+    name: record.name,
+    rows: record.rows,
+    columns: record.columns,
+    dtype: record.dtype,
+    group_size: record.group_size,
+    fallback: record.fallback,
+    boundaries: axis.boundaries,
+    scale: record.scale,
+    zero_point: record.zero_point,
     boundary_jumps: jumps,
     ...scoreJumps(jumps, threshold),
-    ...measureQuality(sums),
-    source_bytes: layer.tensor.end - layer.tensor.begin,
-    output_bytes: packedSize(layer),
-    ...baseline === undefined ? {} : { baseline: reportLayerBaseline(layer, baseline, threshold) },
+    ...measureQuality(record.sums),
+    source_bytes: record.source_bytes,
+    output_bytes: record.output_bytes,
+    ...baseline === null ? {} : { baseline: reportBaseline(record, baseline, threshold) },
   };
 }
 
@@ -94,20 +89,14 @@ export function scoreLayers(
   return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
 }
 
-function reportLayerBaseline(
-  { boundaries, bits }: LayerPlan,
-  { groups, sums }: QuantizedGroups,
+function reportBaseline(
+  record: LayerRecord,
+  baseline: GroupsRecord,
   threshold: number,
 ): LayerBaseline {
-  const jumps = measureScheduleJumps(groups, boundaries, bits);
+  const { axis, bits } = record;
+  const jumps = measureTrackJumps(trackOfGroups(record, baseline), axis.boundaries, bits);
   const { smoothness_score, violation_count } = scoreJumps(jumps, threshold);
-  return { ...listParams(groups), smoothness_score, violation_count, ...measureQuality(sums) };
-}
-
-function listParams(groups: Schedule): Pick<LayerReport, "scale" | "zero_point"> {
-  const params = meanParams(groups);
-  return {
-    scale: params.map(({ scale }) => scale),
-    zero_point: params.map(({ zero_point }) => zero_point),
-  };
+  const { scale, zero_point, sums } = baseline;
+  return { scale, zero_point, smoothness_score, violation_count, ...measureQuality(sums) };
 }

@@ -12,7 +12,7 @@ import { quote } from "../base/text.ts";
 export const OUTPUT_MARK = "time_groups.safetensors";
 
 /** A directory or file in the making. */
-export interface Stage {
+export interface PendingOutput {
   /** Where to write meanwhile. */
   readonly path: string;
   /** Where it will be. */
@@ -34,7 +34,9 @@ export function resolvePath(path: string): string {
       return join(Deno.realPathSync(existing), ...rest);
     } catch (error) {
       const parent = dirname(existing);
-      if (!(error instanceof Deno.errors.NotFound) || parent === existing) {
+      const { NotFound, NotADirectory } = Deno.errors;
+      const isMissing = error instanceof NotFound || error instanceof NotADirectory;
+      if (!isMissing || parent === existing) {
         throw new BadInputError(`Cannot write ${quote(path)}: ${describeIoError(error)}`);
       }
       rest.unshift(basename(existing));
@@ -66,8 +68,8 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (target === model) fail("it is the model directory: give another --output");
   if (isInside(target, model)) fail("it lies inside the model directory: give another --output");
   if (isInside(model, target)) fail("the model directory lies inside it: give another --output");
-  if (statOf(dirname(target)) === undefined) fail(missingParent(output));
-  const existing = statOf(target);
+  if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
+  const existing = statOf(target, output);
   if (existing === undefined) {
     if (isLink(target)) fail("it is a link that leads nowhere: remove it");
     return target;
@@ -82,6 +84,16 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   return target;
 }
 
+/**
+ * Whether there is a regular file of that name, and something in it.
+ *
+ * @param label The path in messages.
+ */
+export function holdsFile(path: string, label: string): boolean {
+  const existing = statOf(path, label);
+  return existing !== undefined && existing.isFile && existing.size > 0;
+}
+
 function missingParent(path: string): string {
   return `${quote(dirname(path))} does not exist: create it first`;
 }
@@ -94,12 +106,13 @@ function isLink(path: string): boolean {
   }
 }
 
-function statOf(path: string): Deno.FileInfo | undefined {
+/** @param label The path in messages. */
+function statOf(path: string, label = path): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new BadInputError(`Cannot look at ${quote(path)}: ${describeIoError(error)}`);
+    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
   }
 }
 
@@ -111,10 +124,17 @@ function namesIn(directory: string, label: string): string[] {
   }
 }
 
+/** Longest file name, in bytes of UTF-8, on the file systems in use. */
+const MAX_NAME_BYTES = 255;
+
 /** A name beside the target that no reader takes for a model and no other run picks. */
 function beside(target: string, kind: "tmp" | "old"): string {
-  const id = `${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
-  return join(dirname(target), `.${basename(target).slice(0, 200)}.${kind}-${id}`);
+  const ending = `.${kind}-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  const name = basename(target);
+  // Encoding stops in front of the first character that there is no room for.
+  const room = new Uint8Array(MAX_NAME_BYTES - 1 - ending.length);
+  const { read } = new TextEncoder().encodeInto(name, room);
+  return join(dirname(target), `.${name.slice(0, read)}${ending}`);
 }
 
 /**
@@ -124,30 +144,30 @@ function beside(target: string, kind: "tmp" | "old"): string {
  * @param target From {@linkcode checkOutput}.
  * @throws {BadInputError} Its parent cannot be written to.
  */
-export function stageDirectory(target: string): Stage {
+export function pendingDirectory(target: string): PendingOutput {
   const path = beside(target, "tmp");
   attempt(target, () => Deno.mkdirSync(path));
   // An empty directory needs no replacing: the rename itself does that.
   const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
   const replaces = isFilled();
-  return makeStage(path, target, target, () => {
+  return makePending(path, target, target, () => {
     syncDirectory(path);
     return replaces && isFilled();
   });
 }
 
 /**
- * Starts a file beside its target, or inside a staged directory when that is where it belongs.
+ * Starts a file beside its target, or inside a directory in the making when that is where it belongs.
  *
  * @param path As the user gave it.
  * @param within The output directory in the making, if there is one.
  * @throws {BadInputError} It is no regular file, or its parent does not exist or cannot be written to.
  */
-export function stageFile(path: string, within: Stage | undefined): Stage {
+export function pendingFile(path: string, within: PendingOutput | undefined): PendingOutput {
   const target = resolvePath(path);
-  if (within !== undefined && isInside(target, within.target)) return stageWithin(path, within);
+  if (within !== undefined && isInside(target, within.target)) return pendingWithin(path, within);
   const exists = () => {
-    const existing = statOf(target);
+    const existing = statOf(target, path);
     if (existing !== undefined && !existing.isFile) {
       const kind = existing.isDirectory ? "a directory" : "not a regular file";
       throw new BadInputError(`Cannot write ${quote(path)}: it is ${kind}: give a file name`);
@@ -155,39 +175,44 @@ export function stageFile(path: string, within: Stage | undefined): Stage {
     return existing !== undefined;
   };
   exists();
-  if (statOf(dirname(target)) === undefined) {
+  if (statOf(dirname(target), path) === undefined) {
     throw new BadInputError(`Cannot write ${quote(path)}: ${missingParent(path)}`);
   }
   const temporary = beside(target, "tmp");
   // Created at once, so that a directory one may not write to is found before the work, not after.
   attempt(path, () => Deno.openSync(temporary, { write: true, createNew: true }).close());
   attempt(path, () => Deno.removeSync(temporary));
-  return makeStage(temporary, target, path, exists);
+  return makePending(temporary, target, path, exists);
 }
 
 /** A file that comes and goes with the directory it lies in. */
-function stageWithin(path: string, within: Stage): Stage {
+function pendingWithin(path: string, within: PendingOutput): PendingOutput {
   const target = resolvePath(path);
   if (target === within.target) {
     throw new BadInputError(
       `Cannot write ${quote(path)}: it is the output directory: give a file name`,
     );
   }
-  const staged = join(within.path, relative(within.target, target));
-  attempt(path, () => Deno.mkdirSync(dirname(staged), { recursive: true }));
-  return { path: staged, target, place: () => {}, commit: () => {}, discard: () => {} };
+  const inner = join(within.path, relative(within.target, target));
+  attempt(path, () => Deno.mkdirSync(dirname(inner), { recursive: true }));
+  return { path: inner, target, place: () => {}, commit: () => {}, discard: () => {} };
 }
 
 /**
  * @param label The target in messages.
  * @param isInTheWay Called before it is put in place: whether what is there has to go aside first.
  */
-function makeStage(path: string, target: string, label: string, isInTheWay: () => boolean): Stage {
+function makePending(
+  path: string,
+  target: string,
+  label: string,
+  isInTheWay: () => boolean,
+): PendingOutput {
   const old = beside(target, "old");
-  let state: "staged" | "placed" | "done" = "staged";
+  let state: "pending" | "placed" | "done" = "pending";
   let hasOld = false;
   const place = () => {
-    if (state !== "staged") return;
+    if (state !== "pending") return;
     if (isInTheWay()) {
       attempt(label, () => Deno.renameSync(target, old));
       hasOld = true;
@@ -222,11 +247,11 @@ function makeStage(path: string, target: string, label: string, isInTheWay: () =
  * @throws {BadInputError} One cannot be put in place, and discarding takes the others back; or all are,
  *   and what was there before cannot be removed.
  */
-export function commitAll(stages: readonly Stage[]): void {
-  for (const stage of stages) stage.place();
-  const failures = stages.flatMap((stage) => {
+export function commitAll(outputs: readonly PendingOutput[]): void {
+  for (const output of outputs) output.place();
+  const failures = outputs.flatMap((output) => {
     try {
-      stage.commit();
+      output.commit();
       return [];
     } catch (error) {
       return [error];

@@ -1,25 +1,33 @@
 /** Decodes a written checkpoint from disk and measures it against the model it was made from. */
 
-import {
-  decodeTile,
-  findLayer,
-  type PackedLayer,
-  type Place,
-  placeTensors,
-  readFloats,
-  readWidths,
-} from "../format/compressed_tensors/decode_layer.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import {
+  checkShape,
+  findLayer,
+  type PackedLayer,
+  placeTensors,
+  readParams,
+  readWidths,
+  type StoredTensor,
+  WORD_ROWS,
+} from "../format/compressed_tensors/decode_layer.ts";
+import { packedBytes } from "../compute/pack_codes.ts";
+import type { Backend } from "../jobs/backend.ts";
+import { SLICE_BYTES } from "../jobs/desk.ts";
+import { openBackend } from "../jobs/open_backend.ts";
+import { type OpenFiles, openFiles } from "../jobs/open_files.ts";
+import { type Model, modelBytes, openModel } from "../model/open_model.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
-import { openModel } from "../model/open_model.ts";
-import { planTiles } from "../compute/plan_tiles.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import type { ByteSource } from "../safetensors/read.ts";
 import type { QualitySums } from "../types.ts";
+import type { RunHooks } from "./pipeline.ts";
+import { runTasks, type Task } from "./run_tasks.ts";
+import { stopOnAbort } from "./stop_on_abort.ts";
 
-/** Elements decoded at a time. */
-const TILE_ELEMENTS = 2 ** 20;
+/** Bytes of a copy compared by one worker. */
+const COMPARE_BYTES = 16 * 2 ** 20;
 
 /** Quality of a checkpoint as decoded from disk. */
 export interface Verification extends Quality {
@@ -31,104 +39,177 @@ export interface Verification extends Quality {
   copied_tensor_count: number;
 }
 
+/** A checkpoint and its model, matched tensor by tensor. */
+export interface VerificationPlan {
+  /** The checkpoint. */
+  checkpoint: Model;
+  /** The model. */
+  model: Model;
+  /** Quantized layers and the weights they stand for, in the order of the files. */
+  layers: { layer: PackedLayer; original: StoredTensor }[];
+  /** Tensors that have to be equal. */
+  copies: { original: StoredTensor; copy: StoredTensor }[];
+}
+
+/**
+ * Matches a checkpoint with the model it was made from; reads headers only.
+ *
+ * @throws {BadInputError} The checkpoint is malformed, or does not hold the model's tensors.
+ */
+export function planVerification(checkpointPath: string, modelPath: string): VerificationPlan {
+  const checkpoint = openModel(checkpointPath);
+  const model = openModel(modelPath);
+  const bitsOf = readWidths(checkpoint);
+  const written = placeTensors(checkpoint);
+  const originals = placeTensors(model);
+  const plan: VerificationPlan = { checkpoint, model, layers: [], copies: [] };
+  for (const [name, original] of originals) {
+    const copy = written.get(name);
+    if (copy === undefined) {
+      plan.layers.push({ layer: findLayer(original.tensor, written, bitsOf), original });
+    } else {
+      checkAlike(original.tensor, copy.tensor);
+      plan.copies.push({ original, copy });
+    }
+  }
+  refuseStrangers(written, originals);
+  return plan;
+}
+
 /**
  * Verifies a checkpoint.
  *
  * @param checkpointPath Directory written by a run.
  * @param modelPath The model it was made from.
- * @param onTile Called now and then with the layer at work; may wait, or throw to stop.
  * @throws {BadInputError} The checkpoint is malformed, or does not hold the model's tensors.
+ * @throws {InterruptedError} The signal was heard.
  */
-export async function verifyCheckpoint(
+export function verifyCheckpoint(
   checkpointPath: string,
   modelPath: string,
-  onTile: (tensor: string, bytes: number) => Promise<void> = () => Promise.resolve(),
+  hooks: Pick<RunHooks, "onProgress" | "signal"> = {},
 ): Promise<Verification> {
-  const checkpoint = openModel(checkpointPath);
-  const model = openModel(modelPath);
-  const bitsOf = readWidths(checkpoint);
-  const sources: ByteSource[] = [];
-  try {
-    const written = placeTensors(checkpoint, sources);
-    const originals = placeTensors(model, sources);
-    const layers: { name: string; sums: QualitySums }[] = [];
-    let copies = 0;
-    for (const [name, place] of originals) {
-      const copy = written.get(name);
-      if (copy !== undefined) {
-        await compareTensor(name, place, copy, onTile);
-        copies++;
-        continue;
-      }
-      const layer = findLayer(place.tensor, written, bitsOf);
-      layers.push({ name: layer.name, sums: await measureLayer(layer, place, onTile) });
-    }
-    refuseStrangers(written, originals);
-    return {
-      model_name: checkpoint.name,
-      ...measureQuality(addSums(layers.map(({ sums }) => sums))),
-      layers: layers.map(({ name, sums }) => ({ name, ...measureQuality(sums) })),
-      copied_tensor_count: copies,
-    };
-  } finally {
-    for (const source of sources) source.close();
-  }
+  return runVerification(planVerification(checkpointPath, modelPath), hooks);
 }
 
+/** Runs a planned verification, see {@linkcode verifyCheckpoint}. */
+export async function runVerification(
+  plan: VerificationPlan,
+  { onProgress, signal }: Pick<RunHooks, "onProgress" | "signal"> = {},
+): Promise<Verification> {
+  const { checkpoint, model, layers, copies } = plan;
+  let finished = "";
+  const backend = await openBackend("wasm", modelBytes(model), {
+    onBytes: (bytes) => onProgress?.(finished, bytes),
+    onWarning: () => {},
+  });
+  const files = openFiles(false);
+  const found = new Map<PackedLayer, QualitySums>();
+  const tasks = [
+    ...layers.map(({ layer, original }): Task => ({
+      bytes: bytesOf(original),
+      run: async () => {
+        await checkShape(layer, files);
+        found.set(layer, await measureLayer(layer, original, backend, files));
+        finished = layer.name;
+      },
+    })),
+    ...copies.map(({ original, copy }): Task => ({
+      bytes: bytesOf(original),
+      run: async () => {
+        await compareTensor(original, copy, backend);
+        finished = original.tensor.name;
+      },
+    })),
+  ];
+  try {
+    await stopOnAbort(signal, runTasks(tasks));
+  } finally {
+    backend.close();
+    files.close();
+  }
+  const sums = layers.map(({ layer }) => found.get(layer)!);
+  return {
+    model_name: checkpoint.name,
+    ...measureQuality(addSums(sums)),
+    layers: layers.map(({ layer: { name } }, i) => ({ name, ...measureQuality(sums[i]!) })),
+    copied_tensor_count: copies.length,
+  };
+}
+
+function bytesOf({ tensor }: StoredTensor): number {
+  return tensor.end - tensor.begin;
+}
+
+/** The energies of a layer, slice by slice, each as large as several workers can share. */
 async function measureLayer(
   layer: PackedLayer,
-  original: Place,
-  onTile: (tensor: string, bytes: number) => Promise<void>,
+  original: StoredTensor,
+  backend: Backend,
+  files: OpenFiles,
 ): Promise<QualitySums> {
-  const total = { signal: 0, decoded: 0, error: 0 };
-  const { rows, columns, blocks } = layer;
-  for (const tile of planTiles(0, rows, columns, columns / blocks, TILE_ELEMENTS)) {
-    const values = readFloats(
-      original,
-      tile.row * columns + tile.column,
-      tile.rows * tile.columns,
+  const { rows, columns, dtype, bits, blocks, packed } = layer;
+  const width = floatBytes(dtype);
+  const most = Math.max(1, Math.floor(SLICE_BYTES / (columns * width) / WORD_ROWS)) * WORD_ROWS;
+  const sums: QualitySums[] = [];
+  for (let from = 0; from < rows; from += most) {
+    const count = Math.min(most, rows - from);
+    const { place } = original;
+    sums.push(
+      await backend.run({
+        verb: "check",
+        slice: {
+          source: { ...place, begin: place.begin + from * columns * width },
+          dtype,
+          rows: count,
+          columns,
+          blockRows: 1,
+          blockColumns: columns / blocks,
+        },
+        bits,
+        codes: { ...packed.place, begin: packed.place.begin + from * packedBytes(columns, bits) },
+        params: await readParams(layer, from, count, files),
+      }),
     );
-    const decoded = decodeTile(layer, tile);
-    for (let i = 0; i < values.length; i++) {
-      const [x, v] = [values[i]!, decoded[i]!];
-      total.signal += x * x;
-      total.decoded += v * v;
-      total.error += (x - v) * (x - v);
-    }
-    await onTile(layer.name, values.byteLength);
   }
-  return total;
+  return addSums(sums);
 }
 
 async function compareTensor(
-  name: string,
-  original: Place,
-  copy: Place,
-  onTile: (tensor: string, bytes: number) => Promise<void>,
+  { tensor, place }: StoredTensor,
+  copy: StoredTensor,
+  backend: Backend,
 ): Promise<void> {
-  const { tensor } = original;
-  const fail = (what: string): never => {
-    throw new BadInputError(`Verification failed: tensor ${quote(name)} ${what}`);
-  };
-  const describe = ({ dtype, shape }: TensorInfo) => `${dtype} [${shape}]`;
-  if (describe(tensor) !== describe(copy.tensor)) {
-    fail(`is ${describe(copy.tensor)}, the model has ${describe(tensor)}`);
-  }
-  const size = Math.min(TILE_ELEMENTS, tensor.end - tensor.begin);
-  const [left, right] = [new Uint8Array(size), new Uint8Array(size)];
-  for (let at = 0; at < tensor.end - tensor.begin; at += size) {
-    const count = Math.min(size, tensor.end - tensor.begin - at);
-    original.source.readInto(tensor.begin + at, left.subarray(0, count));
-    copy.source.readInto(copy.tensor.begin + at, right.subarray(0, count));
-    for (let i = 0; i < count; i++) {
-      if (left[i] !== right[i]) fail(`differs from the model's at byte ${at + i}`);
-    }
-    await onTile(name, count);
+  for (let at = 0; at < tensor.end - tensor.begin; at += COMPARE_BYTES) {
+    const different = await backend.run({
+      verb: "compare",
+      source: { ...place, begin: place.begin + at },
+      other: { ...copy.place, begin: copy.place.begin + at },
+      byteLength: Math.min(COMPARE_BYTES, tensor.end - tensor.begin - at),
+    });
+    if (different < 0) continue;
+    throw new BadInputError(
+      `Verification failed: tensor ${quote(tensor.name)} differs from the model's ` +
+        `at byte ${at + different}`,
+    );
   }
 }
 
+/** A copy has the dtype and the shape of the original. */
+function checkAlike(original: TensorInfo, copy: TensorInfo): void {
+  const describe = ({ dtype, shape }: TensorInfo) => `${dtype} [${shape}]`;
+  if (describe(original) === describe(copy)) return;
+  throw new BadInputError(
+    `Verification failed: tensor ${quote(original.name)} is ${describe(copy)}, ` +
+      `the model has ${describe(original)}`,
+  );
+}
+
 /** Every tensor of the checkpoint stands for one of the model. */
-function refuseStrangers(written: Map<string, Place>, originals: Map<string, Place>): void {
+function refuseStrangers(
+  written: ReadonlyMap<string, StoredTensor>,
+  originals: ReadonlyMap<string, StoredTensor>,
+): void {
   for (const name of written.keys()) {
     const layer = name.replace(/\.weight_(packed|scale|zero_point|shape)$/, ".weight");
     if (originals.has(name) || originals.has(layer)) continue;

@@ -1,18 +1,7 @@
 /** The schedules of a run as a safetensors file: `time_groups.safetensors`. */
 
+import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
-import { meanParams, storedSchedule } from "../params/score_schedule.ts";
-import type { LayerPlan, Schedule } from "../types.ts";
-
-/** What a run did with the steps of one layer. */
-export interface LayerSchedules {
-  /** The layer, for its name and time groups. */
-  layer: Pick<LayerPlan, "name" | "boundaries">;
-  /** The parameters of its time groups. */
-  groups: Schedule;
-  /** The parameters of its steps: `groups` unless single steps have their own. */
-  schedule: Schedule;
-}
 
 /** Version of the file's layout. */
 const LAYOUT_VERSION = "1";
@@ -25,20 +14,22 @@ const LAYOUT_VERSION = "1";
  * @returns The bytes of the whole file.
  */
 export function encodeTimeGroups(
-  layers: readonly LayerSchedules[],
+  records: readonly LayerRecord[],
   source: string,
   phase: string,
 ): Uint8Array<ArrayBuffer> {
   const data = new Map<string, Int32Array | Float32Array>();
-  for (const { layer: { name, boundaries }, groups, schedule } of layers) {
-    // One entry for each segment, or for each step.
-    const starts = schedule === groups ? [...groups.starts.keys()] : schedule.starts;
+  for (const record of records) {
+    const { name, axis: { boundaries }, schedule } = record;
+    const track = schedule?.stored ?? trackOfGroups(record, record);
+    // One entry for each group, or for each step.
+    const starts = schedule === null ? [...boundaries.keys()] : track.starts;
     const scale = new Float32Array(starts.at(-1)!);
     const zeroPoint = new Int32Array(scale.length);
-    for (const [segment, params] of meanParams(storedSchedule(schedule)).entries()) {
+    for (const [segment, mean] of track.scale.entries()) {
       const [from, to] = [starts[segment]!, starts[segment + 1]!];
-      scale.fill(params.scale, from, to);
-      zeroPoint.fill(Math.round(params.zero_point), from, to);
+      scale.fill(mean, from, to);
+      zeroPoint.fill(Math.round(track.zero_point[segment]!), from, to);
     }
     data.set(`${name}.boundaries`, Int32Array.from(boundaries));
     data.set(`${name}.scale`, scale);

@@ -51,9 +51,12 @@ export function floatBytes(dtype: FloatDtype): number {
   return dtype === "F32" ? 4 : 2;
 }
 
-/** The smallest normal and the largest finite value of a quantizable dtype. */
-export function normalRange(dtype: FloatDtype): { min: number; max: number } {
-  if (dtype === "F16") return { min: 2 ** -14, max: 65504 };
+/**
+ * The smallest and the largest scale of a dtype. For F16 that is its least subnormal, since a layer of
+ * small weights would lose up to 18 dB at its least normal; those of the others are beyond any use.
+ */
+export function scaleRange(dtype: FloatDtype): { min: number; max: number } {
+  if (dtype === "F16") return { min: 2 ** -24, max: 65504 };
   if (dtype === "BF16") return { min: 2 ** -126, max: (2 - 2 ** -7) * 2 ** 127 };
   return { min: 2 ** -126, max: (2 - 2 ** -23) * 2 ** 127 };
 }

@@ -23,6 +23,8 @@ export interface ByteSource {
 export interface FileSource extends ByteSource {
   /** Size, identity and time of the last change when it was opened, as one opaque text. */
   readonly version: string;
+  /** `readInto` without keeping this thread; one call after the other. */
+  readIntoLater(offset: number, out: Uint8Array): Promise<void>;
 }
 
 /**
@@ -48,6 +50,15 @@ export function openSource(path: string, label: string): FileSource {
     if (error instanceof BadInputError) throw error;
     throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
   }
+  const fail = (error: unknown): never => {
+    throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
+  };
+  const endedEarly = (at: number): never => {
+    throw new BadInputError(
+      `Cannot read ${quote(label)}: the file ended early at byte ${at}, ` +
+        `${byteLength} bytes were there when it was opened: it was cut while being read`,
+    );
+  };
   return {
     byteLength,
     version,
@@ -61,14 +72,23 @@ export function openSource(path: string, label: string): FileSource {
           filled += count;
         }
       } catch (error) {
-        throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
+        fail(error);
       }
-      if (filled < out.length) {
-        throw new BadInputError(
-          `Cannot read ${quote(label)}: the file ended early at byte ${offset + filled}, ` +
-            `${byteLength} bytes were there when it was opened: it was cut while being read`,
-        );
+      if (filled < out.length) endedEarly(offset + filled);
+    },
+    async readIntoLater(offset, out) {
+      let filled = 0;
+      try {
+        await file.seek(offset, Deno.SeekMode.Start);
+        while (filled < out.length) {
+          const count = await file.read(filled === 0 ? out : out.subarray(filled));
+          if (count === null || count === 0) break;
+          filled += count;
+        }
+      } catch (error) {
+        fail(error);
       }
+      if (filled < out.length) endedEarly(offset + filled);
     },
     close: () => file.close(),
   };

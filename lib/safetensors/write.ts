@@ -12,31 +12,33 @@ export interface ByteSink {
    * @throws {BadInputError} The disk is full, a limit is reached, or the file cannot be written.
    */
   write(offset: number, bytes: Uint8Array): void;
-  /** Puts what has been written so far on the disk, off this thread. */
-  flush(): Promise<void>;
-  /** Puts everything written on the disk and releases the file. */
-  finish(): void;
+  /** The same without keeping this thread; one call after the other. */
+  writeLater(offset: number, bytes: Uint8Array): Promise<void>;
   /** Releases the file, whatever its state. */
   close(): void;
 }
 
 /**
- * Creates a file of the given length.
+ * Creates a file of its final length that begins with the given bytes; what follows is to be filled.
  *
  * @param path Must not exist.
  * @param label Its name in messages.
  * @param byteLength Its final length in bytes.
  * @throws {BadInputError} It exists or cannot be created.
  */
-export function createSink(path: string, label: string, byteLength: number): ByteSink {
-  const file = attempt(label, () => Deno.openSync(path, { write: true, createNew: true }));
+export async function createFile(
+  path: string,
+  label: string,
+  byteLength: number,
+  head: Uint8Array,
+): Promise<void> {
+  const file = await attempt(label, () => Deno.open(path, { write: true, createNew: true }));
   try {
-    attempt(label, () => file.truncateSync(byteLength));
-  } catch (error) {
+    await attempt(label, () => file.truncate(byteLength));
+    await sinkTo(file, label).writeLater(0, head);
+  } finally {
     file.close();
-    throw error;
   }
-  return sinkTo(file, label);
 }
 
 /**
@@ -45,45 +47,25 @@ export function createSink(path: string, label: string, byteLength: number): Byt
  * @throws {BadInputError} It cannot be opened.
  */
 export function openSink(path: string, label: string): ByteSink {
-  return sinkTo(attempt(label, () => Deno.openSync(path, { write: true })), label);
-}
-
-function sinkTo(file: Deno.FsFile, label: string): ByteSink {
-  let open = true;
-  const close = () => {
-    if (open) file.close();
-    open = false;
-  };
-  return {
-    write: (offset, bytes) =>
-      attempt(label, () => {
-        file.seekSync(offset, Deno.SeekMode.Start);
-        for (let done = 0; done < bytes.length;) {
-          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done));
-          if (count === 0) throw new Deno.errors.WriteZero();
-          done += count;
-        }
-      }),
-    flush: async () => {
-      try {
-        await file.syncData();
-      } catch (error) {
-        throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
-      }
-    },
-    finish: () => {
-      attempt(label, () => file.syncSync());
-      close();
-    },
-    close,
-  };
-}
-
-function attempt<T>(label: string, action: () => T): T {
   try {
-    return action();
+    return sinkTo(Deno.openSync(path, { write: true }), label);
   } catch (error) {
-    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
+    throw writeError(label, error);
+  }
+}
+
+/**
+ * Puts what has been written to a file on the disk.
+ *
+ * @param what All of the file, or its data alone, which is enough while it is still being filled.
+ * @throws {BadInputError} The disk is full or fails.
+ */
+export async function syncFile(path: string, label: string, what: "all" | "data"): Promise<void> {
+  const file = await attempt(label, () => Deno.open(path, { write: true }));
+  try {
+    await attempt(label, () => what === "all" ? file.sync() : file.syncData());
+  } finally {
+    file.close();
   }
 }
 
@@ -92,12 +74,46 @@ function attempt<T>(label: string, action: () => T): T {
  *
  * @throws {BadInputError} It exists or cannot be written.
  */
-export function writeWhole(path: string, label: string, bytes: Uint8Array): void {
-  const sink = createSink(path, label, bytes.length);
+export async function writeWhole(path: string, label: string, bytes: Uint8Array): Promise<void> {
+  await createFile(path, label, bytes.length, bytes);
+  await syncFile(path, label, "all");
+}
+
+function sinkTo(file: Deno.FsFile, label: string): ByteSink {
+  return {
+    write(offset, bytes) {
+      try {
+        file.seekSync(offset, Deno.SeekMode.Start);
+        for (let done = 0; done < bytes.length;) {
+          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done));
+          if (count === 0) throw new Deno.errors.WriteZero();
+          done += count;
+        }
+      } catch (error) {
+        throw writeError(label, error);
+      }
+    },
+    writeLater: (offset, bytes) =>
+      attempt(label, async () => {
+        await file.seek(offset, Deno.SeekMode.Start);
+        for (let done = 0; done < bytes.length;) {
+          const count = await file.write(done === 0 ? bytes : bytes.subarray(done));
+          if (count === 0) throw new Deno.errors.WriteZero();
+          done += count;
+        }
+      }),
+    close: () => file.close(),
+  };
+}
+
+async function attempt<T>(label: string, action: () => Promise<T>): Promise<T> {
   try {
-    sink.write(0, bytes);
-    sink.finish();
-  } finally {
-    sink.close();
+    return await action();
+  } catch (error) {
+    throw writeError(label, error);
   }
+}
+
+function writeError(label: string, error: unknown): BadInputError {
+  return new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
 }

@@ -10,7 +10,7 @@ import type { Io } from "./io.ts";
 import { writeBaseline } from "./write_baseline.ts";
 
 /** Runs the command. A file that is there and no baseline is left alone. */
-export function updateBaseline({ files, to, json }: Invocation, io: Io): void {
+export async function updateBaseline({ files, to, json }: Invocation, io: Io): Promise<void> {
   const [file = ""] = files;
   const current = loadFigures(file);
   const old = findBaseline(to);
@@ -27,6 +27,6 @@ export function updateBaseline({ files, to, json }: Invocation, io: Io): void {
     io.stderr(`The baseline ${quote(to)} holds these figures already: left as it is\n`);
     return;
   }
-  writeBaseline(to, current, show);
+  await writeBaseline(to, current, show);
   io.stderr(`Wrote the baseline ${quote(to)}: review and commit it\n`);
 }

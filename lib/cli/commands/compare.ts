@@ -8,7 +8,7 @@ import { findReport, loadBaseline, loadFigures, loadReport } from "../../report/
 import type { Invocation } from "../parse_args.ts";
 import { renderComparison } from "../../render/render_comparison.ts";
 import { writeWhole } from "../../safetensors/write.ts";
-import { resolvePath, stageFile } from "../../run/pending_output.ts";
+import { pendingFile, resolvePath } from "../../run/pending_output.ts";
 import type { Io } from "./io.ts";
 
 /** Runs the command. */
@@ -43,14 +43,14 @@ async function writePage(
   const [baselineFile = "", ...currentFiles] = files;
   const baseline = findReport(baselineFile);
   const reports = [...baseline === undefined ? [] : [baseline], ...currentFiles.map(loadReport)];
-  const stage = stageFile(path, undefined);
+  const pending = pendingFile(path, undefined);
   try {
     const { renderComparisonHtml } = await import("../../render/render_html.ts");
     const page = await renderComparisonHtml(reports, comparison);
-    writeWhole(stage.path, path, new TextEncoder().encode(page));
+    await writeWhole(pending.path, path, new TextEncoder().encode(page));
     onWritten();
-    stage.commit();
+    pending.commit();
   } finally {
-    stage.discard();
+    pending.discard();
   }
 }

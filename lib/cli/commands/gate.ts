@@ -24,7 +24,10 @@ import { writeBaseline } from "./write_baseline.ts";
  *
  * @returns Whether the gate is passed.
  */
-export function gate({ files, gate: flags, json }: Invocation, io: Io): boolean {
+export async function gate(
+  { files, gate: flags, json }: Invocation,
+  io: Io,
+): Promise<boolean> {
   const [baselineFile = "", currentFile = ""] = files;
   const current = loadFigures(currentFile);
   const rules = chooseRules(readRules(flags.rules, baselineFile, io), flags);
@@ -32,7 +35,7 @@ export function gate({ files, gate: flags, json }: Invocation, io: Io): boolean 
     ? loadBaseline(baselineFile)
     : findBaseline(baselineFile);
   if (baseline === undefined) {
-    startWithout(flags.missing === "create", baselineFile, current, json, io);
+    await startWithout(flags.missing === "create", baselineFile, current, json, io);
     return true;
   }
   const judgement = judgeReports(baseline, current, { rules, baselineName: baselineFile });
@@ -56,13 +59,13 @@ function readRules(named: string | undefined, baselineFile: string, io: Io): Gat
 }
 
 /** A first run: there is nothing to compare with, and that is said. */
-function startWithout(
+async function startWithout(
   create: boolean,
   path: string,
   current: ReportFigures,
   json: boolean,
   io: Io,
-): void {
+): Promise<void> {
   const verdict = create ? "created" : "skipped";
   const show = () => {
     const text = `GATE ${verdict.toUpperCase()}: nothing was compared`;
@@ -75,7 +78,7 @@ function startWithout(
     );
   };
   if (create) {
-    writeBaseline(path, current, show);
+    await writeBaseline(path, current, show);
     io.stderr(`Wrote the baseline ${quote(path)}: review and commit it\n`);
     return;
   }

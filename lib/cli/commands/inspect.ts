@@ -2,8 +2,10 @@
 
 import { BadInputError } from "../../base/errors.ts";
 import type { Invocation } from "../parse_args.ts";
-import { checkPlan, openPlan } from "../../run/pipeline.ts";
-import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
+import { checkPlan } from "../../run/check_plan.ts";
+import { openPlan } from "../../run/plan_run.ts";
+import { summarizePlan } from "../../run/summarize_plan.ts";
+import { renderPlan } from "../../render/render_plan.ts";
 import type { Io } from "./io.ts";
 
 /** Runs the command; a model that a run would refuse is shown all the same, with the reason. */

@@ -1,26 +1,27 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { BadInputError } from "../../base/errors.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { compareReports } from "../../compare/compare_reports.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
 import type { Invocation } from "../parse_args.ts";
-import { checkPlan, openPlan, type RunPlan, runPlan } from "../../run/pipeline.ts";
+import { runPlan } from "../../run/pipeline.ts";
+import { checkPlan } from "../../run/check_plan.ts";
+import { openPlan, type RunPlan } from "../../run/plan_run.ts";
+import { summarizePlan } from "../../run/summarize_plan.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import { renderComparison } from "../../render/render_comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
-import { renderPlan, summarizePlan } from "../../render/render_plan.ts";
+import { renderPlan } from "../../render/render_plan.ts";
 import {
   checkOutput,
   commitAll,
-  isInside,
-  resolvePath,
-  type Stage,
-  stageDirectory,
-  stageFile,
+  pendingDirectory,
+  pendingFile,
+  type PendingOutput,
 } from "../../run/pending_output.ts";
+import { checkReportFiles, logName } from "./check_report_files.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
 
@@ -46,18 +47,19 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const target = checkTarget(invocation, plan);
   const { htmlReport } = invocation;
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
-  const stages: Stage[] = [];
+  const outputs: PendingOutput[] = [];
   const watch = watchRun(io, modelBytes(plan.model));
   try {
-    const stage = stageDirectory(target);
-    stages.push(stage);
-    const reportFile = stageFile(invocation.report, stage);
-    const logFile = stageFile(logName(invocation.report), stage);
-    stages.push(reportFile, logFile);
-    const htmlFile = htmlReport === undefined ? undefined : stageFile(htmlReport, stage);
-    if (htmlFile !== undefined) stages.push(htmlFile);
+    const directory = pendingDirectory(target);
+    outputs.push(directory);
+    const reportFile = pendingFile(invocation.report, directory);
+    const logFile = pendingFile(logName(invocation.report), directory);
+    outputs.push(reportFile, logFile);
+    const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
+    if (htmlFile !== undefined) outputs.push(htmlFile);
     say(headline(plan, invocation), true);
-    const measured = await runPlan(plan, settings, stage, {
+    const measured = await runPlan(plan, settings, directory, {
+      signal: io.signal,
       onProgress: watch.onProgress,
       onLog: (line) => {
         if (invocation.verbose) watch.clear();
@@ -75,11 +77,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     });
     const closing = nextSteps(report, invocation);
     const utf8 = new TextEncoder();
-    writeWhole(reportFile.path, invocation.report, utf8.encode(text));
+    await writeWhole(reportFile.path, invocation.report, utf8.encode(text));
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
-    writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    await writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     if (htmlFile !== undefined) {
-      writeWhole(
+      await writeWhole(
         htmlFile.path,
         htmlReport!,
         utf8.encode(await renderHtml!(report, comparison && { comparison })),
@@ -87,12 +89,12 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
     io.stdout(invocation.json ? text : block);
-    commitAll(stages);
+    commitAll(outputs);
     if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
-    for (const staged of stages.toReversed()) staged.discard();
+    for (const output of outputs.toReversed()) output.discard();
   }
 }
 
@@ -106,30 +108,9 @@ async function loadRenderer(): Promise<
 }
 
 function checkTarget(invocation: Invocation, { model }: RunPlan): string {
-  const { output, overwrite, report, htmlReport } = invocation;
-  const target = checkOutput(output, model.directory, overwrite);
-  const files = [
-    { file: report, flag: "--report" },
-    { file: logName(report), flag: "--report" },
-    ...htmlReport === undefined ? [] : [{ file: htmlReport, flag: "--html-report" }],
-  ];
-  const paths = files.map(({ file }) => resolvePath(file));
-  for (const [i, { file, flag }] of files.entries()) {
-    const fail = (what: string) => {
-      throw new BadInputError(`Cannot write ${quote(file)}: ${what}: give another ${flag}`);
-    };
-    if (isInside(paths[i]!, model.directory)) fail("it lies inside the model directory");
-    if (paths.indexOf(paths[i]!) < i) fail("the report or its log goes there");
-  }
+  const target = checkOutput(invocation.output, model.directory, invocation.overwrite);
+  checkReportFiles(invocation, model, target);
   return target;
-}
-
-/** The report's name with .log. */
-function logName(report: string): string {
-  if (report.endsWith(".log")) {
-    throw new BadInputError(`--report is ${quote(report)}, must not end in .log: the log does`);
-  }
-  return `${report.replace(/\.json$/, "")}.log`;
 }
 
 function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
@@ -145,7 +126,7 @@ function warnings({ model, selection }: RunPlan): string[] {
   const lines = selection.unusedPatterns.map((pattern) =>
     `Warning: --ignore ${quote(pattern)} matches no tensor`
   );
-  const fallback = selection.layers.filter((layer) => layer.fallback);
+  const fallback = selection.layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
     lines.push(
       `Warning: --group-size does not divide the columns of ${

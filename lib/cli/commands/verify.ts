@@ -1,16 +1,19 @@
 /** `isotherm verify DIR --against MODEL`: quality recomputed from the written checkpoint. */
 
-import type { Invocation } from "../parse_args.ts";
+import { modelBytes } from "../../model/open_model.ts";
 import { renderVerification } from "../../render/render_verification.ts";
-import { verifyCheckpoint } from "../../run/verify_checkpoint.ts";
+import { planVerification, runVerification } from "../../run/verify_checkpoint.ts";
+import type { Invocation } from "../parse_args.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
 
 /** Runs the command. */
 export async function verify({ output, model, json }: Invocation, io: Io): Promise<void> {
-  const watch = watchRun(io, 0);
+  const plan = planVerification(output, model);
+  const watch = watchRun(io, modelBytes(plan.model));
   try {
-    const result = await verifyCheckpoint(output, model, watch.onProgress);
+    const { onProgress } = watch;
+    const result = await runVerification(plan, { onProgress, signal: io.signal });
     watch.clear();
     io.stdout(json ? `${JSON.stringify(result, null, 2)}\n` : renderVerification(result));
   } finally {

@@ -3,20 +3,24 @@
 import { formatBaseline } from "../../gate/format_baseline.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
 import { writeWhole } from "../../safetensors/write.ts";
-import { stageFile } from "../../run/pending_output.ts";
+import { pendingFile } from "../../run/pending_output.ts";
 
 /**
  * Writes a baseline beside its target and renames it.
  *
  * @param onWritten Called when it is written and before it is in place; what it throws undoes it.
  */
-export function writeBaseline(path: string, figures: ReportFigures, onWritten: () => void): void {
-  const stage = stageFile(path, undefined);
+export async function writeBaseline(
+  path: string,
+  figures: ReportFigures,
+  onWritten: () => void,
+): Promise<void> {
+  const pending = pendingFile(path, undefined);
   try {
-    writeWhole(stage.path, path, new TextEncoder().encode(formatBaseline(figures)));
+    await writeWhole(pending.path, path, new TextEncoder().encode(formatBaseline(figures)));
     onWritten();
-    stage.commit();
+    pending.commit();
   } finally {
-    stage.discard();
+    pending.discard();
   }
 }

@@ -28,7 +28,7 @@ export async function compileAssembly(
     },
   );
   if (error !== null || module === undefined) {
-    throw new Error(`Cannot compile ${files[0]} in ${directory.pathname}: ${stderr.toString()}`);
+    throw new Error(`Cannot compile ${files[0]} in ${directory.href}: ${stderr.toString()}`);
   }
   return module;
 }

@@ -1,6 +1,6 @@
 /** Weights of each block by their upper 16 bits. Kept dull on purpose: it is what other kernels are tested against. */
 
-import { BINS } from "../../params/read_histogram.ts";
+import { BINS } from "../../types.ts";
 import { floatBytes } from "../../safetensors/dtype.ts";
 import type { BlockRun, Tile } from "../kernels.ts";
 

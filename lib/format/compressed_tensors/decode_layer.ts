@@ -1,50 +1,65 @@
-/** Finds the quantized layers of a written checkpoint and decodes their weights, tile by tile. */
+/** Finds the quantized layers of a written checkpoint, and reads their parameters. */
 
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import type { Model } from "../../model/open_model.ts";
+import type { BlockParams } from "../../compute/kernels.ts";
 import { packedBytes, unpackRow, unpackZeroPoints } from "../../compute/pack_codes.ts";
-import { packedNames } from "./plan_checkpoint.ts";
-import type { TilePlan } from "../../compute/plan_tiles.ts";
-import { decodeFloats, floatBytes, isFloatDtype } from "../../safetensors/dtype.ts";
+import type { OpenFiles } from "../../jobs/open_files.ts";
+import type { FilePlace } from "../../jobs/slice.ts";
+import type { Model } from "../../model/open_model.ts";
+import {
+  decodeFloats,
+  floatBytes,
+  type FloatDtype,
+  isFloatDtype,
+} from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
-import { type ByteSource, openSource } from "../../safetensors/read.ts";
 import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 import type { Bits } from "../../types.ts";
+import { packedNames } from "./plan_checkpoint.ts";
 
-/** A tensor and the open file that holds it. */
-export interface Place {
+/** A tensor and where it lies. */
+export interface StoredTensor {
+  /** Name, dtype and shape. */
   tensor: TensorInfo;
-  source: ByteSource;
+  /** Its first byte. */
+  place: FilePlace;
 }
 
 /** The tensors of a quantized layer, checked against each other. */
 export interface PackedLayer {
+  /** Module name. */
   name: string;
+  /** Width of a code. */
   bits: Bits;
+  /** Output features. */
   rows: number;
+  /** Input features. */
   columns: number;
+  /** Dtype of the weights it stands for, and of its scales. */
+  dtype: FloatDtype;
   /** Blocks side by side in a row. */
   blocks: number;
-  packed: Place;
-  scale: Place;
-  zeroPoint: Place;
+  /** Codes. */
+  packed: StoredTensor;
+  /** Scales. */
+  scale: StoredTensor;
+  /** Zero points. */
+  zeroPoint: StoredTensor;
+  /** The shape of the weights. */
+  shape: StoredTensor;
 }
 
-/**
- * Opens the files of a model.
- *
- * @param sources Receives the open files; the caller closes them, also after an error.
- * @returns Where each tensor lies, in the order of the files.
- */
-export function placeTensors(model: Model, sources: ByteSource[]): Map<string, Place> {
-  const places = new Map<string, Place>();
-  for (const { path, name, tensors } of model.shards) {
-    const source = openSource(path, name);
-    sources.push(source);
-    for (const tensor of tensors) places.set(tensor.name, { tensor, source });
-  }
-  return places;
+/** Where each tensor of a model lies, in the order of the files. */
+export function placeTensors(model: Model): Map<string, StoredTensor> {
+  return new Map(
+    model.shards.flatMap(({ path, name: label, tensors }) =>
+      tensors.map((tensor): [string, StoredTensor] => [
+        tensor.name,
+        { tensor, place: { path, label, begin: tensor.begin } },
+      ])
+    ),
+  );
 }
 
 /**
@@ -58,8 +73,8 @@ export function readWidths(checkpoint: Model): (layer: string) => Bits | undefin
   };
   const entry = (value: JsonValue | undefined, key: string) =>
     value instanceof Map ? value.get(key) : undefined;
-  const quantization = checkpoint.config?.entries.get("quantization_config");
-  if (quantization === undefined) fail("its config.json has no quantization_config");
+  const quantization = checkpoint.config?.entries.get("quantization_config") ?? null;
+  if (quantization === null) fail("its config.json has no quantization_config");
   const format = entry(quantization, "format");
   if (format !== "pack-quantized") {
     fail(`the format in its config.json is ${quote(String(format))}, expected "pack-quantized"`);
@@ -89,7 +104,7 @@ export function readWidths(checkpoint: Model): (layer: string) => Bits | undefin
  */
 export function findLayer(
   original: { name: string; dtype: string; shape: readonly number[] },
-  written: ReadonlyMap<string, Place>,
+  written: ReadonlyMap<string, StoredTensor>,
   bitsOf: (layer: string) => Bits | undefined,
 ): PackedLayer {
   const name = original.name.replace(/\.weight$/, "");
@@ -97,14 +112,16 @@ export function findLayer(
   const fail = (what: string): never => {
     throw new BadInputError(`Cannot verify tensor ${quote(original.name)}: ${what}`);
   };
-  const part = (partName: string): Place =>
+  const part = (partName: string): StoredTensor =>
     written.get(partName) ?? fail(`the checkpoint holds neither it nor ${quote(partName)}`);
   const [packed, scale, zeroPoint] = [part(names.packed), part(names.scale), part(names.zeroPoint)];
   const bits = bitsOf(name) ?? fail("no config group targets it");
   const [rows = 0, columns = 0] = original.shape;
+  const { dtype } = original;
+  if (!isFloatDtype(dtype)) return fail(`it is ${dtype}`);
   const blocks = scale.tensor.shape[1] ?? 0;
-  const shape = readShape(part(names.shape));
-  const expected: [string, Place, string, number[]][] = [
+  const shape = part(names.shape);
+  const expected: [string, StoredTensor, string, number[]][] = [
     ["weight_packed", packed, "I32", [rows, packedBytes(columns, bits) / 4]],
     ["weight_scale", scale, original.dtype, [rows, blocks]],
     ["weight_zero_point", zeroPoint, "I32", [packedBytes(rows, bits) / 4, blocks]],
@@ -113,13 +130,10 @@ export function findLayer(
     if (tensor.dtype === dtype && String(tensor.shape) === String(dimensions)) continue;
     fail(`its ${part} is ${tensor.dtype} [${tensor.shape}], expected ${dtype} [${dimensions}]`);
   }
-  if (shape[0] !== rows || shape[1] !== columns) {
-    fail(`its weight_shape is [${shape}], the model has [${rows},${columns}]`);
-  }
   if (blocks === 0 || columns % blocks !== 0) {
     fail(`its ${blocks} blocks do not divide ${columns} columns`);
   }
-  return { name, bits, rows, columns, blocks, packed, scale, zeroPoint };
+  return { name, bits, rows, columns, dtype, blocks, packed, scale, zeroPoint, shape };
 }
 
 /**
@@ -127,7 +141,10 @@ export function findLayer(
  *
  * @throws {BadInputError} It is not I64 [2].
  */
-export function readShape({ tensor, source }: Place): [number, number] {
+export async function readShape(
+  { tensor, place }: StoredTensor,
+  files: OpenFiles,
+): Promise<[number, number]> {
   if (tensor.dtype !== "I64" || String(tensor.shape) !== "2") {
     throw new BadInputError(
       `Cannot verify tensor ${quote(tensor.name)}: it is ${tensor.dtype} [${tensor.shape}], ` +
@@ -135,61 +152,72 @@ export function readShape({ tensor, source }: Place): [number, number] {
     );
   }
   const shape = new BigInt64Array(2);
-  source.readInto(tensor.begin, new Uint8Array(shape.buffer));
+  await files.read(place, 0, new Uint8Array(shape.buffer));
   return [Number(shape[0]), Number(shape[1])];
 }
 
 /**
- * Reads values of a floating-point tensor.
+ * Checks the shape that a layer says it has.
  *
- * @param first Index of the first one.
- * @param count How many.
- * @throws {BadInputError} The tensor's dtype is not F32, F16 or BF16.
+ * @throws {BadInputError} It is not that of the weights.
  */
-export function readFloats({ tensor, source }: Place, first: number, count: number): Float32Array {
-  const values = new Float32Array(count);
-  if (!isFloatDtype(tensor.dtype)) {
-    throw new BadInputError(`Cannot verify tensor ${quote(tensor.name)}: it is ${tensor.dtype}`);
-  }
-  const width = floatBytes(tensor.dtype);
-  const bytes = new Uint8Array(count * width);
-  source.readInto(tensor.begin + first * width, bytes);
-  decodeFloats(bytes, tensor.dtype, values);
-  return values;
+export async function checkShape(
+  { name, rows, columns, shape }: PackedLayer,
+  files: OpenFiles,
+): Promise<void> {
+  const stored = await readShape(shape, files);
+  if (stored[0] === rows && stored[1] === columns) return;
+  throw new BadInputError(
+    `Cannot verify tensor ${quote(`${name}.weight`)}: its weight_shape is [${stored}], ` +
+      `the model has [${rows},${columns}]`,
+  );
+}
+
+/** Rows whose zero points begin on a word, at every width. */
+export const WORD_ROWS = 16;
+
+/**
+ * Reads the parameters of some rows of a layer.
+ *
+ * @param from First row, a multiple of {@linkcode WORD_ROWS}.
+ * @returns [count * blocks] row by row.
+ */
+export async function readParams(
+  { bits, dtype, blocks, scale, zeroPoint }: PackedLayer,
+  from: number,
+  count: number,
+  files: OpenFiles,
+): Promise<BlockParams> {
+  const width = floatBytes(dtype);
+  const scaleBytes = new Uint8Array(count * blocks * width);
+  await files.read(scale.place, from * blocks * width, scaleBytes);
+  const scales = new Float32Array(count * blocks);
+  decodeFloats(scaleBytes, dtype, scales);
+  const words = new Uint8Array(packedBytes(count, bits) * blocks);
+  await files.read(zeroPoint.place, packedBytes(from, bits) * blocks, words);
+  return { scale: scales, zero_point: unpackZeroPoints(words, count, blocks, bits) };
 }
 
 /**
- * Decodes a tile of a layer: value = (code - zero_point) * scale, in double precision.
+ * Reads a whole layer and decodes it: value = (code - zero_point) * scale.
  *
- * @returns [tile.rows, tile.columns], row by row.
+ * @returns [rows, columns] row by row.
  */
-export function decodeTile(layer: PackedLayer, tile: TilePlan): Float64Array {
-  const { bits, columns, blocks, packed, zeroPoint } = layer;
-  const perWord = 32 / bits;
-  const scale = readFloats(layer.scale, tile.row * blocks, tile.rows * blocks);
-  const firstWord = Math.floor(tile.row / perWord);
-  const words = Math.ceil((tile.row + tile.rows) / perWord) - firstWord;
-  const zeroBytes = new Uint8Array(words * blocks * 4);
-  zeroPoint.source.readInto(zeroPoint.tensor.begin + firstWord * blocks * 4, zeroBytes);
-  const zeroPoints = unpackZeroPoints(zeroBytes, words * perWord, blocks, bits);
+export async function decodeLayer(layer: PackedLayer, files: OpenFiles): Promise<Float32Array> {
+  const { rows, columns, bits, blocks, packed } = layer;
+  const { scale, zero_point } = await readParams(layer, 0, rows, files);
   const rowBytes = packedBytes(columns, bits);
-  const tileBytes = packedBytes(tile.columns, bits);
-  const bytes = new Uint8Array(tile.rows * tileBytes);
-  packed.source.readInto(
-    packed.tensor.begin + tile.row * rowBytes + (tile.column * bits) / 8,
-    bytes,
-  );
-  const codes = new Uint8Array(tile.columns);
-  const out = new Float64Array(tile.rows * tile.columns);
+  const bytes = new Uint8Array(rows * rowBytes);
+  await files.read(packed.place, 0, bytes);
+  const codes = new Uint8Array(columns);
+  const values = new Float32Array(rows * columns);
   const blockColumns = columns / blocks;
-  for (let row = 0; row < tile.rows; row++) {
-    unpackRow(bytes.subarray(row * tileBytes, (row + 1) * tileBytes), bits, codes);
-    const zeroRow = (tile.row + row - firstWord * perWord) * blocks;
-    for (let i = 0; i < tile.columns; i++) {
-      const block = Math.floor((tile.column + i) / blockColumns);
-      const steps = codes[i]! - zeroPoints[zeroRow + block]!;
-      out[row * tile.columns + i] = steps * scale[row * blocks + block]!;
+  for (let row = 0; row < rows; row++) {
+    unpackRow(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), bits, codes);
+    for (let column = 0; column < columns; column++) {
+      const block = row * blocks + Math.floor(column / blockColumns);
+      values[row * columns + column] = (codes[column]! - zero_point[block]!) * scale[block]!;
     }
   }
-  return out;
+  return values;
 }

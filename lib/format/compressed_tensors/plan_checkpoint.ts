@@ -7,7 +7,7 @@ import { packedBytes } from "../../compute/pack_codes.ts";
 import { type EncodedHeader, encodeHeader, type NewTensor } from "../../safetensors/header.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { bitsPerElement } from "../../safetensors/dtype.ts";
-import type { LayerPlan } from "../../types.ts";
+import type { LayerPlan } from "../../plan/plan_layer.ts";
 
 /** A shard to be written. */
 export interface ShardPlan {
@@ -39,7 +39,7 @@ export function packedNames(
 
 /** The tensors that stand for a layer's weight in the checkpoint. */
 export function packedTensors(layer: LayerPlan): NewTensor[] {
-  const { rows, columns, bits, dtype, blockColumns } = layer;
+  const { rows, columns, bits, scaleDtype, grid: { blockColumns } } = layer;
   const names = packedNames(layer.name);
   const blocks = columns / blockColumns;
   const tensor = (name: string, dtype: string, shape: number[]): NewTensor => ({
@@ -50,7 +50,7 @@ export function packedTensors(layer: LayerPlan): NewTensor[] {
   });
   return [
     tensor(names.packed, "I32", [rows, packedBytes(columns, bits) / 4]),
-    tensor(names.scale, dtype, [rows, blocks]),
+    tensor(names.scale, scaleDtype, [rows, blocks]),
     tensor(names.zeroPoint, "I32", [packedBytes(rows, bits) / 4, blocks]),
     tensor(names.shape, "I64", [2]),
   ];

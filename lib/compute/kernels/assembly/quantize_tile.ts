@@ -107,12 +107,20 @@ export function range_32(input: usize, rows: i32, columns: i32, blockRows: i32, 
 // ---------------------------------------------------------------------------------------------------------------------
 // encode
 
+/** F32 weights, of which subnormal ones count as 0. Those of BF16 need no care: their squares are 0 in F32. */
+// @ts-ignore: decorator
+@inline
+function flush(weights: v128): v128 {
+  const exponent = i32x4.splat(0x7f800000);
+  return v128.and(weights, i32x4.ne(v128.and(weights, exponent), i32x4.splat(0)));
+}
+
 /** The first, third, fifth and seventh of eight weights as F32: the low halves of four words. */
 // @ts-ignore: decorator
 @inline
 function loadEven(kind: i32, at: usize): v128 {
   if (kind == F32) {
-    return i8x16.shuffle(v128.load(at), v128.load(at, 16), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
+    return flush(i8x16.shuffle(v128.load(at), v128.load(at, 16), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27));
   }
   const words = v128.load(at);
   if (kind == BF16) return i32x4.shl(words, 16);
@@ -124,7 +132,7 @@ function loadEven(kind: i32, at: usize): v128 {
 @inline
 function loadOdd(kind: i32, at: usize): v128 {
   if (kind == F32) {
-    return i8x16.shuffle(v128.load(at), v128.load(at, 16), 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    return flush(i8x16.shuffle(v128.load(at), v128.load(at, 16), 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31));
   }
   const words = v128.load(at);
   if (kind == BF16) return v128.and(words, i32x4.splat(<i32>0xffff0000));
@@ -144,8 +152,10 @@ function widenHalf(wide: v128): v128 {
 // @ts-ignore: decorator
 @inline
 function load1(kind: i32, at: usize): f32 {
-  if (kind == F32) return load<f32>(at);
-  if (kind == BF16) return reinterpret<f32>((load<u16>(at) as u32) << 16);
+  if (kind != F16) {
+    const word = kind == F32 ? load<u32>(at) : (load<u16>(at) as u32) << 16;
+    return (word & 0x7f800000) == 0 ? 0 : reinterpret<f32>(word);
+  }
   const bits = load<u16>(at) as u32;
   const value = reinterpret<f32>((bits & 0x7fff) << 13) * 5192296858534827628530496329220096.0;
   return reinterpret<f32>(reinterpret<u32>(value) | ((bits & 0x8000) << 16));

@@ -1,0 +1,48 @@
+/** Compares bytes of two files. */
+
+import type { Desk } from "./desk.ts";
+import type { FilePlace } from "./slice.ts";
+
+/** Bytes compared at a time. */
+const COMPARE_BYTES = 2 ** 20;
+
+/** Asks where bytes differ: gives the first such place, or -1. */
+export interface CompareJob {
+  verb: "compare";
+  /** The source, which is told of as progress. */
+  source: FilePlace;
+  /** What it is compared with. */
+  other: FilePlace;
+  /** How many bytes. */
+  byteLength: number;
+}
+
+/** Runs the job. */
+export async function compareBytes(
+  { source, other, byteLength }: CompareJob,
+  { files, onBytes }: Desk,
+): Promise<number> {
+  const size = Math.min(COMPARE_BYTES, byteLength);
+  const [left, right] = [new Uint8Array(size), new Uint8Array(size)];
+  for (let done = 0; done < byteLength; done += size) {
+    const count = Math.min(size, byteLength - done);
+    await files.read(source, done, left.subarray(0, count));
+    await files.read(other, done, right.subarray(0, count));
+    const at = findDifference(left, right, count);
+    if (at >= 0) return done + at;
+    await onBytes(count);
+  }
+  return -1;
+}
+
+/** Word by word, then byte by byte in the word that differs. */
+function findDifference(left: Uint8Array, right: Uint8Array, count: number): number {
+  const words = Math.floor(count / 4);
+  const [a, b] = [new Uint32Array(left.buffer, 0, words), new Uint32Array(right.buffer, 0, words)];
+  let word = 0;
+  while (word < words && a[word] === b[word]) word++;
+  for (let i = word * 4; i < count; i++) {
+    if (left[i] !== right[i]) return i;
+  }
+  return -1;
+}

@@ -1,0 +1,80 @@
+/** The files that jobs read and write: opened when they are needed, and only so many of them at once. */
+
+import { type FileSource, openSource } from "../safetensors/read.ts";
+import { type ByteSink, openSink } from "../safetensors/write.ts";
+import type { FilePlace } from "./slice.ts";
+
+/** Files open at once, each of sources and targets: a job has one or two of each. */
+const MAX_OPEN = 4;
+
+/** Open files. */
+export interface OpenFiles {
+  /** Fills `out` from byte `offset` behind a place on. */
+  read(place: FilePlace, offset: number, out: Uint8Array): Promise<void> | void;
+  /** Writes all of `bytes` from byte `offset` behind a place on. */
+  write(place: FilePlace, offset: number, bytes: Uint8Array): Promise<void> | void;
+  /** Closes all, for good: what a job under way asks for then is refused. */
+  close(): void;
+}
+
+/**
+ * Makes a set of open files.
+ *
+ * @param waits Whether this thread may wait for the disk: a worker may, and that is faster; the main
+ *   thread has to hear signals meanwhile.
+ */
+export function openFiles(waits: boolean): OpenFiles {
+  const sources = keepRecent<FileSource>(({ path, label }) => openSource(path, label));
+  const sinks = keepRecent<ByteSink>(({ path, label }) => openSink(path, label));
+  let last: Promise<void> = Promise.resolve();
+  /** A file has one position, and is closed when others are used: one call at a time. */
+  const afterOthers = (call: () => Promise<void>) => {
+    const done = last.then(call);
+    last = done.catch(() => {});
+    return done;
+  };
+  return {
+    read(place, offset, out) {
+      const at = place.begin + offset;
+      if (waits) return sources.get(place).readInto(at, out);
+      return afterOthers(() => sources.get(place).readIntoLater(at, out));
+    },
+    write(place, offset, bytes) {
+      const at = place.begin + offset;
+      if (waits) return sinks.get(place).write(at, bytes);
+      return afterOthers(() => sinks.get(place).writeLater(at, bytes));
+    },
+    close() {
+      sources.close();
+      sinks.close();
+    },
+  };
+}
+
+/** Keeps the files used last open. */
+function keepRecent<F extends { close(): void }>(
+  open: (place: FilePlace) => F,
+): { get: (place: FilePlace) => F; close: () => void } {
+  const files = new Map<string, F>();
+  let isClosed = false;
+  return {
+    get(place) {
+      if (isClosed) throw new Error(`The backend is closed: ${place.label} is not opened again`);
+      const file = files.get(place.path) ?? open(place);
+      // Behind the others, so that the first one is the one not used for longest.
+      files.delete(place.path);
+      files.set(place.path, file);
+      const [oldest] = files;
+      if (files.size > MAX_OPEN && oldest !== undefined) {
+        files.delete(oldest[0]);
+        oldest[1].close();
+      }
+      return file;
+    },
+    close() {
+      isClosed = true;
+      for (const file of files.values()) file.close();
+      files.clear();
+    },
+  };
+}

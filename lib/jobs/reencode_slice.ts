@@ -1,0 +1,42 @@
+/** Encodes a slice anew, of whose energies with other parameters the caller knows only the whole. */
+
+import type { QualitySums } from "../types.ts";
+import { type Desk, fitsInBuffer } from "./desk.ts";
+import { type CodesTarget, type EncodeParams, encodeTiles, writeCodes } from "./encode_slice.ts";
+import type { Slice } from "./slice.ts";
+
+/**
+ * Asks for a slice to be encoded with other parameters than before. It is not told of as progress,
+ * since its rows are part of another slice's work.
+ */
+export interface ReencodeJob extends CodesTarget {
+  verb: "reencode";
+  slice: Slice;
+  /** The parameters it was encoded with. */
+  before: EncodeParams;
+  /** Those it is to have. */
+  after: EncodeParams;
+}
+
+/** Rows that were encoded with some parameters, and now are with others. */
+export interface Reencoded {
+  /** Their energies with the parameters before. */
+  before: QualitySums;
+  /** Their energies with those they have now. */
+  after: QualitySums;
+}
+
+/** Runs the job. */
+export async function reencodeSlice(job: ReencodeJob, desk: Desk): Promise<Reencoded> {
+  const { slice, bits, target, before, after } = job;
+  const silent = () => {};
+  return {
+    before: await encodeTiles({ slice, bits, params: before }, desk, false, silent),
+    after: await writeCodes(
+      { slice, bits, target, params: after },
+      desk,
+      fitsInBuffer(slice),
+      silent,
+    ),
+  };
+}

@@ -1,0 +1,56 @@
+/** Decides, before the work begins, whether a planned run may start. */
+
+import { BadInputError } from "../base/errors.ts";
+import { countNouns, quote } from "../base/text.ts";
+import type { Model } from "../model/open_model.ts";
+import { checkSettings, type QuantizeSettings } from "../settings.ts";
+import type { RunPlan } from "./plan_run.ts";
+
+/**
+ * Checks that a planned run may start.
+ *
+ * @throws {BadInputError} The model is already quantized, nothing is left to quantize, `strict` forbids
+ * it, or a setting is one that no flag could give.
+ */
+export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
+  checkSettings(settings);
+  refuseQuantized(model);
+  const { layers, skipped } = selection;
+  if (layers.length === 0) {
+    throw new BadInputError(
+      `Nothing to quantize in ${quote(model.name)}: ${
+        countNouns(skipped.length, "tensor")
+      } left as they ` +
+        "are, and isotherm inspect says why: lower --num-time-groups or give --no-default-ignore",
+    );
+  }
+  const fallback = layers.filter(({ grid }) => grid.fallback);
+  if (settings.strict && fallback[0] !== undefined) {
+    throw new BadInputError(
+      `Cannot use --group-size ${settings.groupSize} for ${
+        countNouns(fallback.length, "layer")
+      }, the first ` +
+        `${quote(fallback[0].name)}: it does not divide ${fallback[0].columns} columns: ` +
+        "give a divisor, or leave --strict out",
+    );
+  }
+}
+
+function refuseQuantized(model: Model): void {
+  const again = "quantizing twice would lose quality: start from the original model";
+  // Some tools write the key with null for a model that is not quantized.
+  if ((model.config?.entries.get("quantization_config") ?? null) !== null) {
+    throw new BadInputError(
+      `The model ${quote(model.name)} is already quantized: its config.json has a ` +
+        `quantization_config: ${again}`,
+    );
+  }
+  for (const { name, tensors } of model.shards) {
+    const packed = tensors.find((tensor) => /\.(weight_packed|qweight)$/.test(tensor.name));
+    if (packed === undefined) continue;
+    throw new BadInputError(
+      `The model ${quote(model.name)} is already quantized: ${quote(name)} holds ` +
+        `${quote(packed.name)}: ${again}`,
+    );
+  }
+}

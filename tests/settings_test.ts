@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import {
+  type Bits,
+  costOfPath,
+  DEFAULT_SETTINGS,
+  estimateParams,
+  measureJumps,
+  optimizePath,
+  quantizeModel,
+  type QuantizeSettings,
+  scoreJumps,
+  scoreSmoothness,
+  scoreSteps,
+} from "../mod.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
+import { checkSettings } from "../lib/settings.ts";
+import { namesIn, smallModel } from "./directories.ts";
+import { withFiles } from "./make_model.ts";
+import { runMain } from "./run_cli.ts";
+
+const BITS = "must be 2, 4 or 8";
+const GROUPS = "must be a whole number from 1 to 1000";
+const SIZE = "must be a multiple of 16 from 16 to 65536";
+const THRESHOLD = "must be a number above 0 and at most 10";
+const WINDOW = "must be a whole number from 1 to 20";
+const WEIGHT = "must be a number from 0 to 1000";
+const SWITCH = "must be true or false";
+const CHOICES = {
+  phase: "must be baseline, smooth or optimize",
+  method: "must be linear, cubic or sigmoid",
+  backend: "must be auto, webgpu, wasm or reference",
+};
+
+/** Settings, beside the defaults, and what is said about them. */
+type Row = [settings: Record<string, unknown>, message: string];
+
+/** The same message for each of some values, which it quotes. */
+function quoted(
+  key: string,
+  flag: string,
+  allowed: string,
+  values: readonly number[],
+  more: Record<string, unknown> = {},
+): Row[] {
+  return values.map((value) => [
+    { ...more, [key]: value },
+    `${flag} is "${Object.is(value, -0) ? "-0" : value}", ${allowed}`,
+  ]);
+}
+
+const [smooth, optimize] = [{ phase: "smooth" }, { phase: "optimize" }];
+const not = [NaN, Infinity, -Infinity, -0];
+
+/** Numbers that are refused; each can be tried as the text of a flag as well. */
+const NUMBERS: Row[] = [
+  ...quoted("bits", "--bit-width", BITS, [0, 1, 3, 16, -2, 2.5, ...not]),
+  ...quoted("timeGroups", "--num-time-groups", GROUPS, [0, 1001, -1, 2.5, ...not]),
+  ...quoted("groupSize", "--group-size", SIZE, [0, 3, 8, 17, 16.5, -16, 65552, ...not]),
+  ...quoted("threshold", "--smoothness-threshold", THRESHOLD, [0, -0.3, 10.01, ...not]),
+  ...quoted("smoothingWindow", "--smoothing-window", WINDOW, [0, 21, 2.5, -1, ...not], smooth),
+  ...quoted("smoothingWindow", "--smoothing-window", WINDOW, [0, 20.5], optimize),
+  ...quoted("markovWeight", "--markov-weight", WEIGHT, [-1, 1000.5, ...not], optimize),
+];
+
+const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
+const KNOWN = "bits, timeGroups, groupSize, threshold, ignore, defaultIgnore, strict, phase, " +
+  "smoothingWindow, smoothingMethod, markovWeight, backend, overwrite";
+
+/** What is of the wrong kind, or cannot be together. */
+const OTHERS: Row[] = [
+  [{ bits: "4" }, `--bit-width is the text "4", ${BITS}`],
+  [{ bits: undefined }, `--bit-width is undefined, ${BITS}`],
+  [{ bits: 4n }, `--bit-width is of type bigint, ${BITS}`],
+  [{ timeGroups: "4" }, `--num-time-groups is the text "4", ${GROUPS}`],
+  [{ timeGroups: null }, `--num-time-groups is null, ${GROUPS}`],
+  [{ groupSize: "16" }, `--group-size is the text "16", ${SIZE}`],
+  [{ groupSize: null }, `--group-size is null, ${SIZE}`],
+  [{ groupSize: [16] }, `--group-size is a list, ${SIZE}`],
+  [{ threshold: "0.3" }, `--smoothness-threshold is the text "0.3", ${THRESHOLD}`],
+  [{ threshold: true }, `--smoothness-threshold is true, ${THRESHOLD}`],
+  [{ ignore: "a.*" }, '--ignore is the text "a.*", must be a list of texts, each a pattern'],
+  [{ ignore: ["a", /b/] }, "--ignore is a list, must be a list of texts, each a pattern"],
+  [{ ignore: undefined }, "--ignore is undefined, must be a list of texts, each a pattern"],
+  [{ ignore: ["a", "re:("] }, `Cannot read the ignore pattern "re:(": ${PATTERN}`],
+  [{ ignore: [""] }, `Cannot read the ignore pattern "": ${PATTERN}`],
+  [{ defaultIgnore: 0 }, `defaultIgnore (--no-default-ignore) is "0", ${SWITCH}`],
+  [{ strict: "no" }, `--strict is the text "no", ${SWITCH}`],
+  [{ strict: undefined }, `--strict is undefined, ${SWITCH}`],
+  [{ overwrite: 1 }, `--overwrite is "1", ${SWITCH}`],
+  [{ phase: 2 }, `--phase is "2", ${CHOICES.phase}`],
+  [{ phase: "two\n" }, `--phase is the text "two\\u{a}", ${CHOICES.phase}`],
+  [{ ...smooth, smoothingWindow: "5" }, `--smoothing-window is the text "5", ${WINDOW}`],
+  [
+    { ...smooth, smoothingMethod: "spline" },
+    `--smoothing-method is the text "spline", ${CHOICES.method}`,
+  ],
+  [{ ...optimize, markovWeight: "1" }, `--markov-weight is the text "1", ${WEIGHT}`],
+  [{ backend: {} }, `--backend is of type object, ${CHOICES.backend}`],
+  [{ groupsize: 16 }, `Unknown setting "groupsize": expected ${KNOWN}`],
+  [{ "\x1b[31m": undefined }, `Unknown setting "\\u{1b}[31m": expected ${KNOWN}`],
+];
+
+/** Settings that are right by themselves, but not together. */
+const TOGETHER: Row[] = [
+  [
+    { smoothingWindow: 5 },
+    '--smoothing-window needs --phase smooth or optimize: the phase is "baseline"',
+  ],
+  [
+    { smoothingMethod: "cubic" },
+    "--smoothing-method needs --phase smooth, or --phase optimize --smoothing-window N: " +
+    'the phase is "baseline"',
+  ],
+  [
+    { ...optimize, smoothingMethod: "cubic" },
+    "--smoothing-method needs --phase smooth, or --phase optimize --smoothing-window N: " +
+    'the phase is "optimize"',
+  ],
+  [
+    { ...smooth, markovWeight: 2 },
+    '--markov-weight needs --phase optimize: the phase is "smooth"',
+  ],
+  ...[smooth, { ...optimize, smoothingWindow: 3 }].map((phase): Row => [
+    { ...phase, timeGroups: 1 },
+    "Cannot smooth 1 time group: it has no boundary: " +
+    "give --num-time-groups 2 or more, or leave smoothing out",
+  ]),
+];
+
+/** How a table is titled: JSON knows neither NaN nor undefined. */
+const titleOf = (settings: Record<string, unknown>) => Deno.inspect(settings, { breakLength: 200 });
+
+for (const [settings, message] of [...NUMBERS, ...OTHERS, ...TOGETHER]) {
+  Deno.test(`quantizeModel() refuses a setting that no flag could give when it is given ${titleOf(settings)}`, async () => {
+    await withFiles(smallModel(), async (root) => {
+      const given = { ...DEFAULT_SETTINGS, ...settings } as unknown as QuantizeSettings;
+      await assert.rejects(quantizeModel(join(root, "model"), join(root, "out"), given), {
+        name: "BadInputError",
+        message,
+      });
+      assert.deepEqual(namesIn(root), ["model"]);
+    });
+  });
+}
+
+const FLAGS: Record<string, string> = {
+  bits: "--bit-width",
+  timeGroups: "--num-time-groups",
+  groupSize: "--group-size",
+  threshold: "--smoothness-threshold",
+  phase: "--phase",
+  smoothingWindow: "--smoothing-window",
+  smoothingMethod: "--smoothing-method",
+  markovWeight: "--markov-weight",
+};
+
+for (const [settings, message] of [...NUMBERS, ...TOGETHER]) {
+  Deno.test(`main() refuses in the words of quantizeModel() when its flags say ${titleOf(settings)}`, async () => {
+    const flags = Object.entries(settings).map(([key, value]) =>
+      `${FLAGS[key]}=${Object.is(value, -0) ? "-0" : value}`
+    );
+    const outcome = await runMain("--model", "none", "--output", "none", ...flags);
+    assert.deepEqual(outcome, { code: 2, stdout: "", stderr: `error: ${message}\n` });
+  });
+}
+
+Deno.test("checkSettings() goes by the flags given, and by what differs from the defaults without them", async () => {
+  // A flag that repeats a default says as much as any other; a program has to give every setting.
+  await assert.rejects(
+    parseArgs(["--model", "m", "--output", "o", "--markov-weight", "1"]),
+    /^BadInputError: --markov-weight needs --phase optimize: the phase is "baseline"$/,
+  );
+  checkSettings({ ...DEFAULT_SETTINGS, markovWeight: 1, overwrite: true });
+});
+
+Deno.test("checkSettings() says where to start when there are no settings", () => {
+  for (const settings of [undefined, null, 4, "{}"]) {
+    assert.throws(() => checkSettings(settings), {
+      name: "BadInputError",
+      message: "The settings of the run are missing: start from DEFAULT_SETTINGS",
+    });
+  }
+});
+
+Deno.test("checkSettings() shows a number as its flag wrote it", async () => {
+  const words: [string, string, string][] = [
+    ["--smoothness-threshold", "1e-400", THRESHOLD],
+    ["--group-size", "007", SIZE],
+    ["--bit-width", "4.0", BITS],
+    ["--num-time-groups", "0x10", GROUPS],
+  ];
+  for (const [flag, text, allowed] of words) {
+    const outcome = await runMain("--model", "m", "--output", "o", flag, text);
+    assert.equal(outcome.stderr, `error: ${flag} is "${text}", ${allowed}\n`);
+  }
+});
+
+const GROUP = { scale: 1, zero_point: 0 };
+const LIST = { scale: [1], zero_point: [0], error: [1] };
+
+/** Public functions that take a width. */
+const WITH_BITS: Record<string, (bits: Bits) => unknown> = {
+  measureJumps: (bits) => measureJumps([GROUP], bits),
+  scoreSmoothness: (bits) => scoreSmoothness([GROUP], bits),
+  scoreSteps: (bits) => scoreSteps([GROUP, GROUP], [0, 1, 2], bits),
+  estimateParams: (bits) => estimateParams(-1, 1, bits, "F32"),
+  optimizePath: (bits) => optimizePath([], bits, 1),
+  costOfPath: (bits) => costOfPath([LIST], [0], bits, 1),
+};
+
+/** Public functions that take a threshold. */
+const WITH_THRESHOLD: Record<string, (threshold: number) => unknown> = {
+  scoreJumps: (threshold) => scoreJumps([], threshold),
+  scoreSmoothness: (threshold) => scoreSmoothness([GROUP], 2, threshold),
+  scoreSteps: (threshold) => scoreSteps([GROUP, GROUP], [0, 1, 2], 2, threshold),
+};
+
+for (const [name, call] of Object.entries(WITH_BITS)) {
+  Deno.test(`${name}() refuses a width in the words of the command line when it is none`, () => {
+    for (const bits of [3, 0, NaN, 2.5, "4", undefined]) {
+      const shown = typeof bits === "string"
+        ? `the text "${bits}"`
+        : bits === undefined
+        ? "undefined"
+        : `"${bits}"`;
+      assert.throws(() => call(bits as Bits), {
+        name: "BadInputError",
+        message: `--bit-width is ${shown}, ${BITS}`,
+      });
+    }
+    for (const bits of [2, 4, 8] as const) call(bits);
+  });
+}
+
+for (const [name, call] of Object.entries(WITH_THRESHOLD)) {
+  Deno.test(`${name}() refuses a threshold in the words of the command line when it is none`, () => {
+    for (const threshold of [NaN, 0, -1, 10.5, Infinity]) {
+      assert.throws(() => call(threshold), {
+        name: "BadInputError",
+        message: `--smoothness-threshold is "${threshold}", ${THRESHOLD}`,
+      });
+    }
+    for (const threshold of [1e-9, 0.3, 10]) call(threshold);
+  });
+}
