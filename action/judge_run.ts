@@ -6,6 +6,7 @@ import { BadInputError } from "../lib/base/errors.ts";
 import { quote } from "../lib/base/text.ts";
 import { loadReport } from "../lib/report/load_report.ts";
 import type { Report } from "../lib/report/build_report.ts";
+import { loadEngine } from "../lib/render/fill_template.ts";
 import { renderFindings } from "../lib/render/render_findings.ts";
 import { renderHtml } from "../lib/render/render_html.ts";
 import { callCli } from "./call_cli.ts";
@@ -17,6 +18,7 @@ import { say } from "./say.ts";
 
 /** Runs what the inputs ask for. */
 export async function judgeRun(inputs: Inputs, places: Places): Promise<Results> {
+  await loadEngine();
   const { baseline } = inputs;
   const path = inputs.report || places.report;
   if (inputs.report === "") {

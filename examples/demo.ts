@@ -6,10 +6,12 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { loadEngine } from "../lib/render/fill_template.ts";
 import { DEFAULT_SETTINGS, type Phase, quantizeModel, renderHtml, type Report } from "../mod.ts";
 import { drawSamples } from "./digits-dit-denoiser/draw_samples.ts";
 import { createEvaluator, type Evaluation } from "./digits-dit-denoiser/evaluate.ts";
 import { DIGITS_SOURCE } from "./digits-dit-denoiser/read_digits.ts";
+import { showSteps, type Steps } from "./show_steps.ts";
 
 const MODEL = fileURLToPath(new URL("./digits-dit", import.meta.url));
 
@@ -68,9 +70,26 @@ function formatTable(rows: readonly (readonly string[])[]): string {
   }).join("");
 }
 
-function print(text: string): void {
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+}
+
+function print(text: string): void {
+  write(Deno.stdout, text);
+}
+
+/** Begins the steps on standard error; each model takes seconds to draw. */
+function startSteps(total: number): Steps {
+  return showSteps({
+    write: (text) => write(Deno.stderr, text),
+    isTerminal: Deno.stderr.isTerminal(),
+    now: () => performance.now(),
+    repeat: (draw) => {
+      const timer = setInterval(draw, 100);
+      return () => clearInterval(timer);
+    },
+  }, total);
 }
 
 /** Quantizes the model in one phase; leaves its checkpoint and its report. */
@@ -83,17 +102,30 @@ async function quantizeIn(phase: Phase): Promise<{ directory: string; report: Re
 }
 
 Deno.mkdirSync(OUT, { recursive: true });
+// For the page at the end: where it cannot be had, that is said now.
+await loadEngine();
 print(
   "Quantizing examples/digits-dit to INT2 in each phase, and drawing 60 digits with each model\n",
 );
-const evaluator = await createEvaluator(MODEL);
+const steps = startSteps(2 + 2 * PHASES.length);
+const evaluator = await steps.run(
+  "Drawing with the unquantized model",
+  () => createEvaluator(MODEL),
+);
 const rows: Row[] = [
   { label: "unquantized", report: undefined, evaluation: evaluator.original },
 ];
 try {
   for (const phase of PHASES) {
-    const { directory, report } = await quantizeIn(phase);
-    rows.push({ label: phase, report, evaluation: await evaluator.evaluate(directory) });
+    const { directory, report } = await steps.run(
+      `Quantizing, phase ${phase}`,
+      () => quantizeIn(phase),
+    );
+    const evaluation = await steps.run(
+      `Drawing with the model of phase ${phase}`,
+      () => evaluator.evaluate(directory),
+    );
+    rows.push({ label: phase, report, evaluation });
   }
 } finally {
   evaluator.close();
@@ -116,7 +148,8 @@ const pictures = {
   table: { headings: HEADINGS, rows: cells },
   credit: DIGITS_SOURCE,
 };
-Deno.writeTextFileSync(`${OUT}/report.html`, await renderHtml(report!, { pictures }));
+const page = await steps.run("Writing the page", () => renderHtml(report!, { pictures }));
+Deno.writeTextFileSync(`${OUT}/report.html`, page);
 print(
   `Look at ${OUT}/report.html. The checkpoints are ${OUT}/digits-dit-int2-*, the reports ${OUT}/*.json\n`,
 );

@@ -99,7 +99,9 @@ Deno.test("no step has more permissions than it needs, and the gate is the last 
       if (uses !== undefined) continue;
       assert.equal(shell, "bash");
       if (!run.includes("deno run")) continue;
-      assert.match(run, /deno run --frozen --no-prompt /);
+      const start = /deno run --frozen --lock="\$GITHUB_ACTION_PATH\/([^"]*)" --no-prompt /;
+      const [, lock] = start.exec(run) ?? assert.fail(name);
+      assert.ok(Deno.statSync(`${directory}/${lock}`).isFile, lock);
       assert.doesNotMatch(run, / -A\b|--allow-all|--allow-run|--allow-ffi|--allow-import/);
       assert.equal(/--allow-net/.test(run), name === "Comment", name);
       assert.equal(/--allow-sys/.test(run), name.startsWith("Write outputs"), name);

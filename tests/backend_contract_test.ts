@@ -104,11 +104,11 @@ async function compare(
 }
 
 for (const contender of CONTENDERS) {
-  const { name, lanes, numRuns } = contender;
+  const { name, test, lanes, numRuns } = contender;
   const lane = lanes[0]!;
   for (const dtype of DTYPES) {
     for (const bits of WIDTHS) {
-      Deno.test(`${name} equals the reference from ${dtype} to INT${bits} for every shape and kind of weight`, async (t) => {
+      test(`${name} equals the reference from ${dtype} to INT${bits} for every shape and kind of weight`, async (t) => {
         for (const [shapeName, shape] of Object.entries(SHAPES)) {
           await t.step(shapeName, async () => {
             const tile = tileOf(dtype, shape);
@@ -129,7 +129,7 @@ for (const contender of CONTENDERS) {
     }
   }
 
-  Deno.test(`${name} marks a block with a NaN or an infinity, wherever it stands, and no other`, async () => {
+  test(`${name} marks a block with a NaN or an infinity, wherever it stands, and no other`, async () => {
     for (const dtype of DTYPES) {
       const tile = tileOf(dtype, [4, 48, 2, 16]);
       for (const bad of [NaN, Infinity, -Infinity]) {
@@ -146,7 +146,7 @@ for (const contender of CONTENDERS) {
     }
   });
 
-  Deno.test(`${name} marks a NaN of either sign and any payload`, async () => {
+  test(`${name} marks a NaN of either sign and any payload`, async () => {
     const tile = tileOf("BF16", [1, 16, 1, 16]);
     for (const nan of [0x7f81, 0x7fff, 0xff81, 0xffc0, 0xffff]) {
       const words = new Uint16Array(16);
@@ -156,7 +156,7 @@ for (const contender of CONTENDERS) {
     }
   });
 
-  Deno.test(`${name} clamps to codes 0 and qmax when parameters do not cover the weights`, async () => {
+  test(`${name} clamps to codes 0 and qmax when parameters do not cover the weights`, async () => {
     for (const dtype of DTYPES) {
       for (const bits of WIDTHS) {
         const tile = tileOf(dtype, [3, 64, 3, 32]);
@@ -172,7 +172,7 @@ for (const contender of CONTENDERS) {
     }
   });
 
-  Deno.test(`${name} equals the reference for random shapes, parameters and weights`, async () => {
+  test(`${name} equals the reference for random shapes, parameters and weights`, async () => {
     const cases = fc.record({
       dtype: fc.constantFrom(...DTYPES),
       bits: fc.constantFrom(...WIDTHS),
@@ -199,7 +199,7 @@ for (const contender of CONTENDERS) {
     );
   });
 
-  Deno.test(`${name} reads bytes at any alignment`, async () => {
+  test(`${name} reads bytes at any alignment`, async () => {
     const tile = tileOf("F32", [2, 32, 2, 32]);
     const bytes = bytesOf(tile, noise(13));
     const shifted = new Uint8Array(bytes.length + 3);

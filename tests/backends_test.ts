@@ -15,6 +15,7 @@ import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import { BadInputError, InterruptedError } from "../lib/base/errors.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
+import { withAdapter } from "./find_adapter.ts";
 import { noise } from "./make_model.ts";
 import { jobOf, OPEN, silent, type TestSlice, withSlice } from "./open_slice.ts";
 
@@ -37,7 +38,7 @@ const SHAPES = {
 };
 
 for (const [shapeName, shape] of Object.entries(SHAPES)) {
-  Deno.test(`every backend writes the reference's bytes for a slice of ${shapeName}`, async () => {
+  withAdapter.test(`every backend writes the reference's bytes for a slice of ${shapeName}`, async () => {
     await withSlice(shape, async (slice, read) => {
       const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
       assert.ok(expected.bytes.subarray(7).some((byte) => byte !== 0));
@@ -58,7 +59,7 @@ for (const [shapeName, shape] of Object.entries(SHAPES)) {
   });
 }
 
-Deno.test("every backend measures and encodes in two steps what it quantizes in one", async () => {
+withAdapter.test("every backend measures and encodes in two steps what it quantizes in one", async () => {
   await withSlice({ rows: 20, columns: 96, blockColumns: 48 }, async (slice, read) => {
     for (const [name, open] of Object.entries(OPEN)) {
       const { lo, hi } = await outcomeOf(await open(), slice, read);
@@ -76,7 +77,7 @@ Deno.test("every backend measures and encodes in two steps what it quantizes in 
   });
 });
 
-Deno.test("every backend leaves a slice with an all-zero block or a NaN unwritten", async () => {
+withAdapter.test("every backend leaves a slice with an all-zero block or a NaN unwritten", async () => {
   await withSlice({ rows: 4, columns: 64, blockColumns: 32 }, async (slice, read) => {
     const file = Deno.readFileSync(slice.source.path);
     const change = (word: number, from: number, to: number) => {
@@ -102,7 +103,7 @@ Deno.test("every backend leaves a slice with an all-zero block or a NaN unwritte
   });
 });
 
-Deno.test("every backend copies bytes at any offset", async () => {
+withAdapter.test("every backend copies bytes at any offset", async () => {
   await withSlice({ rows: 64, columns: 64 }, async ({ source, target }, read) => {
     for (const [name, open] of Object.entries(OPEN)) {
       const backend = await open();
@@ -125,7 +126,7 @@ Deno.test("every backend copies bytes at any offset", async () => {
   });
 });
 
-Deno.test("every backend says that a file ended early, and does not hang", async () => {
+withAdapter.test("every backend says that a file ended early, and does not hang", async () => {
   await withSlice({ rows: 64, columns: 64 }, async (slice) => {
     Deno.truncateSync(slice.source.path, 5000);
     for (const [name, open] of Object.entries(OPEN)) {
@@ -140,7 +141,7 @@ Deno.test("every backend says that a file ended early, and does not hang", async
   });
 });
 
-Deno.test("every backend fails a job with an error of ours as a bug, and does not hang", async () => {
+withAdapter.test("every backend fails a job with an error of ours as a bug, and does not hang", async () => {
   await withSlice({ rows: 4, columns: 64 }, async (slice) => {
     for (const [name, open] of Object.entries(OPEN)) {
       const backend = await open();
@@ -170,7 +171,7 @@ Deno.test("createPool() ends every call when progress says that the run is to st
   });
 });
 
-Deno.test("withFallback() goes on with wasm, with one warning and the same bytes, when the device is lost", async () => {
+withAdapter.test("withFallback() goes on with wasm, with one warning and the same bytes, when the device is lost", async () => {
   await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
     const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
     Deno.writeFileSync(slice.target.path, new Uint8Array(expected.bytes.length));
@@ -222,7 +223,7 @@ Deno.test("whileProbing() does every job again on the better backend", async () 
   });
 });
 
-Deno.test("createDeviceKernels() fails the lane whose buffer was refused, and no other", async () => {
+withAdapter.test("createDeviceKernels() fails the lane whose buffer was refused, and no other", async () => {
   const device = await openDevice((await probeWebGpu())!);
   const tile = { dtype: "F32" as const, rows: 1, columns: 16, blockRows: 1, blockColumns: 16 };
   const bytes = encodeFloats(Float32Array.from({ length: 16 }, (_, i) => i), "F32");

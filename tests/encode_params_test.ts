@@ -10,6 +10,7 @@ import { rescaleSums } from "../lib/params/rescale_sums.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { decodeFloats, floatBytes } from "../lib/safetensors/dtype.ts";
 import type { Bits, QualitySums } from "../lib/types.ts";
+import { withAdapter } from "./find_adapter.ts";
 import { noise } from "./make_model.ts";
 import { DTYPES } from "./open_contenders.ts";
 import {
@@ -115,7 +116,7 @@ const SHAPES: SliceShape[] = [
 
 for (const dtype of DTYPES) {
   for (const bits of [2, 4, 8] as const) {
-    Deno.test(`every backend encodes ${dtype} to INT${bits} as computed directly, with stored and own scales, with shared and own rows`, async () => {
+    withAdapter.test(`every backend encodes ${dtype} to INT${bits} as computed directly, with stored and own scales, with shared and own rows`, async () => {
       for (const shape of SHAPES) {
         for (const ownRows of [false, true]) {
           for (const isCodeScale of [false, true]) {
@@ -126,7 +127,7 @@ for (const dtype of DTYPES) {
     });
   }
 
-  Deno.test(`every backend encodes ${dtype} tiles cut anywhere as computed directly`, async () => {
+  withAdapter.test(`every backend encodes ${dtype} tiles cut anywhere as computed directly`, async () => {
     const backends = await openSmallTiles(300 * floatBytes(dtype));
     const shapes: SliceShape[] = [
       { rows: 7, columns: 1000 },
@@ -143,7 +144,7 @@ for (const dtype of DTYPES) {
 }
 
 for (const dtype of DTYPES) {
-  Deno.test(`every backend encodes rows of ${dtype} anew, and tells their energies before and after`, async () => {
+  withAdapter.test(`every backend encodes rows of ${dtype} anew, and tells their energies before and after`, async () => {
     const shape = { rows: 9, columns: 96, blockColumns: 32, dtype };
     const all = { ...OPEN, ...await openSmallTiles(300 * floatBytes(dtype)) };
     await withSlice(shape, async (plain, read) => {
@@ -168,7 +169,7 @@ for (const dtype of DTYPES) {
   });
 }
 
-Deno.test("encode() gives the same bytes when the energies are known", async () => {
+withAdapter.test("encode() gives the same bytes when the energies are known", async () => {
   await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
     const params = paramsOf(1, slice.bits, true);
     const expected = encodeDirectly(slice, params);

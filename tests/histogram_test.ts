@@ -21,7 +21,7 @@ const wasmKernels = createWasmKernels();
 const referenceKernels = createReferenceKernels();
 
 const CONTENDERS: Contender[] = [
-  { name: "the reference", lanes: [referenceKernels], numRuns: 200 },
+  { name: "the reference", test: Deno.test, lanes: [referenceKernels], numRuns: 200 },
   ...await openContenders(1),
 ];
 
@@ -91,11 +91,11 @@ async function compare(
   assert.equal(found[different], expected[different], what);
 }
 
-for (const { name, lanes, numRuns } of CONTENDERS) {
+for (const { name, test, lanes, numRuns } of CONTENDERS) {
   const kernels = lanes[0]!;
 
   for (const dtype of DTYPES) {
-    Deno.test(`${name} counts ${dtype} weights for every shape`, async (t) => {
+    test(`${name} counts ${dtype} weights for every shape`, async (t) => {
       for (const [caseName, { shape, run }] of Object.entries(CASES)) {
         await t.step(caseName, async () => {
           const tile = tileOf(dtype, shape);
@@ -106,7 +106,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
       }
     });
 
-    Deno.test(`${name} counts every ${dtype} bit pattern by its upper half, whatever it marks`, async () => {
+    test(`${name} counts every ${dtype} bit pattern by its upper half, whatever it marks`, async () => {
       const tile = tileOf(dtype, [256, 256, 256, 256]);
       const words = dtype === "F32"
         // The lower half is a NaN's payload, or part of a mantissa.
@@ -126,7 +126,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
     });
   }
 
-  Deno.test(`${name} counts NaNs, infinities, zeros of both signs and subnormals each by its bits`, async () => {
+  test(`${name} counts NaNs, infinities, zeros of both signs and subnormals each by its bits`, async () => {
     const words = [0x7fc0, 0x7fc0, 0xffc1, 0x7f80, 0xff80, 0x0000, 0x8000, 0x8000, 0x8000, 0x0001];
     const tile = tileOf("BF16", [2, 5, 2, 5]);
     await kernels.clearCounts(1);
@@ -140,7 +140,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
     assert.deepEqual(found, expected);
   });
 
-  Deno.test(`${name} counts weights that are all equal`, async () => {
+  test(`${name} counts weights that are all equal`, async () => {
     const tile = tileOf("BF16", [300, 1001, 300, 1001]);
     const bytes = new Uint8Array(300 * 1001 * 2).fill(0x3c);
     await kernels.clearCounts(1);
@@ -150,7 +150,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
     assert.equal(counts.reduce((sum, count) => sum + count), 300 * 1001);
   });
 
-  Deno.test(`${name} adds tiles up until its counts are cleared`, async () => {
+  test(`${name} adds tiles up until its counts are cleared`, async () => {
     const tile = tileOf("F16", [3, 64, 3, 32]);
     const other = tileOf("F32", [2, 33, 2, 33]);
     const tiles = [
@@ -163,7 +163,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
     assert.ok((await kernels.readCounts(2)).every((count) => count === 0));
   });
 
-  Deno.test(`${name} counts what it was given to range, when that is said to be unchanged`, async () => {
+  test(`${name} counts what it was given to range, when that is said to be unchanged`, async () => {
     const tile = tileOf("BF16", [7, 90, 7, 90]);
     const bytes = randomBytes(tile, 35);
     kernels.input(bytes.length).set(bytes);
@@ -176,7 +176,7 @@ for (const { name, lanes, numRuns } of CONTENDERS) {
     assert.equal(expected.findIndex((count, i) => count !== found[i]), -1);
   });
 
-  Deno.test(`${name} counts random weights in random shapes`, async () => {
+  test(`${name} counts random weights in random shapes`, async () => {
     const cases = fc.record({
       dtype: fc.constantFrom(...DTYPES),
       rows: fc.integer({ min: 1, max: 9 }),

@@ -6,9 +6,10 @@ import axe from "npm:axe-core@4.14.1";
 import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
 import { compareReports } from "../lib/compare/compare_reports.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
+import { NO_CHROMIUM } from "./find_chromium.ts";
 import { withFiles } from "./make_model.ts";
 import { HOSTILE_NAMES, inventPhase, inventReport, layerNames, OPTIMIZE } from "./invent_report.ts";
-import { NO_BROWSER, openBrowser, type Visit, visitFile } from "./open_browser.ts";
+import { openBrowser, type Visit, visitFile } from "./open_browser.ts";
 
 const NAMES = layerNames(40);
 const REPORT = inventReport({ names: NAMES });
@@ -69,7 +70,7 @@ function browserTest(
 ): void {
   // The browser is a process of its own, whose pipes outlive what closes it by a moment.
   const lax = { sanitizeOps: false, sanitizeResources: false };
-  Deno.test({ name, ignore: NO_BROWSER, ...lax }, async () => {
+  Deno.test({ name, ignore: NO_CHROMIUM, ...lax }, async () => {
     await withFiles(PAGES, async (directory) => {
       let browser: Browser | undefined;
       try {

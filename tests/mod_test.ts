@@ -5,31 +5,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-
-/** Media types, as any web server gives them. */
-const TYPES: Record<string, string> = {
-  css: "text/css",
-  js: "text/javascript",
-  json: "application/json",
-  ts: "application/typescript",
-  wasm: "application/wasm",
-};
+import { serveProject } from "./serve_project.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 Deno.test("mod.ts works when it is imported from a URL", async () => {
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    const path = new URL(request.url).pathname;
-    const type = TYPES[path.split(".").at(-1)!] ?? "text/plain";
-    try {
-      return new Response(Deno.readFileSync(join(ROOT, path)), {
-        headers: { "content-type": type },
-      });
-    } catch {
-      return new Response("not found", { status: 404 });
-    }
-  });
-  const base = `http://127.0.0.1:${server.addr.port}`;
+  const server = serveProject();
+  const base = server.address;
   const program = `
     import {
       DEFAULT_SETTINGS, quantizeModel, renderHtml, renderSummary, verifyCheckpoint,
@@ -54,7 +36,7 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
           "--no-prompt",
           "--no-lock",
           "--reload=" + base,
-          `--allow-import=127.0.0.1:${server.addr.port}`,
+          `--allow-import=${new URL(base).host}`,
           `--allow-read=${ROOT},${directory}`,
           `--allow-write=${directory}`,
           join(directory, "program.ts"),
@@ -71,6 +53,6 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
       assert.match(log, /Backend: wasm, SIMD WebAssembly in \d+ workers/);
     });
   } finally {
-    await server.shutdown();
+    await server.close();
   }
 });

@@ -1,30 +1,12 @@
 /** A real Chromium for tests of pages. */
 
 import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
-
-/** Where Chromium usually is; `CHROMIUM` in the environment comes first. */
-const PATHS = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-  "/usr/bin/google-chrome-stable",
-  "/opt/google/chrome/chrome",
-  "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-];
-
-/** Whether browser tests are skipped: only when that is asked for, never because there is no browser. */
-export const NO_BROWSER = Deno.env.get("ISOTHERM_NO_BROWSER") === "1";
+import { findChromium } from "./find_chromium.ts";
 
 /** Starts Chromium. */
 export async function openBrowser(): Promise<Browser> {
-  const paths = [Deno.env.get("CHROMIUM") ?? [], PATHS].flat();
-  const executablePath = paths.find(isFile);
-  if (executablePath === undefined) {
-    throw new Error(
-      `Cannot find Chromium at ${paths.join(", ")}: install it, name it in CHROMIUM, ` +
-        "or skip these tests with ISOTHERM_NO_BROWSER=1",
-    );
-  }
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error("Cannot find Chromium: name it in CHROMIUM");
   // A library of it looks for a file in /proc/sys when it is loaded, which Deno allows only together
   // with everything else; this variable of that library's own tests keeps it from looking.
   Deno.env.set("__IS_WSL_TEST__", "1");
@@ -74,13 +56,5 @@ export async function visitFile(
     await use({ page, complaints, requests });
   } finally {
     await context.close();
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
   }
 }

@@ -5,11 +5,15 @@ import type { Kernels, Tile } from "../lib/compute/kernels.ts";
 import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
+import { NO_ADAPTER, withAdapter } from "./find_adapter.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
 
 /** Kernels under test. A device takes ten milliseconds to answer, so it is asked on many lanes at once. */
 export interface Contender {
   name: string;
+  /** Registers a test; it is skipped where this machine lacks what the kernels run on. */
+  test: typeof Deno.test.ignore;
+  /** None where tests are skipped. */
   lanes: Kernels[];
   /** Random cases; each waits for the one before. */
   numRuns: number;
@@ -29,16 +33,22 @@ export function tileOf(dtype: FloatDtype, shape: Shape): Tile {
 
 /** The kernels, with so many lanes of each form on one device. */
 export async function openContenders(lanes: number): Promise<Contender[]> {
-  const adapter = await probeWebGpu();
-  if (adapter === null) {
-    throw new Error("No WebGPU adapter: install mesa-vulkan-drivers and libvulkan1");
-  }
-  const device = await openDevice(adapter);
+  const device = NO_ADAPTER ? undefined : await openDevice((await probeWebGpu())!);
   const lanesOf = (form: Form) =>
-    Array.from({ length: lanes }, () => createDeviceKernels(device, form));
+    Array.from({ length: device ? lanes : 0 }, () => createDeviceKernels(device!, form));
   return [
-    { name: "wasm", lanes: [createWasmKernels()], numRuns: 500 },
-    { name: "webgpu, one invocation a piece,", lanes: lanesOf("solo"), numRuns: 60 },
-    { name: "webgpu, one workgroup a piece,", lanes: lanesOf("together"), numRuns: 60 },
+    { name: "wasm", test: Deno.test, lanes: [createWasmKernels()], numRuns: 500 },
+    {
+      name: "webgpu, one invocation a piece,",
+      ...withAdapter,
+      lanes: lanesOf("solo"),
+      numRuns: 60,
+    },
+    {
+      name: "webgpu, one workgroup a piece,",
+      ...withAdapter,
+      lanes: lanesOf("together"),
+      numRuns: 60,
+    },
   ];
 }

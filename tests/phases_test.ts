@@ -12,6 +12,7 @@ import {
   verifyCheckpoint,
 } from "../mod.ts";
 import { contentOf, namesIn, withSmallModel } from "./directories.ts";
+import { withAdapter } from "./find_adapter.ts";
 import { encodeFile, matrix, noise, type TestTensor, withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
 
@@ -49,7 +50,7 @@ async function withModel(
 }
 
 for (const [name, value] of Object.entries(ODD)) {
-  Deno.test(`every phase, width and backend takes weights: ${name}`, async () => {
+  withAdapter.test(`every phase, width and backend takes weights: ${name}`, async () => {
     for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
       await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
         for (const [i, phase] of PHASES.entries()) {

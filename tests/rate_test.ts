@@ -13,6 +13,7 @@ import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
 import { BINS, type QualitySums } from "../lib/types.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
+import { withAdapter } from "./find_adapter.ts";
 import { noise } from "./make_model.ts";
 import { DTYPES } from "./open_contenders.ts";
 import {
@@ -95,13 +96,13 @@ async function compare(
 
 for (const [shapeName, shape] of Object.entries(SHAPES)) {
   for (const dtype of DTYPES) {
-    Deno.test(`every backend rates a slice of ${shapeName} of ${dtype} alike`, async () => {
+    withAdapter.test(`every backend rates a slice of ${shapeName} of ${dtype} alike`, async () => {
       for (const bits of [2, 4, 8] as const) await compare({ ...shape, dtype, bits }, OPEN);
     });
   }
 }
 
-Deno.test("every backend rates a slice cut into tiles alike, also inside a row", async () => {
+withAdapter.test("every backend rates a slice cut into tiles alike, also inside a row", async () => {
   for (const dtype of DTYPES) {
     const tileBytes = 300 * floatBytes(dtype);
     const shapes: SliceShape[] = [
@@ -116,7 +117,7 @@ Deno.test("every backend rates a slice cut into tiles alike, also inside a row",
   }
 });
 
-Deno.test("every backend rates a slice alike that is too large to be kept in memory", async () => {
+withAdapter.test("every backend rates a slice alike that is too large to be kept in memory", async () => {
   const columns = 4096;
   for (const dtype of DTYPES) {
     const rows = SLICE_BYTES / (columns * floatBytes(dtype)) + 5;
@@ -146,7 +147,7 @@ async function withSecondBlock(
   });
 }
 
-Deno.test("every backend rates no all-zero block, and gives the energies of the others", async () => {
+withAdapter.test("every backend rates no all-zero block, and gives the energies of the others", async () => {
   await withSecondBlock(async (slice, read, fill) => {
     const reference = await OPEN["the reference"]!();
     for (const zero of [0, 0x8000, 0x0001, 0x807f]) { // of both signs, and subnormal
@@ -175,7 +176,7 @@ Deno.test("every backend rates no all-zero block, and gives the energies of the 
   });
 });
 
-Deno.test("every backend rates nothing where a block holds a NaN or an infinity, or is too wide", async () => {
+withAdapter.test("every backend rates nothing where a block holds a NaN or an infinity, or is too wide", async () => {
   await withSecondBlock(async (slice, read, fill) => {
     for (const word of [0x7fc0, 0xff80, 0x7f00]) {
       fill(word);
@@ -212,7 +213,7 @@ Deno.test("rate() and encode() tell of one half of the source each, in whole byt
   }
 });
 
-Deno.test("withFallback() rates with wasm when the device is lost", async () => {
+withAdapter.test("withFallback() rates with wasm when the device is lost", async () => {
   await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
     const expected = await rateWith(OPEN["the reference"]!, slice, read);
     const device = await openDevice((await probeWebGpu())!);
@@ -251,7 +252,7 @@ function rateJob(slice: TestSlice, rows: number) {
   return { verb: "rate", ...jobOf({ ...slice, rows, blockRows: rows }) } as const;
 }
 
-Deno.test("several slices are rated at once without a count going astray", async () => {
+withAdapter.test("several slices are rated at once without a count going astray", async () => {
   await withSlice({ rows: 16, columns: 256, blockColumns: 64, value: noise(23) }, async (slice) => {
     const rows = [1, 16, 5, 9, 2, 12];
     const reference = await OPEN["the reference"]!();

@@ -32,7 +32,7 @@ async function run(program: string, ...args: string[]): Promise<string> {
 }
 
 Deno.test("the command line quantizes in workers and verifies when its own folder has a strange name", async () => {
-  const parts = ["cli.ts", "deno.json", "lib", "templates"];
+  const parts = ["cli.ts", "deno.json", "deno.lock", "lib", "templates"];
   await withCopy(parts, async (copy, root) => {
     const [model, output] = [join(root, "a model#1"), join(copy, "out 100%")];
     writeLargeModel(model, 5);

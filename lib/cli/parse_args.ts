@@ -166,15 +166,7 @@ async function unknownFlag(
   return new BadInputError(`Unknown flag ${quote(raw)}: ${hint}`);
 }
 
-/** The closest of some words, if one is close enough to have been meant. */
+/** The closest of some words; the search is loaded only to answer a mistake, so it costs no start-up time. */
 async function nearest(word: string, words: readonly string[]): Promise<string | undefined> {
-  // Loaded only to answer a mistake, so that it costs no start-up time.
-  const { closest, distance } = (await import("npm:fastest-levenshtein@1.0.16")).default;
-  const part = words.find((one) =>
-    word.length >= 3 && (one.startsWith(word) || one.endsWith(word))
-  );
-  const near = part ?? closest(word, words);
-  return part !== undefined || distance(word, near) <= Math.max(2, near.length / 3)
-    ? near
-    : undefined;
+  return (await import("./find_nearest.ts")).findNearest(word, words);
 }

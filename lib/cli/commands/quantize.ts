@@ -45,6 +45,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     return;
   }
   const target = checkTarget(invocation, plan);
+  const { htmlReport } = invocation;
+  const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
   const watch = watchRun(io, modelBytes(plan.model));
   try {
@@ -53,7 +55,6 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const reportFile = pendingFile(invocation.report, directory);
     const logFile = pendingFile(logName(invocation.report), directory);
     outputs.push(reportFile, logFile);
-    const { htmlReport } = invocation;
     const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
     if (htmlFile !== undefined) outputs.push(htmlFile);
     say(headline(plan, invocation), true);
@@ -80,11 +81,10 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
     await writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     if (htmlFile !== undefined) {
-      const { renderHtml } = await import("../../render/render_html.ts");
       await writeWhole(
         htmlFile.path,
         htmlReport!,
-        utf8.encode(await renderHtml(report, comparison && { comparison })),
+        utf8.encode(await renderHtml!(report, comparison && { comparison })),
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
@@ -96,6 +96,15 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     watch.clear();
     for (const output of outputs.toReversed()) await output.discard();
   }
+}
+
+/** Loads all that a page needs, before the work: afterwards it would be too late to say that it cannot be. */
+async function loadRenderer(): Promise<
+  typeof import("../../render/render_html.ts").renderHtml
+> {
+  const { loadEngine } = await import("../../render/fill_template.ts");
+  await loadEngine();
+  return (await import("../../render/render_html.ts")).renderHtml;
 }
 
 function checkTarget(invocation: Invocation, { model }: RunPlan): string {

@@ -1,0 +1,78 @@
+/**
+ * Runs the tests: installs what some of them need where that can be done, and says at the end how many
+ * were skipped for want of it. Arguments go to `deno test`. `deno task test`.
+ *
+ * @module
+ */
+
+import { findChromium } from "./find_chromium.ts";
+import { type Machine, prepareMachine } from "./prepare_machine.ts";
+import { describeSkips } from "./describe_skips.ts";
+
+/** Tests may read and write, start processes, and reach this machine alone. */
+const TEST = [
+  "test",
+  "--frozen",
+  "--lock=tests/deno.lock",
+  "--no-prompt",
+  "--doc",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-run",
+  "--allow-sys=homedir,osRelease",
+  "--allow-net=127.0.0.1",
+];
+
+/** Asked in a process of its own, since a process that found no driver will not find a new one. */
+const ASK_ADAPTER = "Deno.exit(await navigator.gpu?.requestAdapter() ? 0 : 1)";
+
+/** Runs a program to its end and gives its exit code; 127 where there is none. */
+async function runProgram([program, ...args]: readonly string[], quiet = false): Promise<number> {
+  const output = quiet ? "null" : "inherit";
+  try {
+    return (await new Deno.Command(program === "deno" ? Deno.execPath() : program!, {
+      args,
+      stdin: quiet ? "null" : "inherit",
+      stdout: output,
+      stderr: output,
+    }).spawn().status).code;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 127;
+    throw error;
+  }
+}
+
+function say(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+function readRelease(): string {
+  try {
+    return Deno.readTextFileSync("/etc/os-release");
+  } catch {
+    return "";
+  }
+}
+
+const MACHINE: Machine = {
+  release: readRelease(),
+  uid: Deno.uid(),
+  hasChromium: () => findChromium() !== undefined,
+  hasAdapter: async () => await runProgram(["deno", "eval", "--no-lock", ASK_ADAPTER], true) === 0,
+  run: async (command) =>
+    await runProgram(command, command[0] === "sudo" && command[2] === "true") === 0,
+  say,
+};
+
+// Mesa says on every start that it is missing; a directory that exists will do.
+if (!Deno.env.get("XDG_RUNTIME_DIR")) Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+const missing = await prepareMachine(MACHINE);
+const results = Deno.makeTempFileSync({ prefix: "isotherm-tests-", suffix: ".xml" });
+try {
+  const code = await runProgram(["deno", ...TEST, `--junit-path=${results}`, ...Deno.args]);
+  for (const line of describeSkips(Deno.readTextFileSync(results), missing)) say(line);
+  Deno.exitCode = code;
+} finally {
+  Deno.removeSync(results);
+}
