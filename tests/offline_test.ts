@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { namesIn, withSmallModel } from "./directories.ts";
 import { CLI, type Outcome } from "./run_cli.ts";
 import { serveProject } from "./serve_project.ts";
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** What `deno info --json` says. */
 interface Graph {
@@ -84,8 +85,11 @@ for (const [lock, entries] of Object.entries(LOCKS)) {
   });
 }
 
-Deno.test("the command line can import one package, the template engine", async () => {
-  assert.deepEqual(await packagesOf("cli.ts", "deno.lock"), ["eta@4.6.0"]);
+Deno.test("the command line can import two packages, and fetches no more", async () => {
+  assert.deepEqual(await packagesOf("cli.ts", "deno.lock"), [
+    "eta@4.6.0",
+    "fastest-levenshtein@1.0.16",
+  ]);
 });
 
 /** Ways to fill the cache: what a user would have run before the network went away. */
@@ -99,7 +103,7 @@ for (const [what, argsOf] of Object.entries(BEFORE)) {
     Deno.test(`pages and suggestions need no network after ${what} ${kind}`, async () => {
       await withSmallModel(async ({ root, run }) => {
         const cache = join(root, "cache");
-        await copyPackages(["eta"], cache);
+        await copyPackages(["eta", "fastest-levenshtein"], cache);
         const server = serveProject();
         const isUrl = kind === "from a URL";
         const cwd = isUrl ? root : ROOT;
@@ -151,9 +155,10 @@ Deno.test("a page that cannot be made is refused before the work when its packag
     const { code } = await runDeno(cache, ROOT, ...start, ...run);
     assert.equal(code, 0);
     const corrected = await runDeno(cache, ROOT, ...start, "--bit-widht", "4");
+    assert.equal(corrected.code, 2);
     assert.match(
       corrected.stderr,
-      /^error: Unknown flag "--bit-widht": did you mean --bit-width\?$/m,
+      /^error: Unknown flag "--bit-widht": see isotherm quantize --help$/m,
     );
   });
 });

@@ -1,5 +1,6 @@
 /** The project's files at an address on this machine, for programs that import it from a URL. */
 
+import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 
 /** Media types, as any web server gives them. */
@@ -11,7 +12,7 @@ const TYPES: Record<string, string> = {
   wasm: "application/wasm",
 };
 
-const ROOT = new URL("..", import.meta.url).pathname;
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Starts serving; `address` has no slash at its end. */
 export function serveProject(): { address: string; close: () => Promise<void> } {

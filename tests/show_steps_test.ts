@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import assert from "node:assert/strict";
 import { showSteps } from "../examples/show_steps.ts";
 import { withFiles } from "./make_model.ts";
@@ -45,7 +46,7 @@ Deno.test("the demo says what it does before it has done anything", async () => 
         "--no-prompt",
         "--allow-read",
         "--allow-write=out",
-        new URL("../examples/demo.ts", import.meta.url).pathname,
+        fileURLToPath(new URL("../examples/demo.ts", import.meta.url)),
       ],
       cwd: directory,
       env: { NO_COLOR: "1" },

@@ -1,31 +1,32 @@
-/** Finds the word that was meant. Here and in no package, so that a mistake is answered without a network. */
+/** Finds the word that was meant. */
 
 /**
  * The closest of some words, if one is close enough to have been meant: it begins or ends with what was
  * given, or has at most a third of its letters wrong, two at least.
  */
-export function findNearest(word: string, words: readonly string[]): string | undefined {
+export async function findNearest(
+  word: string,
+  words: readonly string[],
+): Promise<string | undefined> {
   const part = words.find((one) =>
     word.length >= 3 && (one.startsWith(word) || one.endsWith(word))
   );
   if (part !== undefined) return part;
-  const distances = words.map((one) => editDistance(word, one));
-  const least = Math.min(...distances);
-  const near = words[distances.indexOf(least)];
-  return near !== undefined && least <= Math.max(2, near.length / 3) ? near : undefined;
+  const levenshtein = await load();
+  if (levenshtein === undefined || words.length === 0) return undefined;
+  const near = levenshtein.closest(word, words);
+  const isMeant = levenshtein.distance(word, near) <= Math.max(2, near.length / 3);
+  return isMeant ? near : undefined;
 }
 
-/** Levenshtein's distance: the fewest UTF-16 units to insert, delete or replace to make `a` into `b`. */
-export function editDistance(a: string, b: string): number {
-  // Row i of the table of distances: from the first i units of a to each beginning of b.
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
-    }
-    row = next;
+/**
+ * The package is fetched with the program, before its first line runs, and loaded here to answer a
+ * mistake: so it costs no start-up time. Where it could not be fetched the mistake is answered without it.
+ */
+async function load() {
+  try {
+    return (await import("npm:fastest-levenshtein@1.0.16")).default;
+  } catch {
+    return undefined;
   }
-  return row[b.length]!;
 }

@@ -168,5 +168,5 @@ async function unknownFlag(
 
 /** The closest of some words; the search is loaded only to answer a mistake, so it costs no start-up time. */
 async function nearest(word: string, words: readonly string[]): Promise<string | undefined> {
-  return (await import("./find_nearest.ts")).findNearest(word, words);
+  return await (await import("./find_nearest.ts")).findNearest(word, words);
 }
