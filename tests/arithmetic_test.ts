@@ -98,6 +98,16 @@ Deno.test("estimateLayerParams() gives an all-zero block its left neighbour's pa
   );
   assert.deepEqual([...mixed.scale], [3, 3, 3, 1]);
   assert.deepEqual([...mixed.zero_point], [2, 2, 2, 1]);
+  // The left neighbour is not the first one, and may itself have taken its neighbour's.
+  const later = estimateLayerParams(
+    Float32Array.from([-6, -1, 0, 0, -9]),
+    Float32Array.from([3, 2, 0, 0, 0]),
+    1,
+    2,
+    "F32",
+  );
+  assert.deepEqual([...later.scale], [3, 1, 1, 1, 3]);
+  assert.deepEqual([...later.zero_point], [2, 1, 1, 1, 3]);
 });
 
 Deno.test("range() sees through each dtype, counts zero in, and marks NaN and infinity", () => {

@@ -126,6 +126,49 @@ withAdapter.test("every backend copies bytes at any offset", async () => {
   });
 });
 
+withAdapter.test("every backend writes bytes and finds the first one that differs", async () => {
+  await withSlice({ rows: 64, columns: 64 }, async ({ target }, read) => {
+    const bytes = Uint8Array.from({ length: 1003 }, (_, i) => i * 7);
+    for (const [name, open] of Object.entries(OPEN)) {
+      Deno.writeFileSync(target.path, new Uint8Array(2055));
+      const backend = await open();
+      await backend.run({ verb: "write", target, bytes });
+      assert.deepEqual(read().subarray(7, 1010), bytes, name);
+      assert.ok(read().subarray(1010).every((byte) => byte === 0), name);
+      const compare = (begin: number, byteLength: number) =>
+        backend.run({ verb: "compare", source: target, other: { ...target, begin }, byteLength });
+      assert.equal(await compare(7, 2000), -1, name);
+      // 256 bytes on the pattern begins anew, and ends sooner.
+      assert.equal(await compare(263, 1003), 747, name);
+      assert.equal(await compare(263, 747), -1, name);
+      assert.equal(await compare(8, 9), 0, name);
+      backend.close();
+    }
+  });
+});
+
+withAdapter.test("every backend finds the energies of codes as they were made", async () => {
+  for (const blockColumns of [32, 96]) {
+    await withSlice({ rows: 20, columns: 96, blockColumns }, async (slice) => {
+      const blocks = 20 * 96 / blockColumns;
+      const params = {
+        scale: Float32Array.from({ length: blocks }, (_, i) => 0.1 + i / 300),
+        zero_point: Uint8Array.from({ length: blocks }, (_, i) => 5 + i % 5),
+      };
+      const job = jobOf({ ...slice, blockRows: 1 });
+      for (const [name, open] of Object.entries(OPEN)) {
+        const backend = await open();
+        const made = await backend.run({ verb: "encode", ...job, params });
+        const found = await backend.run({ verb: "check", ...job, codes: job.target, params });
+        backend.close();
+        for (const key of ["signal", "decoded", "error"] as const) {
+          assert.ok(Math.abs(found[key] - made[key]) <= 1e-6 * made[key], `${name} ${key}`);
+        }
+      }
+    });
+  }
+});
+
 withAdapter.test("every backend says that a file ended early, and does not hang", async () => {
   await withSlice({ rows: 64, columns: 64 }, async (slice) => {
     Deno.truncateSync(slice.source.path, 5000);

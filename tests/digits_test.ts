@@ -18,7 +18,7 @@ import { formatReport } from "../lib/report/build_report.ts";
 import schema from "../lib/report/report.schema.json" with { type: "json" };
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import { measureJumps } from "../lib/params/score_smoothness.ts";
-import { withFiles } from "./make_model.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 
 const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
@@ -177,6 +177,51 @@ Deno.test("quantizeModel() writes schedules that hold what the report says", asy
       assert.deepEqual(read(`${name}.zero_point`), zero_point.map(Math.round));
     }
     source.close();
+  });
+});
+
+Deno.test("quantizeModel() leaves a quantized output head out of the modules to be ignored", async () => {
+  const files = {
+    "model/model.safetensors": encodeFile([
+      matrix("lm_head.weight", 8, 32, noise(1)),
+      matrix("a.fc.weight", 8, 32, noise(2)),
+      matrix("embed_tokens.weight", 8, 32, noise(3)),
+    ]),
+  };
+  await withFiles(files, async (root) => {
+    const ignored = async (settings: Partial<QuantizeSettings>, name: string) => {
+      const output = join(root, name);
+      await quantizeModel(join(root, "model"), output, { ...DEFAULT_SETTINGS, ...settings });
+      const { quantization_config } = JSON.parse(
+        Deno.readTextFileSync(join(output, "config.json")),
+      );
+      return quantization_config.ignore;
+    };
+    assert.deepEqual(await ignored({}, "default"), ["embed_tokens", "lm_head"]);
+    assert.deepEqual(await ignored({ defaultIgnore: false }, "all"), []);
+    assert.deepEqual(await ignored({ ignore: ["lm_head"] }, "some"), ["embed_tokens", "lm_head"]);
+  });
+});
+
+Deno.test("quantizeModel() copies a tensor of several pieces to its place", async () => {
+  // 36 MiB: two pieces and a part, each of which begins with other bytes.
+  const words = Uint32Array.from({ length: 9 * 2 ** 20 }, (_, i) => Math.imul(i, 0x9e3779b1));
+  const data = new Uint8Array(words.buffer);
+  const file = encodeFile([
+    matrix("a.fc.weight", 8, 32, noise(2)),
+    { name: "table", dtype: "U32", shape: [words.length], data },
+  ]);
+  await withFiles({ "model/model.safetensors": file }, async (root) => {
+    const output = join(root, "out");
+    await quantizeModel(join(root, "model"), output, DEFAULT_SETTINGS);
+    const source = openSource(join(output, "model.safetensors"), "out");
+    const { begin } = readHeader(source, "out").tensors.find(({ name }) => name === "table")!;
+    const copy = new Uint8Array(data.length);
+    source.readInto(begin, copy);
+    source.close();
+    assert.equal(copy.findIndex((byte, i) => byte !== data[i]), -1);
+    const { copied_tensor_count } = await verifyCheckpoint(output, join(root, "model"));
+    assert.equal(copied_tensor_count, 1);
   });
 });
 

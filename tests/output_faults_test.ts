@@ -249,3 +249,14 @@ for (
     });
   });
 }
+
+Deno.test("main() writes beside the model to names that begin with the model's", async () => {
+  await withFiles(smallModel("Dream-7B"), async (root) => {
+    const { code, stderr } = await runMain(
+      ...["--model", join(root, "Dream-7B"), "--output", join(root, "Dream-7B-int4")],
+      ...["--report", join(root, "Dream-7B.json")],
+    );
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(namesIn(root), ["Dream-7B", "Dream-7B-int4", "Dream-7B.json", "Dream-7B.log"]);
+  });
+});

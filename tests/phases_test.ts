@@ -49,6 +49,47 @@ async function withModel(
   await withFiles(files, (root) => use(join(root, "model"), root));
 }
 
+Deno.test("quantizeModel() gives all-zero time groups in phase optimize what their nearest neighbour has", async () => {
+  const rows = (i: number) => Math.floor(i / (8 * 32));
+  // Zero, a group with outliers, zero, another scale, zero: each of its own kind in both blocks.
+  const value = (i: number) => {
+    const group = rows(i);
+    if (group % 2 === 0) return 0;
+    const x = sample(i) * (group === 1 ? 1 : 0.25) * (i % 32 < 16 ? 1 : 3);
+    return i % 97 === 0 ? 5 * x : x;
+  };
+  for (const dtype of ["BF16", "F32"] satisfies FloatDtype[]) {
+    await withModel([matrix("a.weight", 40, 32, value, dtype)], async (model, root) => {
+      const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 5, groupSize: 16 };
+      const output = join(root, "out");
+      // At a Markov weight of 0 each group takes what is best for it.
+      const all = { ...settings, markovWeight: 0 } as QuantizeSettings;
+      const { layers: [layer] } = await quantizeModel(model, output, all);
+      const { scale, zero_point, baseline } = layer!;
+      assert.notEqual(scale[1], scale[3]);
+      assert.deepEqual([scale[0], scale[2], scale[4]], [scale[1], scale[1], scale[3]]);
+      assert.deepEqual(
+        [zero_point[0], zero_point[2], zero_point[4]],
+        [zero_point[1], zero_point[1], zero_point[3]],
+      );
+      assert.notEqual(scale[1], baseline!.scale[1]);
+      const source = openSource(join(output, "model.safetensors"), "out");
+      const { begin, end } = readHeader(source, "out").tensors.find(({ name }) =>
+        name === "a.weight_scale"
+      )!;
+      const bytes = new Uint8Array(end - begin);
+      source.readInto(begin, bytes);
+      source.close();
+      // Block by block, not only in the mean: [40, 2] scales.
+      const bandBytes = bytes.length / 5;
+      const band = (g: number) => bytes.subarray(g * bandBytes, (g + 1) * bandBytes);
+      for (const [zero, neighbour] of [[0, 1], [2, 1], [4, 3]] as const) {
+        assert.deepEqual(band(zero), band(neighbour), `${dtype} group ${zero}`);
+      }
+    });
+  }
+});
+
 for (const [name, value] of Object.entries(ODD)) {
   withAdapter.test(`every phase, width and backend takes weights: ${name}`, async () => {
     for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {

@@ -1,0 +1,78 @@
+/** A finished layer is plain data: report and time groups can be built from what was written to a disk. */
+
+import assert from "node:assert/strict";
+import { type LayerRecord, recordLayer } from "../lib/layer/layer_record.ts";
+import { smoothParams } from "../lib/params/smooth_schedule.ts";
+import { selectLayers } from "../lib/plan/select_layers.ts";
+import { buildReport } from "../lib/report/build_report.ts";
+import { encodeTimeGroups } from "../lib/run/write_time_groups.ts";
+import type { LayerParams } from "../lib/types.ts";
+import { DEFAULT_SETTINGS, type Phase, type QuantizeSettings } from "../mod.ts";
+import { noise } from "./make_model.ts";
+
+const { layers: [LAYER] } = selectLayers([{
+  name: "model.safetensors",
+  tensors: [{ name: "a.fc.weight", dtype: "BF16", shape: [24, 64], begin: 8, end: 3080 }],
+}], { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 3, groupSize: 32 });
+
+const GROUPS: LayerParams = {
+  bands: [0, 8, 16, 24],
+  blocks: 2,
+  scale: Float32Array.from({ length: 6 }, (_, i) => Math.fround(0.1 + noise(1)(i) / 30)),
+  zero_point: Uint8Array.of(7, 8, 6, 9, 8, 8),
+};
+
+/** A layer as each phase leaves it. */
+function recordOf(phase: Phase): LayerRecord {
+  const sums = { signal: 1 / 3, decoded: 0.3, error: 1 / 700 };
+  const baseline = { params: GROUPS, sums: { ...sums, error: 1 / 90 } };
+  const params = phase === "smooth"
+    ? smoothParams(GROUPS, { window: 2, method: "linear", dtype: "BF16" })
+    : GROUPS;
+  const found = { params, groups: GROUPS, sums, ...phase === "baseline" ? {} : { baseline } };
+  return recordLayer(LAYER!, found, 1000);
+}
+
+/** The report and the time groups of a run on these records. */
+function outcomeOf(records: LayerRecord[], phase: Phase) {
+  const settings: QuantizeSettings = { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 3, phase };
+  const report = buildReport({
+    modelName: "model",
+    sourceBytes: 4000,
+    parameterCount: 1600,
+    records,
+    skipped: [],
+    settings,
+    backend: "wasm",
+    outputBytes: 1100,
+    elapsedSeconds: () => 1,
+  });
+  return { report, timeGroups: encodeTimeGroups(records, report.source, report.phase) };
+}
+
+for (const phase of ["baseline", "smooth", "optimize"] as const) {
+  Deno.test(`a record of phase ${phase} gives the same report and time groups after it was written to a disk`, () => {
+    const record = recordOf(phase);
+    const read = JSON.parse(JSON.stringify(record)) as LayerRecord;
+    assert.deepEqual(read, record);
+    assert.deepEqual(outcomeOf([read], phase), outcomeOf([record], phase));
+  });
+}
+
+Deno.test("recordLayer() keeps the means over the blocks of each time group, and of each step where it has its own", () => {
+  const [a, b] = [GROUPS.scale[0]!, GROUPS.scale[1]!];
+  const plain = recordOf("baseline");
+  assert.equal(plain.scale[0], (a + b) / 2);
+  assert.deepEqual(plain.zero_point, [7.5, 7.5, 8]);
+  assert.equal(plain.schedule, null);
+  assert.equal(plain.baseline, null);
+  assert.deepEqual(plain.axis, { source: "positional", boundaries: [0, 8, 16, 24] });
+  const { schedule, baseline } = recordOf("smooth");
+  assert.deepEqual(baseline!.zero_point, [7.5, 7.5, 8]);
+  assert.deepEqual(schedule!.exact.starts, [0, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 24]);
+  assert.deepEqual(schedule!.stored.starts, schedule!.exact.starts);
+  // From 6 to 8 and from 9 to 8 in fifths: a fifth of the way on, before and after rounding.
+  const step = schedule!.exact.starts.indexOf(14);
+  assert.equal(schedule!.exact.zero_point[step]!.toFixed(4), ((6.4 + 8.8) / 2).toFixed(4));
+  assert.equal(schedule!.stored.zero_point[step], (6 + 9) / 2);
+});
