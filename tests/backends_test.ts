@@ -132,7 +132,11 @@ withAdapter.test("every backend writes bytes and finds the first one that differ
     for (const [name, open] of Object.entries(OPEN)) {
       Deno.writeFileSync(target.path, new Uint8Array(2055));
       const backend = await open();
-      await backend.run({ verb: "write", target, bytes });
+      const parts = [0, 500].map((from) => ({
+        target: { ...target, begin: target.begin + from },
+        bytes: bytes.subarray(from, from === 0 ? 500 : undefined),
+      }));
+      await backend.run({ verb: "write", parts });
       assert.deepEqual(read().subarray(7, 1010), bytes, name);
       assert.ok(read().subarray(1010).every((byte) => byte === 0), name);
       const compare = (begin: number, byteLength: number) =>

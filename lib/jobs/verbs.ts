@@ -1,29 +1,21 @@
 /** Every kind of job, each in a file of its own: a new one is added here and nowhere else. */
 
-import { checkSlice } from "./check_slice.ts";
-import { compareBytes } from "./compare_bytes.ts";
-import { copyBytes } from "./copy_bytes.ts";
 import type { Desk } from "./desk.ts";
-import { encodeSlice } from "./encode_slice.ts";
-import { measureSlice } from "./measure_slice.ts";
-import { quantizeSlice } from "./quantize_slice.ts";
-import { rateSlice } from "./rate_slice.ts";
-import { reencodeSlice } from "./reencode_slice.ts";
-import { writeBytes } from "./write_bytes.ts";
 
+/** Loaded when the first job of its kind comes, since a worker's start is time that a run waits. */
 const VERBS = {
-  check: checkSlice,
-  compare: compareBytes,
-  copy: copyBytes,
-  encode: encodeSlice,
-  measure: measureSlice,
-  quantize: quantizeSlice,
-  rate: rateSlice,
-  reencode: reencodeSlice,
-  write: writeBytes,
+  check: async () => (await import("./check_slice.ts")).checkSlice,
+  compare: async () => (await import("./compare_bytes.ts")).compareBytes,
+  copy: async () => (await import("./copy_bytes.ts")).copyBytes,
+  encode: async () => (await import("./encode_slice.ts")).encodeSlice,
+  measure: async () => (await import("./measure_slice.ts")).measureSlice,
+  quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
+  rate: async () => (await import("./rate_slice.ts")).rateSlice,
+  reencode: async () => (await import("./reencode_slice.ts")).reencodeSlice,
+  write: async () => (await import("./write_bytes.ts")).writeBytes,
 };
 
-type Verbs = typeof VERBS;
+type Verbs = { [V in keyof typeof VERBS]: Awaited<ReturnType<typeof VERBS[V]>> };
 
 /** A piece of work, as plain data. */
 export type Job = { [V in keyof Verbs]: Parameters<Verbs[V]>[0] }[keyof Verbs];
@@ -34,8 +26,8 @@ type Results = { [V in keyof Verbs]: Awaited<ReturnType<Verbs[V]>> };
 export type ResultOf<J extends Job> = Results[J["verb"]];
 
 /** Runs a job on this thread. */
-export function runJob<J extends Job>(job: J, desk: Desk): Promise<ResultOf<J>> {
+export async function runJob<J extends Job>(job: J, desk: Desk): Promise<ResultOf<J>> {
   // The compiler does not see that a verb's function takes the job of that verb.
-  const run = VERBS[job.verb] as unknown as (job: J, desk: Desk) => Promise<ResultOf<J>>;
-  return run(job, desk);
+  const run = await VERBS[job.verb]() as unknown as (job: J, desk: Desk) => Promise<ResultOf<J>>;
+  return await run(job, desk);
 }

@@ -2,10 +2,11 @@
 
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
-import { encodeParams } from "../format/compressed_tensors/encode_params.ts";
+import { encodeParams, type TensorPart } from "../format/compressed_tensors/encode_params.ts";
 import { packedNames, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import type { Backend } from "../jobs/backend.ts";
 import type { FilePlace } from "../jobs/slice.ts";
+import type { WritePart } from "../jobs/write_bytes.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
@@ -18,6 +19,9 @@ import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
 
 /** Bytes of a copy that one worker makes. */
 const COPY_BYTES = 16 * 2 ** 20;
+
+/** Bytes of parameters that one job writes, about. */
+const WRITE_BYTES = 2 ** 20;
 
 /** Told of each tensor that is done, with a line for the log where it was quantized. */
 export type OnFinished = (tensor: string, line?: string) => void;
@@ -50,10 +54,7 @@ export async function writeShards(
       add(layer.tensor, async () => {
         const job = { layer, source, target: place(packedNames(layer.name).packed) };
         const found = await quantizeLayer(job, backend, settings);
-        for (const { name, offset, bytes } of encodeParams(layer, found.params)) {
-          const { begin, ...file } = place(name);
-          await backend.run({ verb: "write", target: { ...file, begin: begin + offset }, bytes });
-        }
+        await writeParams(encodeParams(layer, found.params), place, backend);
         records.set(layer, recordLayer(layer, found, packedSize(layer)));
         onFinished(
           layer.name,
@@ -71,6 +72,27 @@ export async function writeShards(
   await flusher.during(runTasks(tasks, countLanes(selection, settings)));
   for (const { name } of shards) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
+}
+
+/** Writes the parameters of a layer, in few jobs and with few of them in memory. */
+async function writeParams(
+  parts: Iterable<TensorPart>,
+  place: (tensor: string) => FilePlace,
+  backend: Backend,
+): Promise<void> {
+  let waiting: WritePart[] = [];
+  let size = 0;
+  const write = async () => {
+    await backend.run({ verb: "write", parts: waiting });
+    [waiting, size] = [[], 0];
+  };
+  for (const { name, offset, bytes } of parts) {
+    const target = place(name);
+    waiting.push({ target: { ...target, begin: target.begin + offset }, bytes });
+    size += bytes.length;
+    if (size >= WRITE_BYTES) await write();
+  }
+  if (waiting.length > 0) await write();
 }
 
 /** Copies a tensor byte for byte, in pieces that several workers can share. */
