@@ -146,6 +146,15 @@ withAdapter.test("every backend writes bytes and finds the first one that differ
       assert.equal(await compare(263, 1003), 747, name);
       assert.equal(await compare(263, 747), -1, name);
       assert.equal(await compare(8, 9), 0, name);
+      // Behind the last whole word.
+      const last = { target: { ...target, begin: 2007 }, bytes: Uint8Array.of(1, 2, 3, 9) };
+      const same = { target: { ...target, begin: 2027 }, bytes: Uint8Array.of(1, 2, 3, 8) };
+      await backend.run({ verb: "write", parts: [last, same] });
+      const from = { ...target, begin: 2001 };
+      const other = { ...target, begin: 2021 };
+      const ends = (byteLength: number) =>
+        backend.run({ verb: "compare", source: from, other, byteLength });
+      assert.deepEqual([await ends(10), await ends(9)], [9, -1], name);
       backend.close();
     }
   });

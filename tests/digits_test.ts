@@ -222,6 +222,25 @@ Deno.test("quantizeModel() copies a tensor of several pieces to its place", asyn
     assert.equal(copy.findIndex((byte, i) => byte !== data[i]), -1);
     const { copied_tensor_count } = await verifyCheckpoint(output, join(root, "model"));
     assert.equal(copied_tensor_count, 1);
+    // In the second piece, and not in the first of the parts it is compared in.
+    const at = 18 * 2 ** 20 + 5;
+    using written = Deno.openSync(join(output, "model.safetensors"), { write: true });
+    written.seekSync(begin + at, Deno.SeekMode.Start);
+    written.writeSync(Uint8Array.of(data[at]! ^ 1));
+    await assert.rejects(verifyCheckpoint(output, join(root, "model")), {
+      message: `Verification failed: tensor "table" differs from the model's at byte ${at}`,
+    });
+  });
+});
+
+Deno.test("quantizeModel() writes more parameters than one job takes", async () => {
+  const file = encodeFile([matrix("a.fc.weight", 20_000, 512, noise(4), "BF16")]);
+  await withFiles({ "model/model.safetensors": file }, async (root) => {
+    const [model, output] = [join(root, "model"), join(root, "out")];
+    const settings = { ...DEFAULT_SETTINGS, bits: 4, groupSize: 16, timeGroups: 1000 } as const;
+    const report = await quantizeModel(model, output, settings);
+    const { sqnr_db } = await verifyCheckpoint(output, model);
+    near(sqnr_db!, report.sqnr_db!, 1e-4, "SQNR");
   });
 });
 

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { packedBytes, packRow, packZeroPoints } from "../lib/compute/pack_codes.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
-import { measureQuality, verifyCheckpoint } from "../mod.ts";
-import { shardedModel, smallModel } from "./directories.ts";
+import { DEFAULT_SETTINGS, measureQuality, quantizeModel, verifyCheckpoint } from "../mod.ts";
+import { namesIn, shardedModel, smallModel } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { runIn, runMain } from "./run_cli.ts";
 
@@ -77,6 +77,7 @@ const CRAFTED: Record<string, [number, number, number]> = {
   "rows longer than a tile in blocks that end inside a word": [2, 300_000, 30_000],
   "blocks that end inside a word": [40, 70, 7],
   "blocks of one column": [5, 9, 9],
+  "a layer larger than is checked at a time": [34, 2 ** 17, 64],
 };
 
 for (const [what, [rows, columns, blocks]] of Object.entries(CRAFTED)) {
@@ -94,6 +95,21 @@ for (const [what, [rows, columns, blocks]] of Object.entries(CRAFTED)) {
     }
   });
 }
+
+Deno.test("verifyCheckpoint() and quantizeModel() do nothing when their signal was heard before", async () => {
+  await withReport(smallModel(), [], async (_verify, _report, root) => {
+    const [model, out, again] = ["model", "out", "again"].map((name) => join(root, name));
+    const interrupted = {
+      name: "InterruptedError",
+      message: "Interrupted: nothing was written",
+    };
+    const signal = AbortSignal.abort();
+    await assert.rejects(verifyCheckpoint(out!, model!, { signal }), interrupted);
+    const run = quantizeModel(model!, again!, DEFAULT_SETTINGS, { signal });
+    await assert.rejects(run, interrupted);
+    assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
+  });
+});
 
 /** Quantizes a model through the command line; hands over how it is verified against its report. */
 async function withReport(
