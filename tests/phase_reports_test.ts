@@ -5,7 +5,7 @@ import { compareReports } from "../lib/compare/compare_reports.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { listPhase, type PhaseSettings } from "../lib/render/describe_phase.ts";
 import { modelSeries } from "../lib/render/html_data.ts";
-import { compareWithPhaseBaseline } from "../lib/compare/phase_baseline.ts";
+import { compareWithPhaseBaseline } from "../lib/compare/compare_with_phase_baseline.ts";
 import { renderConsole } from "../lib/render/render_console.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { renderSummary } from "../lib/render/render_summary.ts";

@@ -5,7 +5,7 @@ import { quote } from "../base/text.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { estimateLayerParams } from "../params/estimate_params.ts";
 import { addSums, areMeasured } from "../params/measure_quality.ts";
-import { smoothingWindowOf } from "../params/smooth_schedule.ts";
+import { smoothingWindowOf } from "../params/smooth_params.ts";
 import type { QuantizeSettings } from "../settings.ts";
 import type { QuantizedParams } from "../types.ts";
 import { optimizeLayer } from "./optimize_layer.ts";

@@ -4,7 +4,7 @@ import { escapeText } from "../base/text.ts";
 import type { Comparison, LayerChange } from "../report/comparison.ts";
 import type { MetricName } from "../report/metrics.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import { planWindows } from "../params/smooth_schedule.ts";
+import { planWindows } from "../params/smooth_params.ts";
 import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
 import type { LayerReport } from "../report/report_layer.ts";

@@ -14,9 +14,9 @@ import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import { measureTrackJumps } from "../params/score_schedule.ts";
+import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import { smoothingWindowOf } from "../params/smooth_schedule.ts";
+import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
 import { type LayerReport, reportLayer, scoreLayers } from "./report_layer.ts";
 
