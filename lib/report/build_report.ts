@@ -180,7 +180,7 @@ export function buildReport(run: RunResults): Report {
 /** A layer as far as the model's score needs it. */
 type ScoredLayer = Pick<LayerReport, "rows" | "columns" | "boundary_jumps">;
 
-/** A layer with another track than its schedule's. */
+/** A layer with another track than its own. */
 function withTrack(record: LayerRecord, track: ParamTrack): ScoredLayer {
   const { rows, columns, axis, bits } = record;
   return { rows, columns, boundary_jumps: measureTrackJumps(track, axis.boundaries, bits) };
