@@ -89,7 +89,7 @@ export {
 } from "./lib/render/render_html.ts";
 export { renderSummary, type SummaryOptions } from "./lib/render/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
-export { scoreSteps } from "./lib/params/score_schedule.ts";
+export { scoreSteps } from "./lib/params/score_track.ts";
 export {
   type BoundaryJump,
   measureJumps,
@@ -100,6 +100,6 @@ export {
   type Violation,
   weightJumps,
 } from "./lib/params/score_smoothness.ts";
-export { smoothGroups, type Smoothing } from "./lib/params/smooth_schedule.ts";
+export { smoothGroups, type Smoothing } from "./lib/params/smooth_params.ts";
 export { checkReport, type ReportedQuality } from "./lib/run/check_report.ts";
 export { type Verification, verifyCheckpoint } from "./lib/run/verify_checkpoint.ts";

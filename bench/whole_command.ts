@@ -102,7 +102,7 @@ try {
     const against = name.startsWith("isotherm INT")
       ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync`
       : /^(smooth|optimize) /.test(name)
-      ? `  ${ratio(name, `isotherm ${name.split(" ")[1]}`)} x baseline`
+      ? `  ${ratio(name, `isotherm ${name.split(" ")[1]}`)} x phase baseline`
       : name === "isotherm --version"
       ? `  ${ratio(name, "deno eval 0")} x deno eval 0`
       : "";

@@ -1,4 +1,4 @@
-/** Shapes that more than one stage uses, with units and ranges. */
+/** Shapes that more than one folder uses, with units and ranges. */
 
 /** Width of a code in bits. */
 export type Bits = 2 | 4 | 8;

@@ -221,7 +221,7 @@ for (const settings of [SMOOTH, OPTIMIZE, { ...OPTIMIZE, smoothing_window: 5 }])
     const { scale: _scale, ...part } = layer.baseline;
     for (
       const [key, wrong] of Object.entries({
-        phase: "phase 2",
+        phase: "polish",
         smoothing_window: 21,
         smoothing_method: "quadratic",
         markov_weight: -1,

@@ -49,7 +49,7 @@ Deno.test("main() prints the results block when the digits model is quantized", 
     assert.equal(code, 0);
     assert.equal(withoutTime(stdout), DIGITS_BLOCK);
     const closing =
-      "Score: Good (phase 2 target achieved). Violations: Perfect. Next: Keep this report as " +
+      "Score: Good (no --phase smooth needed). Violations: Perfect. Next: Keep this report as " +
       "the baseline to compare later runs with.\n" +
       `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
     const headline =

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { compareReports } from "../lib/compare/compare_reports.ts";
 import { modelSeries } from "../lib/render/html_data.ts";
+import { HEAT_STEPS } from "../lib/render/heat_steps.ts";
 import { pageParts } from "../lib/render/html_page.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { repeatArguments, repeatCommand } from "../lib/render/repeat_command.ts";
@@ -45,6 +46,27 @@ Deno.test("renderHtml() allows its own style and script by their hashes and noth
 
 Deno.test("renderHtml() gives the same bytes for the same report", async () => {
   assert.equal(await renderHtml(PLAIN), await renderHtml(structuredClone(PLAIN)));
+});
+
+Deno.test("renderHtml() takes the limits of scale and colors from the grades", async () => {
+  const page = await renderHtml(PLAIN);
+  const markup = markupOf(page);
+  for (
+    const text of [
+      "on a scale of 0 to 1: poor below 0.65, fair below 0.82, good below 0.90, excellent from 0.90;",
+      '<rect class="zone fair" x="65%" y="14" width="17%" height="8"/>',
+      '<text class="middle" x="65%" y="38">0.65</text>',
+      '<text class="end" x="82%" y="38">0.82</text>',
+      '<text class="start" x="90%" y="38">0.90</text>',
+    ]
+  ) assert.ok(markup.includes(text), text);
+  assert.deepEqual(HEAT_STEPS, [0.9, 0.82, 0.75, 0.65, 0.5, 0.3]);
+  assert.deepEqual(dataOf(page).heat, HEAT_STEPS);
+  // A color for each step, and one below the last.
+  const { style } = await pageParts();
+  const colors = new Set([...style.matchAll(/\.heat-(\d+)/g)].map(([, index]) => Number(index)));
+  assert.deepEqual([...colors].sort(), [...HEAT_STEPS.keys(), HEAT_STEPS.length]);
+  assert.doesNotMatch(markup, /class="[^"]*\bbaseline\b/);
 });
 
 Deno.test("renderHtml() shows score, cards, chart, ranges, skipped tensors and settings", async () => {

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { type LayerRecord, recordLayer } from "../lib/layer/layer_record.ts";
-import { smoothParams } from "../lib/params/smooth_schedule.ts";
+import { smoothParams } from "../lib/params/smooth_params.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { buildReport } from "../lib/report/build_report.ts";
-import { encodeTimeGroups } from "../lib/run/write_time_groups.ts";
+import { encodeTimeGroups } from "../lib/run/encode_time_groups.ts";
 import type { LayerParams } from "../lib/types.ts";
 import { DEFAULT_SETTINGS, type Phase, type QuantizeSettings } from "../mod.ts";
 import { noise } from "./make_model.ts";

@@ -73,7 +73,7 @@ export function makeReport(parts: Partial<Report> = {}): Report {
     quantization_time_s: 1.5,
     common_violation_patterns: ["Medium severity violations: 1 (100.0%)"],
     interpretation: {
-      score: "Excellent (phases 2 and 3 optional)",
+      score: "Excellent (no other --phase needed)",
       violations: "Normal",
       next_step: "Keep this report as the baseline to compare later runs with",
       expected_score: [0.7, 0.8],

@@ -59,6 +59,7 @@ const QUANTIZE = {
     missing: "fail",
   },
   report: "baseline_metrics.json",
+  checkedReport: undefined,
   htmlReport: undefined,
   compare: undefined,
   to: "",

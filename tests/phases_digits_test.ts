@@ -58,7 +58,7 @@ async function denoiserOf(settings: Partial<QuantizeSettings>): Promise<[number,
   );
 }
 
-/** For each width and number of time groups: least gain over baseline and least SQNR of optimize, in dB. */
+/** For each width and number of time groups: least gain over phase baseline and least SQNR of optimize, in dB. */
 const OPTIMIZE: [Bits, number, number, number][] = [
   [2, 4, 14, 14],
   [2, 8, 15, 15],
@@ -76,7 +76,7 @@ for (const [bits, timeGroups, gain, least] of OPTIMIZE) {
     assert.ok(report.smoothness_score >= baseline.smoothness_score);
     if (bits < 8) assert.ok(report.smoothness_score >= 0.9, `score ${report.smoothness_score}`);
     assert.equal(report.violation_count, 0);
-    // What it says of the baseline is what the baseline's own run says.
+    // What it says of phase baseline is what a run of phase baseline says.
     const { baseline: own, change } = report;
     for (const key of ["smoothness_score", "violation_count", "model_size_mb"] as const) {
       assert.equal(own![key], baseline[key]);
@@ -116,7 +116,7 @@ for (const [bits, timeGroups, most] of SMOOTH) {
   });
 }
 
-Deno.test("smoothing an optimized INT2 schedule keeps what it gained", async () => {
+Deno.test("smoothing what phase optimize chose at INT2 keeps what it gained", async () => {
   const [before] = await denoiserOf({ phase: "optimize" });
   const [after, report] = await denoiserOf({ phase: "optimize", smoothingWindow: 5 });
   assert.ok(Math.abs(after - before) <= 0.3, `${before} -> ${after} dB`);

@@ -171,7 +171,7 @@ Deno.test("phase optimize has one set of parameters for each time group, and les
     assert.equal("stored_smoothness_score" in report, false);
     assert.ok(report.change!.sqnr_db! > 1, `${report.change!.sqnr_db} dB`);
   });
-  // Even weights fill their range: there is nothing to gain, and the baseline's parameters stay.
+  // Even weights fill their range: there is nothing to gain, and phase baseline's parameters stay.
   await withModel([matrix("a.weight", 64, 64, sample)], async (model, root) => {
     const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
     const report = await quantizeModel(model, join(root, "out"), settings);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
+import { FLAGS } from "../lib/cli/flags.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
+import { PHASES, WIDTHS } from "../lib/settings.ts";
 import type { Phase } from "../lib/types.ts";
 import {
   measureJumps,
@@ -125,8 +127,8 @@ Deno.test("interpretScores() reads scores and counts at each edge", () => {
     [0.9, "Excellent"],
     [0.8999, "Good"],
     [0.82, "Good"],
-    [0.8199, "Baseline"],
-    [0.65, "Baseline"],
+    [0.8199, "Fair"],
+    [0.65, "Fair"],
     [0.6499, "Poor"],
   ];
   for (const [score, word] of scores) assert.equal(words(read(score).score), word);
@@ -161,34 +163,91 @@ Deno.test("interpretScores() names the step that is left when the run is of a ph
       1e9,
       phase,
     );
-  const phase3 = "Optimize the transitions (phase 3)";
+  const keep = "Keep this report to compare later runs with";
+  const smoothToo = "Raise --markov-weight, or smooth as well with --smoothing-window";
   const cases: [Parameters<typeof read>, string][] = [
-    [["baseline", 0.7], "Smooth the boundaries (phase 2)"],
-    [
-      ["smooth", 0.95],
-      "Keep this report to compare later runs with, " +
-      "or try --phase optimize for a lower error",
-    ],
-    [["smooth", 0.7], phase3],
-    [["smooth", 0.6], `${phase3}, or raise --num-time-groups`],
-    [["smooth", 0.9, 4], `${phase3}, or raise --smoothing-window`],
-    [["smooth", 0.5, 7], "Try --bit-width 4, or optimize the transitions (phase 3)"],
-    [["smooth", 0.5, 7, 4], `${phase3}, or raise --smoothing-window`],
+    [["baseline", 0.95], "Keep this report as the baseline to compare later runs with"],
+    [["baseline", 0.82, 3], "Keep this report as the baseline to compare later runs with"],
+    [["baseline", 0.7], "Try --phase smooth"],
+    [["baseline", 0.7, 4], "Raise --num-time-groups"],
+    [["baseline", 0.6, 4], "Try --phase optimize, or raise --num-time-groups"],
+    [["baseline", 0.5, 7], "Try --bit-width 4, or --phase optimize"],
+    [["baseline", 0.5, 7, 4], "Try --phase optimize"],
+    [["smooth", 0.95], `${keep}, or try --phase optimize for a lower error`],
+    [["smooth", 0.7], "Try --phase optimize"],
+    [["smooth", 0.6], "Try --phase optimize, or raise --num-time-groups"],
+    [["smooth", 0.9, 4], "Try --phase optimize, or raise --smoothing-window"],
+    [["smooth", 0.5, 7], "Try --bit-width 4, or --phase optimize"],
+    [["smooth", 0.5, 7, 4], "Try --phase optimize, or raise --smoothing-window"],
     [
       ["optimize", 0.95],
-      "Keep this report to compare later runs with; " +
-      "for a lower error try --bit-width 4 or more time groups",
+      `${keep}; for a lower error try --bit-width 4, or raise --num-time-groups`,
     ],
-    [["optimize", 0.95, 0, 8], "Keep this report to compare later runs with"],
-    [["optimize", 0.8], "Raise --markov-weight, or smooth as well with --smoothing-window"],
-    [["optimize", 0.9, 4], "Raise --markov-weight, or smooth as well with --smoothing-window"],
+    [["optimize", 0.95, 0, 8], keep],
+    [["optimize", 0.8], smoothToo],
+    [["optimize", 0.9, 4], smoothToo],
   ];
   for (const [args, step] of cases) assert.equal(read(...args).next_step, step, args.join(" "));
-  for (const phase of ["smooth", "optimize"] as const) {
-    for (const score of [0.5, 0.7, 0.85, 0.95]) {
-      const { score: words, next_step } = read(phase, score);
-      assert.doesNotMatch(words + next_step, /phases 2|go on to phase 2|Smooth the boundaries/);
-      if (phase === "optimize") assert.doesNotMatch(words + next_step, /phase 3|--phase/);
+});
+
+Deno.test("interpretScores() reads a score in words that fit the run's phase", () => {
+  const read = (phase: Phase) =>
+    [0.9, 0.82, 0.65, 0.5].map((smoothness_score) =>
+      interpretScores(
+        { smoothness_score, violation_count: 0, violations: [], boundary_scores: [] },
+        2,
+        1e9,
+        phase,
+      ).score
+    );
+  assert.deepEqual(read("baseline"), [
+    "Excellent (no other --phase needed)",
+    "Good (no --phase smooth needed)",
+    "Fair (normal for INT2: try --phase smooth)",
+    "Poor (try --phase optimize, or raise --num-time-groups)",
+  ]);
+  assert.deepEqual(read("smooth"), [
+    "Excellent (no --phase optimize needed)",
+    "Good (smooth enough)",
+    "Fair (not smooth enough: try --phase optimize)",
+    "Poor (try --phase optimize, or raise --num-time-groups)",
+  ]);
+  assert.deepEqual(read("optimize"), [
+    "Excellent (more than smooth enough)",
+    "Good (smooth enough)",
+    "Fair (not smooth enough: raise --markov-weight)",
+    "Poor (raise --markov-weight or --num-time-groups)",
+  ]);
+});
+
+Deno.test("interpretScores() advises flags that quantizing takes when it advises any", () => {
+  const known = FLAGS.filter(({ commands }) => commands.includes("quantize"));
+  const found = new Set<string>();
+  for (const phase of PHASES) {
+    for (const bits of WIDTHS) {
+      for (const smoothness_score of [0.95, 0.85, 0.7, 0.5]) {
+        for (const violation_count of [0, 2, 5, 9]) {
+          const { score, violations, next_step } = interpretScores(
+            { smoothness_score, violation_count, violations: [], boundary_scores: [] },
+            bits,
+            1e9,
+            phase,
+          );
+          const text = `${score} ${violations} ${next_step}`;
+          assert.doesNotMatch(text, /phases? [0-9]/);
+          // Who has optimized has no phase left to try.
+          if (phase === "optimize") assert.doesNotMatch(text, /--phase/);
+          for (const [flag] of text.matchAll(/--[a-z-]+/g)) found.add(flag.slice(2));
+        }
+      }
     }
   }
+  for (const flag of found) assert.ok(known.some(({ name }) => name === flag), flag);
+  assert.deepEqual([...found].sort(), [
+    "bit-width",
+    "markov-weight",
+    "num-time-groups",
+    "phase",
+    "smoothing-window",
+  ]);
 });

@@ -149,7 +149,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "report",
     value: "FILE",
-    help: "report or baseline that must agree with what is on disk",
+    help: "report or baseline to hold against the disk",
     commands: ["verify"],
   },
   {

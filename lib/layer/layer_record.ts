@@ -4,7 +4,7 @@
  * axis, not on the number of weights or blocks.
  */
 
-import { storedParams, trackOf } from "../params/score_schedule.ts";
+import { storedParams, trackOf } from "../params/score_track.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits, ParamTrack, QualitySums, TimeAxis } from "../types.ts";

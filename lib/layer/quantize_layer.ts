@@ -5,7 +5,7 @@ import { quote } from "../base/text.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { estimateLayerParams } from "../params/estimate_params.ts";
 import { addSums, areMeasured } from "../params/measure_quality.ts";
-import { smoothingWindowOf } from "../params/smooth_schedule.ts";
+import { smoothingWindowOf } from "../params/smooth_params.ts";
 import type { QuantizeSettings } from "../settings.ts";
 import type { QuantizedParams } from "../types.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
@@ -38,9 +38,9 @@ export async function quantizeLayer(
   backend: Backend,
   settings: PhaseSettings,
 ): Promise<QuantizedLayer> {
-  const isBaseline = settings.phase !== "optimize";
-  const found = isBaseline
-    ? await establishBaseline(job, backend)
+  const isByRange = settings.phase !== "optimize";
+  const found = isByRange
+    ? await quantizeByRange(job, backend)
     : await optimizeLayer(job, backend, settings.markovWeight);
   checkMeasured(job, found);
   const layer = { ...found, groups: found.params };
@@ -49,14 +49,14 @@ export async function quantizeLayer(
   const smoothing = { window, method: settings.smoothingMethod, dtype: job.layer.scaleDtype };
   const smooth = await smoothLayer(job, backend, found, smoothing);
   checkMeasured(job, smooth);
-  return { ...layer, ...isBaseline ? { baseline: found } : {}, ...smooth };
+  return { ...layer, ...isByRange ? { baseline: found } : {}, ...smooth };
 }
 
 /**
  * Phase baseline: each time group takes the parameters of its own range; those with an all-zero block
  * wait for their neighbours' and are encoded last.
  */
-async function establishBaseline(job: LayerJob, backend: Backend): Promise<QuantizedParams> {
+async function quantizeByRange(job: LayerJob, backend: Backend): Promise<QuantizedParams> {
   const { bits, scaleDtype, grid: { bands } } = job.layer;
   const slices = sliceBands(job);
   const found = await Promise.all(

@@ -2,12 +2,7 @@
 
 import type { Backend } from "../jobs/backend.ts";
 import type { EncodeParams } from "../jobs/encode_slice.ts";
-import {
-  planWindows,
-  type Smoothing,
-  smoothParams,
-  type Window,
-} from "../params/smooth_schedule.ts";
+import { planWindows, type Smoothing, smoothParams, type Window } from "../params/smooth_params.ts";
 import type { LayerParams, QualitySums, QuantizedParams } from "../types.ts";
 import { type LayerJob, sliceRows } from "./slice_layer.ts";
 

@@ -1,10 +1,11 @@
 /** The figures that a page carries with it, rounded, as its scripts read them: `templates/client/page_data.js`. */
 
 import { escapeText } from "../base/text.ts";
+import { HEAT_STEPS } from "./heat_steps.ts";
 import type { Comparison, LayerChange } from "../report/comparison.ts";
 import type { MetricName } from "../report/metrics.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import { planWindows } from "../params/smooth_schedule.ts";
+import { planWindows } from "../params/smooth_params.ts";
 import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
 import type { LayerReport } from "../report/report_layer.ts";
@@ -88,6 +89,7 @@ export function pageData(
     groups: report.num_time_groups,
     qmax: qmaxOf(report.bit_width),
     threshold: report.smoothness_threshold,
+    heat: HEAT_STEPS,
     model: reports.map(({ report }) => modelSeries(report)),
     series: reports.map(({ report }) => seriesOf(report)),
     layers: layerColumns(layers),

@@ -1,12 +1,12 @@
 /** What a page says, as plain texts and numbers for its templates; names are shown escaped and cut. */
 
 import { formatCount, formatPercent, formatScore } from "../../templates/client/format.js";
-import { HEAT_STEPS } from "../../templates/client/heat.js";
 import { countNouns, escapeText } from "../base/text.ts";
 import type { Comparison } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
+import { HEAT_STEPS } from "./heat_steps.ts";
 import { EXPECTED_SCORES, type Grade, GRADES, gradeScore } from "../report/interpret_scores.ts";
 import { repeatCommand } from "./repeat_command.ts";
 
@@ -45,6 +45,10 @@ export interface ReportView {
   percent: string;
   /** The grades along a bar from 0 to 100. */
   zones: { grade: Grade; from: number; width: number }[];
+  /** Where one grade ends and the next begins, in percent of that bar; the text stands before, on or behind it. */
+  limits: { score: string; at: number; anchor: string }[];
+  /** The grades in words. */
+  gradeWords: string;
   /** Ends of the expected scores along that bar; `null`: none known. */
   expected: [number, number] | null;
   /** The same in words. */
@@ -99,7 +103,7 @@ export function viewReport(
   const { interpretation, smoothness_score: score, baseline } = report;
   const { expected_score: expected } = interpretation;
   const grade = gradeScore(score);
-  // "Good (phase 2 target achieved)": a word, and what it means.
+  // "Good (smooth enough)": a word, and what it means.
   const [verdict = "", meaning = ""] = escapeText(interpretation.score).split(/ \(|\)$/);
   return {
     name: escapeText(report.model_name),
@@ -111,12 +115,7 @@ export function viewReport(
     nextStep: escapeText(interpretation.next_step),
     ...showScore(score),
     before: baseline === undefined ? null : showScore(baseline.smoothness_score),
-    // Best last, as they stand along the bar.
-    zones: GRADES.map(({ grade, from }, i) => ({
-      grade,
-      from: 100 * from,
-      width: Math.round(100 * ((GRADES[i - 1]?.from ?? 1) - from)),
-    })).reverse(),
+    ...viewGrades(),
     expected: expected && [Math.round(100 * expected[0]), Math.round(100 * expected[1])],
     expectedWords: expected === null ? "" : showRange(expected),
     cards: listCards(report, comparison),
@@ -149,6 +148,27 @@ export function viewReport(
 
 function capitalize(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+/** The grades, best last, as they stand along the bar. */
+function viewGrades(): Pick<ReportView, "zones" | "limits" | "gradeWords"> {
+  const zones = GRADES.map(({ grade, from }, i) => {
+    const to = GRADES[i - 1]?.from ?? 1;
+    return { grade, from, to, width: Math.round(100 * (to - from)) };
+  }).reverse();
+  // The two uppermost limits are close: one text ends at its own, the other begins there.
+  const anchors = ["start", "end"];
+  return {
+    zones: zones.map(({ grade, from, width }) => ({ grade, from: 100 * from, width })),
+    limits: GRADES.slice(0, -1).map(({ from }, i) => ({
+      score: from.toFixed(2),
+      at: 100 * from,
+      anchor: anchors[i] ?? "middle",
+    })).reverse(),
+    gradeWords: zones.map(({ grade, from, to }) =>
+      to === 1 ? `${grade} from ${from.toFixed(2)}` : `${grade} below ${to.toFixed(2)}`
+    ).join(", "),
+  };
 }
 
 function showScore(score: number): { score: string; percent: string } {

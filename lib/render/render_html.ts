@@ -24,7 +24,7 @@ import { detailedLayers, type LabelledReport, modelSeries, pageData } from "./ht
 import { toMarkup } from "./html_markup.ts";
 import { pageParts } from "./html_page.ts";
 import { viewReport } from "./html_view.ts";
-import { compareWithPhaseBaseline } from "../compare/phase_baseline.ts";
+import { compareWithPhaseBaseline } from "../compare/compare_with_phase_baseline.ts";
 
 const TEMPLATES = {
   report: pageTemplate,

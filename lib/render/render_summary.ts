@@ -14,7 +14,7 @@ import { codeSpan, escapeMarkdown } from "./escape_markdown.ts";
 import { fillTemplate } from "./fill_template.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
 import { listCards } from "./html_cards.ts";
-import { compareWithPhaseBaseline } from "../compare/phase_baseline.ts";
+import { compareWithPhaseBaseline } from "../compare/compare_with_phase_baseline.ts";
 
 /** Rows of a table, and names of a list: they keep the summary under 60 kB, whatever the names. */
 const MOST = { broken: 20, layers: 10, names: 10 };

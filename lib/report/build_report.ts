@@ -14,9 +14,9 @@ import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import { measureTrackJumps } from "../params/score_schedule.ts";
+import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import { smoothingWindowOf } from "../params/smooth_schedule.ts";
+import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
 import { type LayerReport, reportLayer, scoreLayers } from "./report_layer.ts";
 
@@ -180,7 +180,7 @@ export function buildReport(run: RunResults): Report {
 /** A layer as far as the model's score needs it. */
 type ScoredLayer = Pick<LayerReport, "rows" | "columns" | "boundary_jumps">;
 
-/** A layer with another track than its schedule's. */
+/** A layer with another track than its own. */
 function withTrack(record: LayerRecord, track: ParamTrack): ScoredLayer {
   const { rows, columns, axis, bits } = record;
   return { rows, columns, boundary_jumps: measureTrackJumps(track, axis.boundaries, bits) };

@@ -3,15 +3,15 @@
 import type { Severity, Smoothness } from "../params/score_smoothness.ts";
 import type { Bits, Phase } from "../types.ts";
 
-/** How good a score is. */
-export type Grade = "excellent" | "good" | "baseline" | "poor";
+/** How good a score or a violation count is. */
+export type Grade = "excellent" | "good" | "fair" | "poor";
 
-/** The grades, best first, and the least score of each. */
-export const GRADES: readonly { grade: Grade; from: number }[] = [
-  { grade: "excellent", from: 0.9 },
-  { grade: "good", from: 0.82 },
-  { grade: "baseline", from: 0.65 },
-  { grade: "poor", from: 0 },
+/** The grades, best first: the least score of each, and the most violations. */
+export const GRADES: readonly { grade: Grade; from: number; violations: number }[] = [
+  { grade: "excellent", from: 0.9, violations: 0 },
+  { grade: "good", from: 0.82, violations: 3 },
+  { grade: "fair", from: 0.65, violations: 6 },
+  { grade: "poor", from: 0, violations: Infinity },
 ];
 
 /** Scores seen on models of a size and width. */
@@ -89,10 +89,12 @@ export function interpretScores(
   parameterCount: number,
   phase: Phase,
 ): Interpretation {
+  const score = gradeScore(smoothness_score);
+  const violations = gradeViolations(violation_count);
   return {
-    score: SCORE_WORDS[phase][gradeScore(smoothness_score)],
-    violations: VIOLATION_WORDS[phase][gradeViolations(violation_count)],
-    next_step: RECOMMEND[phase](smoothness_score, violation_count, bits),
+    score: SCORE_WORDS[phase][score],
+    violations: VIOLATION_WORDS[phase][violations],
+    next_step: RECOMMEND[phase](score, violations, bits),
     expected_score: expectedScore(bits, parameterCount),
   };
 }
@@ -102,81 +104,82 @@ export function gradeScore(score: number): Grade {
   return GRADES.find(({ from }) => score >= from)?.grade ?? "poor";
 }
 
-const SCORE_WORDS: Record<Phase, Record<Grade, string>> = {
-  baseline: {
-    excellent: "Excellent (phases 2 and 3 optional)",
-    good: "Good (phase 2 target achieved)",
-    baseline: "Baseline (normal for INT2, go on to phase 2)",
-    poor: "Poor (phase 3, or more time groups)",
-  },
-  smooth: {
-    excellent: "Excellent (phase 3 optional)",
-    good: "Good (phase 2 target achieved)",
-    baseline: "Baseline level (phase 2 target missed, go on to phase 3)",
-    poor: "Poor (phase 3, or more time groups)",
-  },
-  optimize: {
-    excellent: "Excellent (well above the phase 2 target)",
-    good: "Good (phase 2 target achieved)",
-    baseline: "Baseline level (phase 2 target missed, a larger Markov weight)",
-    poor: "Poor (a larger Markov weight, or more time groups)",
-  },
-};
-
 /** The grade of a violation count. */
 export function gradeViolations(count: number): Grade {
-  return count === 0 ? "excellent" : count <= 3 ? "good" : count <= 6 ? "baseline" : "poor";
+  return GRADES.find(({ violations }) => count <= violations)?.grade ?? "poor";
 }
+
+const SCORE_WORDS: Record<Phase, Record<Grade, string>> = {
+  baseline: {
+    excellent: "Excellent (no other --phase needed)",
+    good: "Good (no --phase smooth needed)",
+    fair: "Fair (normal for INT2: try --phase smooth)",
+    poor: "Poor (try --phase optimize, or raise --num-time-groups)",
+  },
+  smooth: {
+    excellent: "Excellent (no --phase optimize needed)",
+    good: "Good (smooth enough)",
+    fair: "Fair (not smooth enough: try --phase optimize)",
+    poor: "Poor (try --phase optimize, or raise --num-time-groups)",
+  },
+  optimize: {
+    excellent: "Excellent (more than smooth enough)",
+    good: "Good (smooth enough)",
+    fair: "Fair (not smooth enough: raise --markov-weight)",
+    poor: "Poor (raise --markov-weight or --num-time-groups)",
+  },
+};
 
 const FEW_VIOLATIONS = {
   excellent: "Perfect",
   good: "Normal",
-  baseline: "Concerning (more time groups)",
+  fair: "Concerning (raise --num-time-groups)",
 };
 
 const VIOLATION_WORDS: Record<Phase, Record<Grade, string>> = {
-  baseline: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or phase 3)" },
-  smooth: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or phase 3)" },
-  optimize: { ...FEW_VIOLATIONS, poor: "Poor (INT4 or a larger Markov weight)" },
+  baseline: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width, or try --phase optimize)" },
+  smooth: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width, or try --phase optimize)" },
+  optimize: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width or --markov-weight)" },
 };
 
-/** The next step from score, number of violations and width of a code. */
-const RECOMMEND: Record<Phase, (score: number, violations: number, bits: Bits) => string> = {
+/** The next step from the grades of score and violations, and the width of a code. */
+const RECOMMEND: Record<Phase, (score: Grade, violations: Grade, bits: Bits) => string> = {
   baseline: recommendAfterBaseline,
   smooth: recommendAfterSmooth,
   optimize: recommendAfterOptimize,
 };
 
-function recommendAfterBaseline(score: number, violations: number, bits: Bits): string {
-  if (violations > 6) {
-    return bits === 2
-      ? "Try --bit-width 4, or optimize the transitions (phase 3)"
-      : "Optimize the transitions (phase 3)";
+function recommendAfterBaseline(score: Grade, violations: Grade, bits: Bits): string {
+  if (violations === "poor") {
+    return bits === 2 ? "Try --bit-width 4, or --phase optimize" : "Try --phase optimize";
   }
-  if (score < 0.65) return "Optimize the transitions (phase 3), or raise --num-time-groups";
-  if (violations > 3) return "Raise --num-time-groups";
-  if (score < 0.82) return "Smooth the boundaries (phase 2)";
+  if (score === "poor") return "Try --phase optimize, or raise --num-time-groups";
+  if (violations === "fair") return "Raise --num-time-groups";
+  if (score === "fair") return "Try --phase smooth";
   return "Keep this report as the baseline to compare later runs with";
 }
 
-function recommendAfterSmooth(score: number, violations: number, bits: Bits): string {
-  if (violations > 6 && bits === 2) {
-    return "Try --bit-width 4, or optimize the transitions (phase 3)";
-  }
-  if (violations > 3) return "Optimize the transitions (phase 3), or raise --smoothing-window";
-  if (score < 0.65) return "Optimize the transitions (phase 3), or raise --num-time-groups";
-  if (score < 0.82) return "Optimize the transitions (phase 3)";
+function recommendAfterSmooth(score: Grade, violations: Grade, bits: Bits): string {
+  if (violations === "poor" && bits === 2) return "Try --bit-width 4, or --phase optimize";
+  if (isLow(violations)) return "Try --phase optimize, or raise --smoothing-window";
+  if (score === "poor") return "Try --phase optimize, or raise --num-time-groups";
+  if (score === "fair") return "Try --phase optimize";
   return "Keep this report to compare later runs with, or try --phase optimize for a lower error";
 }
 
 /** No phase is left: other settings are. */
-function recommendAfterOptimize(score: number, violations: number, bits: Bits): string {
-  if (violations > 3 || score < 0.82) {
+function recommendAfterOptimize(score: Grade, violations: Grade, bits: Bits): string {
+  if (isLow(violations) || isLow(score)) {
     return "Raise --markov-weight, or smooth as well with --smoothing-window";
   }
   const keep = "Keep this report to compare later runs with";
   if (bits === 8) return keep;
-  return `${keep}; for a lower error try --bit-width ${2 * bits} or more time groups`;
+  return `${keep}; for a lower error try --bit-width ${2 * bits}, or raise --num-time-groups`;
+}
+
+/** Whether a grade asks for something to be done. */
+function isLow(grade: Grade): boolean {
+  return grade === "fair" || grade === "poor";
 }
 
 function expectedScore(bits: Bits, parameterCount: number): [number, number] | null {

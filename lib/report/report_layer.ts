@@ -2,7 +2,7 @@
 
 import { type GroupsRecord, type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { measureQuality, type Quality } from "../params/measure_quality.ts";
-import { measureTrackJumps } from "../params/score_schedule.ts";
+import { measureTrackJumps } from "../params/score_track.ts";
 import {
   type BoundaryJump,
   scoreJumps,

@@ -25,7 +25,7 @@ import {
 import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, copySideFiles, formatIndex } from "./write_checkpoint.ts";
 import { writeShards } from "./write_shards.ts";
-import { encodeTimeGroups } from "./write_time_groups.ts";
+import { encodeTimeGroups } from "./encode_time_groups.ts";
 
 /** What a run tells its caller while it works, and what ends it. */
 export interface RunHooks {

@@ -4,17 +4,15 @@ import { svgNode } from "./svg.js";
 
 /** @typedef {import("./svg.js").SvgNode} SvgNode */
 
-/** Least score of each color but the last, best first. */
-export const HEAT_STEPS = [0.9, 0.82, 0.75, 0.65, 0.5, 0.3];
-
 /**
- * The color of a score: 0, smooth, to 6, rough.
+ * The color of a score: 0, smooth, and up, rough.
  * @param {number} score
+ * @param {number[]} steps least score of each color but the last, best first
  * @returns {number}
  */
-export function heatOf(score) {
-  const step = HEAT_STEPS.findIndex((least) => score >= least);
-  return step === -1 ? HEAT_STEPS.length : step;
+export function heatOf(score, steps) {
+  const step = steps.findIndex((least) => score >= least);
+  return step === -1 ? steps.length : step;
 }
 
 /**
@@ -61,19 +59,20 @@ export function binScores(scores, boundaries, columns, rows) {
 /**
  * Draws bins, each color as one path.
  * @param {(HeatCell | null)[][]} bins
+ * @param {number[]} steps see {@linkcode heatOf}
  * @param {number} width of a cell
  * @param {number} height of a cell
  * @param {number} left
  * @param {number} gap
  * @returns {SvgNode[]}
  */
-export function drawBins(bins, width, height, left, gap) {
-  const paths = Array.from({ length: HEAT_STEPS.length + 1 }, () => /** @type {string[]} */ ([]));
+export function drawBins(bins, steps, width, height, left, gap) {
+  const paths = Array.from({ length: steps.length + 1 }, () => /** @type {string[]} */ ([]));
   for (const [row, cells] of bins.entries()) {
     for (const [column, cell] of cells.entries()) {
       if (cell === null) continue;
       const [x, y] = [(left + column * width).toFixed(1), (row * height).toFixed(1)];
-      paths[heatOf(cell.score)].push(
+      paths[heatOf(cell.score, steps)].push(
         `M${x} ${y}h${(width - gap).toFixed(1)}v${(height - gap).toFixed(1)}h${
           (gap - width).toFixed(1)
         }z`,
@@ -91,9 +90,10 @@ const STRIP = { cells: 24, width: 10 };
 /**
  * The boundary scores of one layer as a strip.
  * @param {number[]} scores
+ * @param {number[]} steps see {@linkcode heatOf}
  * @returns {SvgNode}
  */
-export function drawStrip(scores) {
+export function drawStrip(scores, steps) {
   const cells = Math.min(STRIP.cells, scores.length);
   const bins = binScores([scores], scores.length, 1, cells).map(([cell]) => cell);
   const worst = scores.reduce((a, b) => Math.min(a, b), 1);
@@ -104,5 +104,5 @@ export function drawStrip(scores) {
     height: 16,
     role: "img",
     "aria-label": `${scores.length} boundary scores, the worst ${formatScore(worst)}`,
-  }, drawBins([bins], STRIP.width, 16, 0, 1));
+  }, drawBins([bins], steps, STRIP.width, 16, 0, 1));
 }

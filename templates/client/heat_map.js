@@ -44,7 +44,7 @@ export function showHeatMap(data, choose) {
       viewBox: `-1 -1 ${state.width + 2} ${rows * height + 2}`,
       "aria-hidden": "true",
     };
-    const cells = drawBins(state.bins, cell, height, LEFT, cell > 5 ? 1 : 0);
+    const cells = drawBins(state.bins, data.heat, cell, height, LEFT, cell > 5 ? 1 : 0);
     const map = svgNode("svg", attributes, [...labels, ...cells, svgNode("rect", cursor)]);
     box.replaceChildren(svgElement(map));
     point(state.row, state.column);

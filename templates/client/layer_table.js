@@ -42,7 +42,8 @@ export function showLayers(data, choose) {
       value: (/** @type {number} */ i) => worstScore(data, i),
       cell: (/** @type {number} */ i) => {
         const series = unpackSeries(data.series[0]?.[i]);
-        return series && series.score.length > 0 ? svgElement(drawStrip(series.score)) : "-";
+        if (!series || series.score.length === 0) return "-";
+        return svgElement(drawStrip(series.score, data.heat));
       },
     },
     number("Violations", layers.violations, formatCount, true),

@@ -9,6 +9,7 @@
  * @property {number} groups
  * @property {number} qmax
  * @property {number} threshold
+ * @property {number[]} heat least score of each color but the last, best first
  * @property {(unknown[] | null)[]} model series of the model, one a report
  * @property {(unknown[] | null)[][]} series of each report, those of the layers
  * @property {LayerColumns} layers

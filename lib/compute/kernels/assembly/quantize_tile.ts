@@ -1,5 +1,5 @@
 // AssemblyScript: `range` and `encode` of a tile with SIMD. The plain twins are ../range.ts and
-// ../encode.ts; `deno task wasm` compiles this file and count_tile.ts to ../quantize_tile.wasm.
+// ../encode.ts; `deno task wasm` compiles this file and count_tile.ts to ../quantize_tile_wasm.ts.
 //
 // The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse F32,
 // scale F32, zero point I32. Sums of block b lie at b * 24, three F64: x^2, s^2 with

@@ -10,8 +10,8 @@ import {
   smoothGroups,
   type SmoothingMethod,
 } from "../mod.ts";
-import { planWindows, smoothParams } from "../lib/params/smooth_schedule.ts";
-import { storedParams } from "../lib/params/score_schedule.ts";
+import { planWindows, smoothParams } from "../lib/params/smooth_params.ts";
+import { storedParams } from "../lib/params/score_track.ts";
 import { roundHalfEven } from "../lib/params/estimate_params.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 

@@ -1,4 +1,4 @@
-/** The schedules of a run as a safetensors file: `time_groups.safetensors`. */
+/** The schedule of each layer, its parameters over its steps, as a safetensors file: `time_groups.safetensors`. */
 
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
@@ -7,7 +7,7 @@ import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
 const LAYOUT_VERSION = "1";
 
 /**
- * Encodes schedules: for each layer `NAME.boundaries` I32 [G+1], `NAME.scale` F32 and
+ * Encodes the schedules of a run: for each layer `NAME.boundaries` I32 [G+1], `NAME.scale` F32 and
  * `NAME.zero_point` I32, [G] or, where single steps have their own parameters, [S]: the means over the
  * blocks, those of zero points rounded to the nearest integer.
  *

@@ -33,7 +33,7 @@ function checkWindow(window: number): void {
   );
 }
 
-/** How a schedule is smoothed. */
+/** How parameters are smoothed. */
 export interface Smoothing {
   /** Steps on each side of a boundary, at least 1. */
   window: number;
@@ -52,7 +52,7 @@ export interface Window {
 }
 
 /**
- * The windows of a schedule: at each boundary as many steps on both sides, at most half of the
+ * The windows of a time axis: at each boundary as many steps on both sides, at most half of the
  * shorter group's, so that they never pass its middle.
  *
  * @param starts First step of each time group, and the number of steps at the end: [G+1].

@@ -1,4 +1,4 @@
-/** Scores a schedule, whose parameters may change from row to row, by its jumps between time groups. */
+/** The parameters of a layer over its steps, which may change from one to the next, and how far they jump. */
 
 import { BadInputError } from "../base/errors.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
@@ -102,11 +102,11 @@ export function scoreSteps(
         `must ascend from 0 to ${steps.length}`,
     );
   }
-  const schedule = {
+  const segments = {
     starts: Array.from({ length: steps.length + 1 }, (_, step) => step),
     jumps: measureJumps(steps, bits),
   };
-  return scoreJumps(largestJumps(schedule, boundaries), threshold);
+  return scoreJumps(largestJumps(segments, boundaries), threshold);
 }
 
 /** The middle of the run [from, to): its one middle step, or the two that the middle lies between. */
