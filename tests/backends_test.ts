@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import type { Backend } from "../lib/jobs/backend.ts";
-import { DeviceError } from "../lib/compute/device_error.ts";
+import { DeviceError } from "../lib/compute/kernels.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import { buildWasm } from "../lib/compute/kernels/build_wasm.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { namesIn, smallModel, writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { outcomeOf, runMain, spawnCli } from "./run_cli.ts";
@@ -48,6 +49,70 @@ Deno.test("the command line ends with 143 on SIGTERM when its disk is stuck", as
     assert.equal(outcome.code, 143, outcome.stderr);
     assert.equal(outcome.stderr.split("\n").at(-2), "error: Interrupted: nothing was written");
     assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test("the command line ends with 143 on SIGTERM when nothing can be removed either", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const run = ["--model", "model", "--output", "out", "--report", "r.json"];
+    const outcome = await interrupt("cleanup", "SIGTERM", root, run);
+    assert.equal(outcome.code, 143, outcome.stderr);
+    assert.ok(!namesIn(root).includes("out"));
+  });
+});
+
+Deno.test("quantizeModel() removes nothing before what was under way has ended", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const events: string[] = [];
+    const controller = new AbortController();
+    const { open, remove } = Deno;
+    // The first file is only there some time after the signal was heard.
+    Deno.open = async (...args) => {
+      controller.abort();
+      await new Promise((resume) => setTimeout(resume, 100));
+      events.push("opened");
+      return await open(...args);
+    };
+    Deno.remove = (...args) => {
+      events.push("removed");
+      return remove(...args);
+    };
+    try {
+      const { signal } = controller;
+      const [model, output] = [join(root, "model"), join(root, "out")];
+      await assert.rejects(quantizeModel(model, output, DEFAULT_SETTINGS, { signal }), {
+        name: "InterruptedError",
+      });
+    } finally {
+      Object.assign(Deno, { open, remove });
+    }
+    assert.equal(events[0], "opened");
+    assert.equal(events.at(-1), "removed");
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test("a program ends by itself when quantizeModel() and verifyCheckpoint() have used workers", async () => {
+  await withFiles({}, async (root) => {
+    writeLargeModel(join(root, "model"), 4);
+    const mod = JSON.stringify(new URL("../mod.ts", import.meta.url).href);
+    const program = `
+      import { DEFAULT_SETTINGS, quantizeModel, verifyCheckpoint } from ${mod};
+      await quantizeModel("model", "out", DEFAULT_SETTINGS);
+      await verifyCheckpoint("out", "model");
+      console.log("done");
+    `;
+    Deno.writeTextFileSync(join(root, "program.ts"), program);
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--allow-read", "--allow-write=.", "program.ts"],
+      cwd: root,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+    const { code, stdout, stderr } = await outcomeOf(child);
+    clearTimeout(timer);
+    assert.deepEqual([code, stdout], [0, "done\n"], stderr);
   });
 });
 

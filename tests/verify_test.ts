@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { packedBytes, packRow, packZeroPoints } from "../lib/compute/pack_codes.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import type { Bits } from "../lib/types.ts";
-import { DEFAULT_SETTINGS, measureQuality, quantizeModel, verifyCheckpoint } from "../mod.ts";
+import {
+  checkReport,
+  DEFAULT_SETTINGS,
+  measureQuality,
+  quantizeModel,
+  verifyCheckpoint,
+} from "../mod.ts";
 import { namesIn, shardedModel, smallModel } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { runIn, runMain } from "./run_cli.ts";
@@ -193,6 +199,26 @@ Deno.test("verify --report exits with 2 when the report says something else than
       assert.match(stderr, /^error: Verification failed: the report "/, what);
     }
   });
+});
+
+Deno.test("checkReport() takes errors that are next to nothing for none", () => {
+  const quality = (sqnr_db: number | null) => ({ cosine_similarity: 1, sqnr_db });
+  const check = (said: number | null, found: number | null) => {
+    const report = { ...quality(50), layers: [{ name: "a", ...quality(said) }], model_size_mb: 1 };
+    const verification = {
+      ...quality(50),
+      model_name: "out",
+      layers: [{ name: "a", ...quality(found) }],
+      copied_tensor_count: 0,
+    };
+    checkReport(report, verification, { name: "r.json", byteLength: 1e6 });
+  };
+  for (const [said, found] of [[null, null], [null, 130], [121, null], [125, 150], [40, 40.009]]) {
+    check(said!, found!);
+  }
+  for (const [said, found] of [[null, 119], [119, null], [119, 150], [40, 40.011], [40, null]]) {
+    assert.throws(() => check(said!, found!), { name: "BadInputError" }, `${said} ${found}`);
+  }
 });
 
 Deno.test("verify --report notices a changed code on disk", async () => {

@@ -116,3 +116,9 @@ export function blocksAcross(tile: Tile): number {
 export function blockCount(tile: Tile): number {
   return Math.ceil(tile.rows / tile.blockRows) * blocksAcross(tile);
 }
+
+/** A device was lost, ran out of memory or refused a command; another backend can do its work. */
+export class DeviceError extends Error {
+  /** Always `"DeviceError"`. */
+  override readonly name = "DeviceError";
+}

@@ -3,12 +3,12 @@
 import { packedBytes } from "./pack_codes.ts";
 import { BINS, type Bits } from "../types.ts";
 import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
-import { DeviceError } from "./device_error.ts";
 import {
   blockCount,
   type BlockParams,
   type BlockRanges,
   type BlockRun,
+  DeviceError,
   type EncodedTile,
   type Kernels,
   SUMS_PER_BLOCK,

@@ -94,7 +94,7 @@ function warn({ onWarning }: BackendHooks, reason: string): void {
 /** The device that was asked for, whatever it is; its failure is an error. */
 async function openWebGpu({ onBytes }: BackendHooks): Promise<Backend> {
   const { createWebGpu, formFor, openDevice, probeWebGpu } = await import("./webgpu.ts");
-  const { DeviceError } = await import("../compute/device_error.ts");
+  const { DeviceError } = await import("../compute/kernels.ts");
   const { withFallback } = await import("./with_fallback.ts");
   const fail = (what: string): never => {
     throw new BadInputError(`Cannot use --backend webgpu: ${what}: give --backend wasm or auto`);

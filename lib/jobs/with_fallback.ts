@@ -2,7 +2,7 @@
 
 import type { Backend } from "./backend.ts";
 import type { Job, ResultOf } from "./verbs.ts";
-import { DeviceError } from "../compute/device_error.ts";
+import { DeviceError } from "../compute/kernels.ts";
 
 /**
  * Runs jobs on `first` until its device fails; then every job that failed with it, and all later ones,
