@@ -12,7 +12,6 @@ const VERBS = {
   quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
   rate: async () => (await import("./rate_slice.ts")).rateSlice,
   reencode: async () => (await import("./reencode_slice.ts")).reencodeSlice,
-  write: async () => (await import("./write_bytes.ts")).writeBytes,
 };
 
 type Verbs = { [V in keyof typeof VERBS]: Awaited<ReturnType<typeof VERBS[V]>> };

@@ -2,11 +2,11 @@
 
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
-import { encodeParams, type TensorPart } from "../format/compressed_tensors/encode_params.ts";
+import { encodeParams } from "../format/compressed_tensors/encode_params.ts";
 import { packedNames, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import type { Backend } from "../jobs/backend.ts";
+import { openFiles } from "../jobs/open_files.ts";
 import type { FilePlace } from "../jobs/slice.ts";
-import type { WritePart } from "../jobs/write_bytes.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
@@ -19,9 +19,6 @@ import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
 
 /** Bytes of a copy that one worker makes. */
 const COPY_BYTES = 16 * 2 ** 20;
-
-/** Bytes of parameters that one job writes, about. */
-const WRITE_BYTES = 2 ** 20;
 
 /** Told of each tensor that is done, with a line for the log where it was quantized. */
 export type OnFinished = (tensor: string, line?: string) => void;
@@ -41,6 +38,8 @@ export async function writeShards(
 ): Promise<LayerRecord[]> {
   const records = new Map<LayerPlan, LayerRecord>();
   const flusher = createFlusher();
+  // On this thread: a worker that writes a few bytes waits for another one's many to the same file.
+  const files = openFiles(true);
   const tasks: Task[] = [];
   for (const shard of shards) {
     const target = { path: join(directory, shard.name), label: shard.name };
@@ -54,7 +53,9 @@ export async function writeShards(
       add(layer.tensor, async () => {
         const job = { layer, source, target: place(packedNames(layer.name).packed) };
         const found = await quantizeLayer(job, backend, settings);
-        await writeParams(encodeParams(layer, found.params), place, backend);
+        for (const { name, offset, bytes } of encodeParams(layer, found.params)) {
+          files.write(place(name), offset, bytes);
+        }
         records.set(layer, recordLayer(layer, found, packedSize(layer)));
         onFinished(
           layer.name,
@@ -69,30 +70,13 @@ export async function writeShards(
       });
     }
   }
-  await flusher.during(runTasks(tasks, countLanes(selection, settings)));
+  try {
+    await flusher.during(runTasks(tasks, countLanes(selection, settings)));
+  } finally {
+    files.close();
+  }
   for (const { name } of shards) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
-}
-
-/** Writes the parameters of a layer, in few jobs and with few of them in memory. */
-async function writeParams(
-  parts: Iterable<TensorPart>,
-  place: (tensor: string) => FilePlace,
-  backend: Backend,
-): Promise<void> {
-  let waiting: WritePart[] = [];
-  let size = 0;
-  const write = async () => {
-    await backend.run({ verb: "write", parts: waiting });
-    [waiting, size] = [[], 0];
-  };
-  for (const { name, offset, bytes } of parts) {
-    const target = place(name);
-    waiting.push({ target: { ...target, begin: target.begin + offset }, bytes });
-    size += bytes.length;
-    if (size >= WRITE_BYTES) await write();
-  }
-  if (waiting.length > 0) await write();
 }
 
 /** Copies a tensor byte for byte, in pieces that several workers can share. */

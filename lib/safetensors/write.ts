@@ -35,7 +35,7 @@ export async function createFile(
   const file = await attempt(label, () => Deno.open(path, { write: true, createNew: true }));
   try {
     await attempt(label, () => file.truncate(byteLength));
-    await sinkTo(file, label).writeLater(0, head);
+    await attempt(label, () => writeFully(file, head));
   } finally {
     file.close();
   }
@@ -75,8 +75,13 @@ export async function syncFile(path: string, label: string, what: "all" | "data"
  * @throws {BadInputError} It exists or cannot be written.
  */
 export async function writeWhole(path: string, label: string, bytes: Uint8Array): Promise<void> {
-  await createFile(path, label, bytes.length, bytes);
-  await syncFile(path, label, "all");
+  const file = await attempt(label, () => Deno.open(path, { write: true, createNew: true }));
+  try {
+    await attempt(label, () => writeFully(file, bytes));
+    await attempt(label, () => file.sync());
+  } finally {
+    file.close();
+  }
 }
 
 function sinkTo(file: Deno.FsFile, label: string): ByteSink {
@@ -96,14 +101,19 @@ function sinkTo(file: Deno.FsFile, label: string): ByteSink {
     writeLater: (offset, bytes) =>
       attempt(label, async () => {
         await file.seek(offset, Deno.SeekMode.Start);
-        for (let done = 0; done < bytes.length;) {
-          const count = await file.write(done === 0 ? bytes : bytes.subarray(done));
-          if (count === 0) throw new Deno.errors.WriteZero();
-          done += count;
-        }
+        await writeFully(file, bytes);
       }),
     close: () => file.close(),
   };
+}
+
+/** Writes all of `bytes` where the file stands; it may take less at a time. */
+async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const count = await file.write(done === 0 ? bytes : bytes.subarray(done));
+    if (count === 0) throw new Deno.errors.WriteZero();
+    done += count;
+  }
 }
 
 async function attempt<T>(label: string, action: () => Promise<T>): Promise<T> {
