@@ -64,7 +64,7 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
     bands: [0, 12, 24],
     blocks: 4,
     scale: new Float32Array(8).fill(0.5),
-    zero_point: Uint8Array.of(0, 0, 0, 0, 7, 7, 7, 9),
+    zero_point: Uint8Array.of(0, 0, 0, 0, 7, 7, 7, 10),
   };
   const layer = { ...LAYER!, axis: { source: "positional" as const, boundaries: [0, 12, 24] } };
   const smooth = smoothParams(params, { window: 2, method: "linear", dtype: "BF16" });
@@ -73,8 +73,8 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
   const bytes = encodeTimeGroups([record], "positional", "smooth");
   // The zero points are the last of its tensors: one for each of 24 steps.
   const zeroPoints = new Int32Array(bytes.slice(-24 * 4).buffer);
-  // A fifth of the way from 0, 0, 0, 0 to 7, 7, 7, 9 is 1.5 in the mean, and 1.25 as stored.
-  assert.deepEqual([...zeroPoints.subarray(9, 15)], [0, 1, 3, 4, 6, 8]);
+  // A fifth of the way from 0, 0, 0, 0 to 7, 7, 7, 10 is 1.55 in the mean, and 1.25 as stored.
+  assert.deepEqual([...zeroPoints.subarray(9, 15)], [0, 1, 3, 5, 7, 8]);
 });
 
 Deno.test("recordLayer() keeps the means over the blocks of each time group, and of each step where it has its own", () => {
