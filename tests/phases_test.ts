@@ -49,6 +49,16 @@ async function withModel(
   await withFiles(files, (root) => use(join(root, "model"), root));
 }
 
+Deno.test("quantizeModel() takes more blocks in phase optimize than are rated at once", async () => {
+  const value = (i: number) => sample(i);
+  await withModel([matrix("a.weight", 500, 160, value, "BF16")], async (model, root) => {
+    const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 500, groupSize: 16 };
+    const report = await quantizeModel(model, join(root, "out"), settings as QuantizeSettings);
+    assert.equal(report.layers.length, 1);
+    assert.ok(report.sqnr_db! > report.baseline!.sqnr_db!);
+  });
+});
+
 Deno.test("quantizeModel() gives all-zero time groups in phase optimize what their nearest neighbour has", async () => {
   const rows = (i: number) => Math.floor(i / (8 * 32));
   // Zero, a group with outliers, zero, another scale, zero: each of its own kind in both blocks.

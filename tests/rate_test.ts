@@ -10,6 +10,7 @@ import { SLICE_BYTES } from "../lib/jobs/desk.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { whileProbing } from "../lib/jobs/while_probing.ts";
 import { withFallback } from "../lib/jobs/with_fallback.ts";
+import { estimateLayerParams } from "../lib/params/estimate_params.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
 import { BINS, type QualitySums } from "../lib/types.ts";
 import { floatBytes } from "../lib/safetensors/dtype.ts";
@@ -211,6 +212,23 @@ Deno.test("rate() and encode() tell of one half of the source each, in whole byt
       backend.close();
     });
   }
+});
+
+Deno.test("a slice is rated in the dtype that its scales are stored in, whatever its own is", async () => {
+  await withSlice({ rows: 40, columns: 64, dtype: "BF16" }, async (slice) => {
+    const backend = await openBackend("reference", 0, silent);
+    const job = { verb: "rate", ...jobOf(slice) } as const;
+    const found = await backend.run({ ...job, scaleDtype: "F32" });
+    const same = await backend.run(job);
+    backend.close();
+    const { lo, hi } = found;
+    const [own] = estimateLayerParams(lo, hi, 1, slice.bits, "F32").scale;
+    assert.equal(found.ratings[0]!.scale.at(-1), own);
+    assert.notEqual(same.ratings[0]!.scale.at(-1), own);
+    // Candidates make codes by the same scales, and store them as exactly as they can.
+    assert.equal(found.ratings[0]!.code_scale[0], same.ratings[0]!.code_scale[0]);
+    assert.notEqual(found.ratings[0]!.scale[0], same.ratings[0]!.scale[0]);
+  });
 });
 
 withAdapter.test("withFallback() rates with wasm when the device is lost", async () => {

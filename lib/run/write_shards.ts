@@ -5,14 +5,13 @@ import { escapeText } from "../base/text.ts";
 import { encodeParams } from "../format/compressed_tensors/encode_params.ts";
 import { packedNames, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import type { Backend } from "../jobs/backend.ts";
-import { openFiles } from "../jobs/open_files.ts";
 import type { FilePlace } from "../jobs/slice.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import { createFile, syncFile } from "../safetensors/write.ts";
+import { createFile, syncFile, writeParts } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings.ts";
 import type { RunPlan } from "./plan_run.ts";
 import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
@@ -38,8 +37,6 @@ export async function writeShards(
 ): Promise<LayerRecord[]> {
   const records = new Map<LayerPlan, LayerRecord>();
   const flusher = createFlusher();
-  // On this thread: a worker that writes a few bytes waits for another one's many to the same file.
-  const files = openFiles(true);
   const tasks: Task[] = [];
   for (const shard of shards) {
     const target = { path: join(directory, shard.name), label: shard.name };
@@ -53,9 +50,11 @@ export async function writeShards(
       add(layer.tensor, async () => {
         const job = { layer, source, target: place(packedNames(layer.name).packed) };
         const found = await quantizeLayer(job, backend, settings);
-        for (const { name, offset, bytes } of encodeParams(layer, found.params)) {
-          files.write(place(name), offset, bytes);
-        }
+        const parts = encodeParams(layer, found.params).map(({ name, offset, bytes }) => ({
+          offset: place(name).begin + offset,
+          bytes,
+        }));
+        await writeParts(target.path, target.label, parts);
         records.set(layer, recordLayer(layer, found, packedSize(layer)));
         onFinished(
           layer.name,
@@ -70,11 +69,7 @@ export async function writeShards(
       });
     }
   }
-  try {
-    await flusher.during(runTasks(tasks, countLanes(selection, settings)));
-  } finally {
-    files.close();
-  }
+  await flusher.during(runTasks(tasks, countLanes(selection, settings)));
   for (const { name } of shards) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
 }
