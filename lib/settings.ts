@@ -211,6 +211,33 @@ export function checkBits(bits: unknown): void {
 }
 
 /**
+ * Checks the curve of smoothing, as {@linkcode checkSettings} does.
+ *
+ * @throws {BadInputError} It is not linear, cubic or sigmoid.
+ */
+export function checkSmoothingMethod(method: unknown): void {
+  checkValue(RULES.smoothingMethod.subject, method, RULES.smoothingMethod);
+}
+
+/**
+ * Checks what a figure may lose in a gate.
+ *
+ * @param flag The flag that gives it, with its dashes.
+ * @param isCount Whether it counts something.
+ * @param text How it was written, if it was.
+ * @throws {BadInputError} It is no number, or no whole one, from 0 to 1000.
+ */
+export function checkTolerance(
+  flag: string,
+  value: unknown,
+  isCount: boolean,
+  text?: string,
+): void {
+  const rule = isCount ? wholeNumber(LIMITS.tolerance) : numberBetween(LIMITS.tolerance);
+  checkValue(flag, value, rule, text);
+}
+
+/**
  * Checks the threshold of violations, as {@linkcode checkSettings} does.
  *
  * @throws {BadInputError} It is no number above 0 and at most 10.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { namesIn, withSmallModel } from "./directories.ts";
+import { namesIn, withSmallModel, writeLargeModel } from "./directories.ts";
 import { CLI, type Outcome } from "./run_cli.ts";
 import { serveProject } from "./serve_project.ts";
 
@@ -138,6 +138,38 @@ for (const [what, argsOf] of Object.entries(BEFORE)) {
     });
   }
 }
+
+Deno.test("a large model needs no network once the command was cached from a URL", async () => {
+  await withSmallModel(async ({ root }) => {
+    const cache = join(root, "cache");
+    await copyPackages(["eta", "fastest-levenshtein"], cache);
+    writeLargeModel(join(root, "large"), 4);
+    const server = serveProject();
+    const cli = `${server.address}/cli.ts`;
+    const flags = [`--allow-import=${new URL(cli).host}`];
+    try {
+      const filled = await runDeno(cache, root, "cache", ...flags, cli);
+      assert.equal(filled.code, 0, filled.stderr);
+    } finally {
+      await server.close();
+    }
+    const start = [
+      "run",
+      "--no-prompt",
+      "--cached-only",
+      ...flags,
+      "--allow-read",
+      "--allow-write",
+    ];
+    const run = ["--model", "large", "--output", "out", "--report", "r.json", "--verbose"];
+    const made = await runDeno(cache, root, ...start, cli, ...run);
+    assert.equal(made.code, 0, made.stderr);
+    // One worker would need none of it.
+    if (navigator.hardwareConcurrency > 1) {
+      assert.match(made.stderr, /^Backend: wasm, SIMD WebAssembly in \d workers/m);
+    }
+  });
+});
 
 Deno.test("a page that cannot be made is refused before the work when its package was never fetched", async () => {
   await withSmallModel(async ({ root, run }) => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   type Bits,
+  chooseRules,
   costOfPath,
   DEFAULT_SETTINGS,
   estimateParams,
@@ -12,6 +13,7 @@ import {
   scoreJumps,
   scoreSmoothness,
   scoreSteps,
+  smoothGroups,
 } from "../mod.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { checkSettings } from "../lib/settings.ts";
@@ -244,3 +246,37 @@ for (const [name, call] of Object.entries(WITH_THRESHOLD)) {
     for (const threshold of [1e-9, 0.3, 10]) call(threshold);
   });
 }
+
+Deno.test("the library refuses a curve, a range and a tolerance that no flag or file could give", () => {
+  const groups = [{ scale: 1, zero_point: 1 }, { scale: 2, zero_point: 1 }];
+  const smooth = (method: unknown) =>
+    smoothGroups(groups, [0, 8, 16], { window: 2, method: method as "linear", dtype: "F32" });
+  assert.throws(() => smooth("spline"), {
+    name: "BadInputError",
+    message: '--smoothing-method is the text "spline", must be linear, cubic or sigmoid',
+  });
+  for (const [lo, hi] of [[NaN, 1], [-1, NaN], [-1, Infinity], [-Infinity, 0], [0, 2 ** 127]]) {
+    assert.throws(() => estimateParams(lo!, hi!, 2, "F32"), {
+      name: "BadInputError",
+      message:
+        `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
+    });
+  }
+  for (
+    const [tolerances, message] of [
+      [{ maxScoreDrop: NaN }, '--max-score-drop is "NaN", must be a number from 0 to 1000'],
+      [{ maxCosineDrop: -1 }, '--max-cosine-drop is "-1", must be a number from 0 to 1000'],
+      [{ maxSqnrDrop: 1001 }, '--max-sqnr-drop is "1001", must be a number from 0 to 1000'],
+      [
+        { maxSizeGrowth: Infinity },
+        '--max-size-growth is "Infinity", must be a number from 0 to 1000',
+      ],
+      [
+        { maxNewViolations: 1.5 },
+        '--max-new-violations is "1.5", must be a whole number from 0 to 1000',
+      ],
+    ] as const
+  ) {
+    assert.throws(() => chooseRules([], tolerances), { name: "BadInputError", message });
+  }
+});

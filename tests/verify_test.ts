@@ -102,6 +102,26 @@ for (const [what, [rows, columns, blocks]] of Object.entries(CRAFTED)) {
   });
 }
 
+Deno.test("verifyCheckpoint() names the tensor whose quality cannot be measured", async () => {
+  const { files } = craft(4, 32, 2, 4);
+  const bytes = files["made/model.safetensors"];
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  bytes.set(
+    encodeFloats(Float32Array.of(NaN), "F32"),
+    8 + length +
+      header["a.weight_scale"].data_offsets[0],
+  );
+  await withFiles(files, async (root) => {
+    await assert.rejects(verifyCheckpoint(join(root, "made"), join(root, "model")), {
+      name: "BadInputError",
+      message:
+        'Verification failed: the quality of tensor "a.weight" in "model.safetensors" cannot ' +
+        "be measured: its weights or scales are no finite numbers",
+    });
+  });
+});
+
 Deno.test("verifyCheckpoint() and quantizeModel() do nothing when their signal was heard before", async () => {
   await withReport(smallModel(), [], async (_verify, _report, root) => {
     const [model, out, again] = ["model", "out", "again"].map((name) => join(root, name));
@@ -142,6 +162,7 @@ Deno.test("verify --report agrees with the report of every phase, width and kind
           const { code, stderr, stdout } = await runMain(...verify);
           assert.equal(code, 0, `${phase} INT${bits}: ${stderr}`);
           assert.match(stdout, /^Verified out: 2 layers decoded from disk\n/);
+          assert.match(stderr, /^The report "[^\n]*r\.json" agrees with what is on disk\n$/);
         });
       }
     }

@@ -1,9 +1,13 @@
 /** From the values of flags to settings; what they may be is not decided here. */
 
 import { readChoice } from "../base/read_choice.ts";
-import { checkValue, numberBetween, wholeNumber } from "../base/value_rules.ts";
 import type { GateTolerances } from "../gate/gate_rules.ts";
-import { checkSettings, DEFAULT_SETTINGS, LIMITS, type QuantizeSettings } from "../settings.ts";
+import {
+  checkSettings,
+  checkTolerance,
+  DEFAULT_SETTINGS,
+  type QuantizeSettings,
+} from "../settings.ts";
 import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 
 /** Values by flag name. */
@@ -73,7 +77,7 @@ export function readGateFlags(values: Values): GateFlags {
   const text = (name: string) => values.get(name)?.[0];
   const number = (name: string) => {
     const value = text(name);
-    return value === undefined ? undefined : readNumber(name, value, LIMITS.tolerance);
+    return value === undefined ? undefined : readTolerance(name, value, false);
   };
   const violations = text("max-new-violations");
   const missing = text("missing");
@@ -84,21 +88,15 @@ export function readGateFlags(values: Values): GateFlags {
     maxSizeGrowth: number("max-size-growth"),
     maxNewViolations: violations === undefined
       ? undefined
-      : readInteger("max-new-violations", violations, LIMITS.tolerance),
+      : readTolerance("max-new-violations", violations, true),
     allowVanishedLayers: values.has("allow-vanished-layers"),
     rules: text("rules"),
     missing: missing === undefined ? "fail" : readChoice("--missing", missing, MISSING_POLICIES),
   };
 }
 
-function readInteger(name: string, text: string, limits: { min: number; max: number }): number {
-  const value = readWhole(text);
-  checkValue(`--${name}`, value, wholeNumber(limits), text);
-  return Number(value);
-}
-
-function readNumber(name: string, text: string, limits: { min: number; max: number }): number {
-  const value = readDecimal(text);
-  checkValue(`--${name}`, value, numberBetween(limits), text);
+function readTolerance(name: string, text: string, isCount: boolean): number {
+  const value = isCount ? readWhole(text) : readDecimal(text);
+  checkTolerance(`--${name}`, value, isCount, text);
   return Number(value);
 }

@@ -1,5 +1,6 @@
 /** What a gate goes by: the built-in rules, changed by a file of rules, changed by flags. */
 
+import { checkTolerance } from "../settings.ts";
 import {
   LAYER_COUNTS,
   LAYER_METRICS,
@@ -78,6 +79,8 @@ export function directionOf(
 /**
  * Puts the rules together. A rule of the file takes the place of the built-in one for the same figure;
  * a tolerance takes the place of every rule of level `fail` for its figure, and leaves warnings.
+ *
+ * @throws {BadInputError} A tolerance is one that no flag could give.
  */
 export function chooseRules(
   fromFile: readonly GateRule[] = [],
@@ -93,6 +96,17 @@ export function chooseRules(
     if (parts !== undefined) rules.push(rule({ metric, ...parts }));
   };
   const { maxScoreDrop, maxCosineDrop, maxSqnrDrop, maxSizeGrowth, maxNewViolations } = tolerances;
+  for (
+    const [flag, value, isCount] of [
+      ["--max-score-drop", maxScoreDrop, false],
+      ["--max-cosine-drop", maxCosineDrop, false],
+      ["--max-sqnr-drop", maxSqnrDrop, false],
+      ["--max-size-growth", maxSizeGrowth, false],
+      ["--max-new-violations", maxNewViolations, true],
+    ] as const
+  ) {
+    if (value !== undefined) checkTolerance(flag, value, isCount);
+  }
   const drops = [
     ["smoothness_score", maxScoreDrop],
     ["cosine_similarity", maxCosineDrop],

@@ -23,7 +23,7 @@ export interface Desk {
 }
 
 /** Bytes of a slice's weights. */
-export function sliceBytes({ rows, columns, dtype }: Slice): number {
+function sliceBytes({ rows, columns, dtype }: Slice): number {
   return rows * columns * floatBytes(dtype);
 }
 

@@ -17,9 +17,11 @@ export function withFallback(
 ): Backend {
   let current = first;
   let next: Promise<Backend> | undefined;
+  let isClosed = false;
   async function replace({ message }: DeviceError): Promise<Backend> {
     onFallback(message);
     current = await openNext();
+    if (isClosed) current.close();
     return current;
   }
   return {
@@ -41,6 +43,7 @@ export function withFallback(
       return await (await next).run(job);
     },
     close() {
+      isClosed = true;
       first.close();
       if (current !== first) current.close();
     },

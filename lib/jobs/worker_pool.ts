@@ -12,6 +12,12 @@ const JOBS_PER_WORKER = 8;
 /** The worker's module. */
 const WORKER = new URL("./worker.ts", import.meta.url);
 
+/**
+ * Never called: an import that Deno sees makes the worker, and what it needs, a part of the program, so
+ * that they are fetched with it and not when the work has begun.
+ */
+export const importWorker = (): Promise<unknown> => import("./worker.ts");
+
 /** Whether the permissions of this run let a worker load its module: reading it, or importing from its host. */
 export function mayStartWorkers(): boolean {
   const { state } = Deno.permissions.querySync(

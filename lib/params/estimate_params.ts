@@ -1,5 +1,6 @@
 /** From the range of each block to its scale and zero point. */
 
+import { BadInputError } from "../base/errors.ts";
 import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { checkBits } from "../settings.ts";
@@ -9,7 +10,7 @@ import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 const ROUND = 1.5 * 2 ** 52;
 
 /** Largest range of a block: above it the inverse of the scale would no longer be a normal F32. */
-export const MAX_RANGE = 2 ** 126;
+const MAX_RANGE = 2 ** 126;
 
 /** Whether a block can be quantized at all: its range is known, and not too large. */
 export function isWithinBounds({ lo, hi }: { lo: number; hi: number }): boolean {
@@ -24,7 +25,7 @@ export function roundHalfEven(value: number): number {
 /**
  * Parameters of an asymmetric quantizer over [lo, hi] (Jacob et al., "Quantization and Training of
  * Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018, section 3):
- * scale = (hi - lo) / qmax, rounded to F32 and to the stored dtype, kept within its normal range;
+ * scale = (hi - lo) / qmax, rounded to F32 and to the stored dtype, kept within that dtype's range (`scaleRange`);
  * zero_point = clamp(round_half_even(-lo / scale), 0, qmax), from the stored scale.
  *
  * @param lo Smallest value of the block, or 0 if none is below it.
@@ -40,10 +41,15 @@ export function roundHalfEven(value: number): number {
  */
 export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
   checkBits(bits);
+  if (!isWithinBounds({ lo, hi })) {
+    throw new BadInputError(
+      `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
+    );
+  }
   const qmax = qmaxOf(bits);
-  const normal = scaleRange(dtype);
+  const limits = scaleRange(dtype);
   const rounded = roundToDtype((hi - lo) / qmax, dtype);
-  const scale = Math.min(Math.max(rounded, normal.min), normal.max);
+  const scale = Math.min(Math.max(rounded, limits.min), limits.max);
   const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
   return { scale, zero_point };
 }

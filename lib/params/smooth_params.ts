@@ -1,6 +1,11 @@
 /** Phase smooth: parameters move gradually from one time group's to the next one's. */
 
-import { DEFAULT_WINDOW, LIMITS, type QuantizeSettings } from "../settings.ts";
+import {
+  checkSmoothingMethod,
+  DEFAULT_WINDOW,
+  LIMITS,
+  type QuantizeSettings,
+} from "../settings.ts";
 import { BadInputError } from "../base/errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
@@ -152,6 +157,7 @@ export function smoothGroups(
   smoothing: Smoothing,
 ): QuantParams[] {
   checkWindow(smoothing.window);
+  checkSmoothingMethod(smoothing.method);
   if (boundaries.length !== groups.length + 1 || !areBoundaries(boundaries)) {
     throw new BadInputError(
       `Cannot smooth ${groups.length} time groups: the boundaries are [${boundaries}], ` +

@@ -148,7 +148,7 @@ export function buildReport(run: RunResults): Report {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
     model_name: run.modelName,
-    source: "positional",
+    source: records[0]?.axis.source ?? "positional",
     phase,
     smoothing_window: window,
     smoothing_method: window === null ? null : settings.smoothingMethod,

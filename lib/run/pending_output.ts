@@ -268,6 +268,19 @@ export function commitAll(outputs: readonly PendingOutput[]): void {
   if (failures.length > 0) throw failures[0];
 }
 
+/**
+ * Discards directories and files, the last one first, each whatever became of the others.
+ *
+ * @throws {BadInputError} What was there before cannot be put back; the message says where it is.
+ */
+export async function discardAll(outputs: readonly PendingOutput[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const output of outputs.toReversed()) {
+    await output.discard().catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
 function remove(path: string, problem: string): void {
   try {
     Deno.removeSync(path, { recursive: true });

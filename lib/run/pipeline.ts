@@ -9,6 +9,7 @@ import {
   appendEntry,
   describeQuantization,
 } from "../format/compressed_tensors/describe_quantization.ts";
+import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
@@ -61,19 +62,20 @@ export async function runPlan(
   const { signal } = hooks;
   refuseAborted(signal);
   let finished = "";
-  const backend = await openBackend(settings.backend, modelBytes(model), {
+  const opening = openBackend(settings.backend, modelBytes(model), {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
     onWarning: (line) => hooks.onWarning?.(line),
   });
-  const filling = fill();
+  const filling = opening.then(fill);
   try {
     return await stopOnAbort(signal, filling);
   } finally {
-    backend.close();
-    await settle(filling);
+    // A backend that is still being opened is closed when it comes.
+    const closing = opening.then((backend) => backend.close(), () => {});
+    await settle(Promise.allSettled([closing, filling]));
   }
 
-  async function fill(): Promise<Report> {
+  async function fill(backend: Backend): Promise<Report> {
     const records = await writeShards(plan, output.path, backend, settings, (tensor, line) => {
       finished = tensor;
       if (line !== undefined) hooks.onLog?.(line);

@@ -15,8 +15,8 @@ export interface Task {
 export const TASKS_AT_ONCE = 32;
 
 /**
- * Runs tasks, the largest first, so that no worker is left with one at the end; the first that fails
- * ends all.
+ * Runs tasks, the largest first, so that no worker is left with one at the end. After the first that
+ * fails none is begun; those under way may still be when its error comes.
  *
  * @param count Tasks under way at once.
  */
@@ -25,8 +25,17 @@ export async function runTasks(
   count: number = TASKS_AT_ONCE,
 ): Promise<void> {
   const waiting = tasks.toSorted((a, b) => b.bytes - a.bytes).values();
+  let hasFailed = false;
   const lanes = Array.from({ length: count }, async () => {
-    for (const task of waiting) await task.run();
+    try {
+      for (const task of waiting) {
+        if (hasFailed) return;
+        await task.run();
+      }
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
   });
   await Promise.all(lanes);
 }

@@ -18,7 +18,7 @@ import { SLICE_BYTES } from "../jobs/desk.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import { type OpenFiles, openFiles } from "../jobs/open_files.ts";
 import { type Model, modelBytes, openModel } from "../model/open_model.ts";
-import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
+import { addSums, areMeasured, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { QualitySums } from "../types.ts";
@@ -27,7 +27,7 @@ import { runTasks, type Task } from "./run_tasks.ts";
 import { stopOnAbort } from "./stop_on_abort.ts";
 
 /** Bytes of a copy compared by one worker. */
-const COMPARE_BYTES = 16 * 2 ** 20;
+const PIECE_BYTES = 16 * 2 ** 20;
 
 /** Quality of a checkpoint as decoded from disk. */
 export interface Verification extends Quality {
@@ -99,6 +99,7 @@ export async function runVerification(
 ): Promise<Verification> {
   const { checkpoint, model, layers, copies } = plan;
   let finished = "";
+  // WebAssembly whatever there is, so nothing is looked for and nothing can hang here.
   const backend = await openBackend("wasm", modelBytes(model), {
     onBytes: (bytes) => onProgress?.(finished, bytes),
     onWarning: () => {},
@@ -110,7 +111,9 @@ export async function runVerification(
       bytes: bytesOf(original),
       run: async () => {
         await checkShape(layer, files);
-        found.set(layer, await measureLayer(layer, original, backend, files));
+        const sums = await measureLayer(layer, original, backend, files);
+        checkMeasured(layer, sums);
+        found.set(layer, sums);
         finished = layer.name;
       },
     })),
@@ -151,28 +154,35 @@ async function measureLayer(
   const { rows, columns, dtype, bits, blocks, packed } = layer;
   const width = floatBytes(dtype);
   const most = Math.max(1, Math.floor(SLICE_BYTES / (columns * width) / WORD_ROWS)) * WORD_ROWS;
-  const sums: QualitySums[] = [];
-  for (let from = 0; from < rows; from += most) {
+  const { place } = original;
+  const slices = Array.from({ length: Math.ceil(rows / most) }, async (_, i) => {
+    const from = i * most;
     const count = Math.min(most, rows - from);
-    const { place } = original;
-    sums.push(
-      await backend.run({
-        verb: "check",
-        slice: {
-          source: { ...place, begin: place.begin + from * columns * width },
-          dtype,
-          rows: count,
-          columns,
-          blockRows: 1,
-          blockColumns: columns / blocks,
-        },
-        bits,
-        codes: { ...packed.place, begin: packed.place.begin + from * packedBytes(columns, bits) },
-        params: await readParams(layer, from, count, files),
-      }),
-    );
-  }
-  return addSums(sums);
+    return await backend.run({
+      verb: "check",
+      slice: {
+        source: { ...place, begin: place.begin + from * columns * width },
+        dtype,
+        rows: count,
+        columns,
+        blockRows: 1,
+        blockColumns: columns / blocks,
+      },
+      bits,
+      codes: { ...packed.place, begin: packed.place.begin + from * packedBytes(columns, bits) },
+      params: await readParams(layer, from, count, files),
+    });
+  });
+  return addSums(await Promise.all(slices));
+}
+
+/** A quality that cannot be computed is no quality: the checkpoint is malformed. */
+function checkMeasured({ name, scale }: PackedLayer, sums: QualitySums): void {
+  if (areMeasured(sums)) return;
+  throw new BadInputError(
+    `Verification failed: the quality of tensor ${quote(`${name}.weight`)} in ` +
+      `${quote(scale.place.label)} cannot be measured: its weights or scales are no finite numbers`,
+  );
 }
 
 async function compareTensor(
@@ -180,19 +190,22 @@ async function compareTensor(
   copy: StoredTensor,
   backend: Backend,
 ): Promise<void> {
-  for (let at = 0; at < tensor.end - tensor.begin; at += COMPARE_BYTES) {
-    const different = await backend.run({
+  const size = tensor.end - tensor.begin;
+  const pieces = Array.from({ length: Math.ceil(size / PIECE_BYTES) }, (_, i) => i * PIECE_BYTES);
+  const found = await Promise.all(pieces.map((at) =>
+    backend.run({
       verb: "compare",
       source: { ...place, begin: place.begin + at },
       other: { ...copy.place, begin: copy.place.begin + at },
-      byteLength: Math.min(COMPARE_BYTES, tensor.end - tensor.begin - at),
-    });
-    if (different < 0) continue;
-    throw new BadInputError(
-      `Verification failed: tensor ${quote(tensor.name)} differs from the model's ` +
-        `at byte ${at + different}`,
-    );
-  }
+      byteLength: Math.min(PIECE_BYTES, size - at),
+    })
+  ));
+  const first = found.findIndex((different) => different >= 0);
+  if (first < 0) return;
+  throw new BadInputError(
+    `Verification failed: tensor ${quote(tensor.name)} differs from the model's ` +
+      `at byte ${pieces[first]! + found[first]!}`,
+  );
 }
 
 /** A copy has the dtype and the shape of the original. */

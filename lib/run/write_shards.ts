@@ -20,7 +20,7 @@ import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
 const COPY_BYTES = 16 * 2 ** 20;
 
 /** Told of each tensor that is done, with a line for the log where it was quantized. */
-export type OnFinished = (tensor: string, line?: string) => void;
+type OnFinished = (tensor: string, line?: string) => void;
 
 /**
  * Writes all shards.

@@ -17,6 +17,7 @@ import { renderPlan } from "../../render/render_plan.ts";
 import {
   checkOutput,
   commitAll,
+  discardAll,
   pendingDirectory,
   pendingFile,
   type PendingOutput,
@@ -94,7 +95,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     for (const line of closing) io.stderr(`${line}\n`);
   } finally {
     watch.clear();
-    for (const output of outputs.toReversed()) await output.discard();
+    await discardAll(outputs);
   }
 }
 

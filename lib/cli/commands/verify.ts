@@ -1,5 +1,6 @@
 /** `isotherm verify DIR --against MODEL`: quality recomputed from the written checkpoint. */
 
+import { quote } from "../../base/text.ts";
 import { modelBytes } from "../../model/open_model.ts";
 import { renderVerification } from "../../render/render_verification.ts";
 import { loadFigures } from "../../report/load_report.ts";
@@ -21,6 +22,7 @@ export async function verify(invocation: Invocation, io: Io): Promise<void> {
     watch.clear();
     if (report !== undefined) {
       checkReport(report, result, { name: name!, byteLength: modelBytes(plan.checkpoint) });
+      io.stderr(`The report ${quote(name!)} agrees with what is on disk\n`);
     }
     io.stdout(json ? `${JSON.stringify(result, null, 2)}\n` : renderVerification(result));
   } finally {
