@@ -2,18 +2,15 @@
 
 import { writeWhole } from "../../safetensors/write.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
-import { compareReports } from "../../compare/compare_reports.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
 import { openPlan, type RunPlan } from "../../run/plan_run.ts";
-import { summarizePlan } from "../../run/summarize_plan.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
-import { renderComparison } from "../../render/render_comparison.ts";
+import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
-import { renderPlan } from "../../render/render_plan.ts";
 import {
   checkOutput,
   commitAll,
@@ -30,7 +27,9 @@ import { watchRun } from "./watch_run.ts";
 export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const { settings } = invocation;
   // First of all, since a run whose baseline is broken is not worth its time.
-  const baseline = invocation.compare === undefined ? undefined : loadBaseline(invocation.compare);
+  const comparing = invocation.compare === undefined
+    ? undefined
+    : await compareWith(invocation.compare);
   const plan = openPlan(invocation.model, settings);
   checkPlan(plan, settings);
   const log: string[] = [];
@@ -41,6 +40,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   for (const line of warnings(plan)) say(line, true);
   if (invocation.dryRun) {
     if (invocation.output !== "") checkTarget(invocation, plan);
+    const { summarizePlan } = await import("../../run/summarize_plan.ts");
+    const { renderPlan } = await import("../../render/render_plan.ts");
     const summary = summarizePlan(plan, settings);
     io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
     return;
@@ -68,14 +69,13 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       },
     });
     watch.clear();
-    const comparison = baseline && compareReports(baseline, measured);
+    const comparison = comparing?.compare(measured);
     const report = comparison === undefined ? measured : { ...measured, comparison };
     const text = formatReport(report);
     const block = renderConsole(report);
-    const difference = comparison === undefined ? "" : renderComparison([comparison], {
-      baseline: invocation.compare!,
-      currents: [invocation.report],
-    });
+    const difference = comparison === undefined
+      ? ""
+      : comparing!.render(comparison, invocation.report);
     const closing = nextSteps(report, invocation);
     const utf8 = new TextEncoder();
     await writeWhole(reportFile.path, invocation.report, utf8.encode(text));
@@ -106,6 +106,18 @@ async function loadRenderer(): Promise<
   const { loadEngine } = await import("../../render/fill_template.ts");
   await loadEngine();
   return (await import("../../render/render_html.ts")).renderHtml;
+}
+
+/** Reads what a run is compared with, and loads what compares; a run without pays for neither. */
+async function compareWith(path: string) {
+  const baseline = loadBaseline(path);
+  const { compareReports } = await import("../../compare/compare_reports.ts");
+  const { renderComparison } = await import("../../render/render_comparison.ts");
+  return {
+    compare: (measured: Report) => compareReports(baseline, measured),
+    render: (comparison: Comparison, current: string) =>
+      renderComparison([comparison], { baseline: path, currents: [current] }),
+  };
 }
 
 function checkTarget(invocation: Invocation, { model }: RunPlan): string {
