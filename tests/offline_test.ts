@@ -98,32 +98,39 @@ const BEFORE = {
   "a plain run": (flags: string[], cli: string) => ["run", ...flags, cli, "--version"],
 };
 
+/**
+ * Fills a cache with the program, from its file or from an address that is gone afterwards.
+ *
+ * @returns The arguments that start it from the cache alone.
+ */
+async function fillCache(
+  cache: string,
+  cwd: string,
+  isUrl: boolean,
+  argsOf: (flags: string[], cli: string) => string[],
+): Promise<string[]> {
+  const server = serveProject();
+  const cli = isUrl ? `${server.address}/cli.ts` : CLI;
+  const flags = isUrl ? [`--allow-import=${new URL(cli).host}`] : [];
+  try {
+    const filled = await runDeno(cache, cwd, ...argsOf(flags, cli));
+    assert.equal(filled.code, 0, filled.stderr);
+  } finally {
+    await server.close();
+  }
+  const alone = ["run", "--no-prompt", "--cached-only", ...flags];
+  return [...alone, "--allow-read", "--allow-write", cli];
+}
+
 for (const [what, argsOf] of Object.entries(BEFORE)) {
   for (const kind of ["from a file", "from a URL"]) {
     Deno.test(`pages and suggestions need no network after ${what} ${kind}`, async () => {
       await withSmallModel(async ({ root, run }) => {
         const cache = join(root, "cache");
         await copyPackages(["eta", "fastest-levenshtein"], cache);
-        const server = serveProject();
         const isUrl = kind === "from a URL";
         const cwd = isUrl ? root : ROOT;
-        const cli = isUrl ? `${server.address}/cli.ts` : CLI;
-        const flags = isUrl ? [`--allow-import=${new URL(cli).host}`] : [];
-        try {
-          const filled = await runDeno(cache, cwd, ...argsOf(flags, cli));
-          assert.equal(filled.code, 0, filled.stderr);
-        } finally {
-          await server.close();
-        }
-        const start = [
-          "run",
-          "--no-prompt",
-          "--cached-only",
-          ...flags,
-          "--allow-read",
-          "--allow-write",
-          cli,
-        ];
+        const start = await fillCache(cache, cwd, isUrl, argsOf);
         const page = join(root, "page.html");
         const made = await runDeno(cache, cwd, ...start, ...run, "--html-report", page);
         assert.equal(made.code, 0, made.stderr);
@@ -144,25 +151,9 @@ Deno.test("a large model needs no network once the command was cached from a URL
     const cache = join(root, "cache");
     await copyPackages(["eta", "fastest-levenshtein"], cache);
     writeLargeModel(join(root, "large"), 4);
-    const server = serveProject();
-    const cli = `${server.address}/cli.ts`;
-    const flags = [`--allow-import=${new URL(cli).host}`];
-    try {
-      const filled = await runDeno(cache, root, "cache", ...flags, cli);
-      assert.equal(filled.code, 0, filled.stderr);
-    } finally {
-      await server.close();
-    }
-    const start = [
-      "run",
-      "--no-prompt",
-      "--cached-only",
-      ...flags,
-      "--allow-read",
-      "--allow-write",
-    ];
+    const start = await fillCache(cache, root, true, BEFORE["deno cache"]);
     const run = ["--model", "large", "--output", "out", "--report", "r.json", "--verbose"];
-    const made = await runDeno(cache, root, ...start, cli, ...run);
+    const made = await runDeno(cache, root, ...start, ...run);
     assert.equal(made.code, 0, made.stderr);
     // One worker would need none of it.
     if (navigator.hardwareConcurrency > 1) {

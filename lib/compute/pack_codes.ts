@@ -49,6 +49,18 @@ export function unpackRow(packed: Uint8Array, bits: Bits, out: Uint8Array): void
   }
 }
 
+/** Rows whose packed zero points fill whole words, at every width. */
+const WORD_ROWS = 16;
+
+/**
+ * How many rows to take at a time, so that the packed zero points of each run but the last end on a word.
+ *
+ * @param most Rows wanted; less than 16 become 16.
+ */
+export function wholeWordRows(most: number): number {
+  return Math.max(1, Math.floor(most / WORD_ROWS)) * WORD_ROWS;
+}
+
 /**
  * Packs zero points along the rows.
  *

@@ -3,17 +3,16 @@
 import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
-import { checkSettings, type QuantizeSettings } from "../settings.ts";
+import type { QuantizeSettings } from "../settings.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /**
- * Checks that a planned run may start.
+ * Checks that a planned run may start; its settings were checked when it was planned.
  *
- * @throws {BadInputError} The model is already quantized, nothing is left to quantize, `strict` forbids
- * it, or a setting is one that no flag could give.
+ * @throws {BadInputError} The model is already quantized, nothing is left to quantize, or `strict`
+ * forbids it.
  */
 export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
-  checkSettings(settings);
   refuseQuantized(model);
   const { layers, skipped } = selection;
   if (layers.length === 0) {

@@ -10,9 +10,8 @@ import {
   readParams,
   readWidths,
   type StoredTensor,
-  WORD_ROWS,
 } from "../format/compressed_tensors/decode_layer.ts";
-import { packedBytes } from "../compute/pack_codes.ts";
+import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
 import { openBackend } from "../jobs/open_backend.ts";
@@ -153,7 +152,7 @@ async function measureLayer(
 ): Promise<QualitySums> {
   const { rows, columns, dtype, bits, blocks, packed } = layer;
   const width = floatBytes(dtype);
-  const most = Math.max(1, Math.floor(SLICE_BYTES / (columns * width) / WORD_ROWS)) * WORD_ROWS;
+  const most = wholeWordRows(SLICE_BYTES / (columns * width));
   const { place } = original;
   const slices = Array.from({ length: Math.ceil(rows / most) }, async (_, i) => {
     const from = i * most;

@@ -1,6 +1,6 @@
 /** Lets the outside world in while a run computes: progress is drawn and signals are heard. */
 
-import { InterruptedError } from "../../base/errors.ts";
+import { refuseAborted } from "../../run/stop_on_abort.ts";
 import { Progress } from "../report_progress.ts";
 import type { Io } from "./io.ts";
 
@@ -30,7 +30,7 @@ export function watchRun(io: Io, total: number): Watch {
         await new Promise((resume) => setTimeout(resume, 0));
         yielded = io.now();
       }
-      if (signal.aborted) throw new InterruptedError("Interrupted: nothing was written");
+      refuseAborted(signal);
     },
     clear: () => progress.clear(),
   };

@@ -173,13 +173,10 @@ export async function checkShape(
   );
 }
 
-/** Rows whose zero points begin on a word, at every width. */
-export const WORD_ROWS = 16;
-
 /**
  * Reads the parameters of some rows of a layer.
  *
- * @param from First row, a multiple of {@linkcode WORD_ROWS}.
+ * @param from First row, a multiple of what `wholeWordRows` gives.
  * @returns [count * blocks] row by row.
  */
 export async function readParams(

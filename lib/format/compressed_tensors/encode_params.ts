@@ -1,6 +1,6 @@
 /** The parameters of a layer as the format stores them: a scale and a packed zero point for each row and block. */
 
-import { packZeroPoints } from "../../compute/pack_codes.ts";
+import { packZeroPoints, wholeWordRows } from "../../compute/pack_codes.ts";
 import type { LayerPlan } from "../../plan/plan_layer.ts";
 import { encodeFloats } from "../../safetensors/dtype.ts";
 import type { LayerParams } from "../../types.ts";
@@ -8,9 +8,6 @@ import { packedNames } from "./plan_checkpoint.ts";
 
 /** Parameters expanded at a time, about: whole rows. */
 const CHUNK_ELEMENTS = 2 ** 19;
-
-/** Rows whose packed zero points end on a word, at every width. */
-const WORD_ROWS = 16;
 
 /** Bytes of a tensor. */
 export interface TensorPart {
@@ -36,7 +33,7 @@ export function* encodeParams(
   const { rows, columns, bits, scaleDtype } = layer;
   const { blocks, bands } = params;
   const names = packedNames(layer.name);
-  const step = Math.max(1, Math.floor(most / blocks / WORD_ROWS)) * WORD_ROWS;
+  const step = wholeWordRows(most / blocks);
   let [scaleAt, zeroPointAt, band] = [0, 0, 0];
   for (let from = 0; from < rows; from += step) {
     const count = Math.min(step, rows - from);
