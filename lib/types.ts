@@ -9,6 +9,11 @@ export type BackendName = "webgpu" | "wasm" | "reference";
 /** What is asked for: a backend, or the fastest this machine has. */
 export type BackendChoice = BackendName | "auto";
 
+/**
+ * What shares parameters: the weights of one row, in blocks side by side, or all rows of a time group.
+ */
+export type Granularity = "row" | "slice";
+
 /** How parameters are chosen: by each group's own range, moved gradually between groups, or all at once. */
 export type Phase = "baseline" | "smooth" | "optimize";
 
@@ -53,11 +58,11 @@ export interface ParamTrack {
 }
 
 /**
- * The parameters of all blocks of a layer. Its rows are cut into bands, each band into blocks side by
- * side: band b holds rows `bands[b]` (inclusive) to `bands[b+1]` (exclusive).
+ * The parameters of all blocks of a layer, or of some of its rows. They are cut into bands, each band
+ * into blocks side by side: band b holds rows `bands[b]` (inclusive) to `bands[b+1]` (exclusive).
  */
 export interface LayerParams {
-  /** First row of each band, and the number of rows at the end: [B+1], ascending from 0. */
+  /** First row of each band, and the row behind the last one: [B+1], ascending. */
   bands: number[];
   /** Blocks side by side in a band: K. */
   blocks: number;

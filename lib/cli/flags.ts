@@ -2,8 +2,9 @@
 
 import {
   BACKEND_CHOICES,
+  DEFAULT_GROUP_SIZE,
   DEFAULT_SETTINGS,
-  DEFAULT_WINDOW,
+  GRANULARITIES,
   PHASES,
   SMOOTHING_METHODS,
 } from "../settings.ts";
@@ -81,9 +82,15 @@ export const FLAGS: readonly Flag[] = [
     commands: PLANNING,
   },
   {
+    name: "granularity",
+    value: GRANULARITIES.join("|"),
+    help: `what shares parameters (default ${DEFAULT_SETTINGS.granularity})`,
+    commands: PLANNING,
+  },
+  {
     name: "group-size",
-    value: "N",
-    help: "columns in a block, a multiple of 16 (default: all)",
+    value: "N|row",
+    help: `columns in a block (rows: ${DEFAULT_GROUP_SIZE}; slices: all)`,
     commands: PLANNING,
   },
   {
@@ -107,7 +114,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "strict",
     joined: true,
-    help: "fail on ragged blocks",
+    help: "fail on odd sizes",
     commands: PLANNING,
   },
   {
@@ -119,7 +126,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothing-window",
     value: "N",
-    help: `steps beside a boundary, 1 to 20 (smooth: ${DEFAULT_WINDOW})`,
+    help: "steps beside a boundary, 1 to 20 (rows: 1; slices: 5)",
     commands: ["quantize"],
   },
   {
@@ -131,7 +138,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "markov-weight",
     value: "L",
-    help: `optimize: cost of a jump (default ${DEFAULT_SETTINGS.markovWeight})`,
+    help: "optimize: cost of a jump (rows: 0; slices: 1)",
     commands: ["quantize"],
   },
   {

@@ -26,6 +26,7 @@ const readWord: Reader = (text) => text;
 const WRITTEN = [
   { key: "bits", flag: "bit-width", read: readDigit },
   { key: "timeGroups", flag: "num-time-groups", read: readWhole },
+  { key: "granularity", flag: "granularity", read: readWord },
   { key: "groupSize", flag: "group-size", read: readWhole },
   { key: "threshold", flag: "smoothness-threshold", read: readDecimal },
   { key: "phase", flag: "phase", read: readWord },

@@ -5,7 +5,7 @@
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits, BlockGrid } from "../types.ts";
+import type { Bits, BlockGrid, QualitySums } from "../types.ts";
 
 /** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
 export interface Tile extends BlockGrid {
@@ -27,21 +27,31 @@ export interface BlockRanges {
 
 /** The parameters of each block, [blocks] in row-major order. */
 export interface BlockParams {
-  /** A normal F32 above 0. */
+  /** What a code decodes with; a normal F32 above 0. */
   scale: Float32Array;
   /** 0 to qmax. */
   zero_point: Uint8Array;
+  /** Scales that make the codes, where they are not the stored ones: normal F32 above 0. */
+  code_scale?: Float32Array | undefined;
 }
 
-/** Numbers in {@linkcode EncodedTile.sums} for each block. */
-export const SUMS_PER_BLOCK = 3;
+/** The parameters that a search found. */
+export interface FoundParams extends BlockParams {
+  code_scale: Float32Array;
+}
+
+/** The parameters of each block by its own range, and what a search begins with. */
+export interface OwnParams extends BlockParams {
+  /** Largest magnitude of a weight; 0 where there is nothing to search. */
+  largest: Float32Array;
+}
 
 /** A tile as codes. */
 export interface EncodedTile {
   /** Packed rows, see pack_codes.ts: [rows, ceil(columns * bits / 32)] little-endian words. */
   packed: Uint8Array<ArrayBuffer>;
-  /** For each block: sum of x^2, of v^2, and of (x - v)^2, v the decoded value. */
-  sums: Float64Array;
+  /** What all its blocks come to. */
+  sums: QualitySums;
 }
 
 /** Histograms that kernels hold at a time: 8 MB of counts. */
@@ -69,8 +79,22 @@ export interface Kernels {
   /** The range of each block. */
   range(bytes: Uint8Array, tile: Tile): BlockRanges | Promise<BlockRanges>;
   /**
+   * The parameters with which each block loses least at 2 bits, see kernels/search.ts: the same on every
+   * backend, bit for bit.
+   *
+   * @param tile Its blocks lie in one row each.
+   * @param own Parameters by the range; they stay where there is no better choice.
+   * @param scaleDtype What stored scales are rounded to.
+   */
+  search(
+    bytes: Uint8Array,
+    tile: Tile,
+    own: OwnParams,
+    scaleDtype: FloatDtype,
+  ): FoundParams | Promise<FoundParams>;
+  /**
    * Codes, packed, and sums:
-   * code = clamp(round_half_even(f32(x * f32(1 / scale))) + zero_point, 0, qmax).
+   * code = clamp(round_half_even(f32(x * f32(1 / code_scale))) + zero_point, 0, qmax).
    *
    * @param isHeld Whether `bytes` are unchanged since `range` was called with them.
    * @param isSummed Whether the sums are wanted; kernels that are no faster without make them anyway.
@@ -101,6 +125,7 @@ export interface Kernels {
 /** Kernels that answer at once. */
 export interface SyncKernels extends Kernels {
   range(...args: Parameters<Kernels["range"]>): BlockRanges;
+  search(...args: Parameters<Kernels["search"]>): FoundParams;
   encode(...args: Parameters<Kernels["encode"]>): EncodedTile;
   clearCounts(histograms: number): void;
   count(...args: Parameters<Kernels["count"]>): void;

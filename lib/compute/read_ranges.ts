@@ -15,11 +15,11 @@ export function readRanges(found: Int32Array, dtype: FloatDtype): BlockRanges {
   const blocks = found.length / 2;
   const lo = new Float32Array(blocks);
   const hi = new Float32Array(blocks);
+  const [loBits, hiBits] = [new Uint32Array(lo.buffer), new Uint32Array(hi.buffer)];
   const wide = dtype === "F32";
   const sign = wide ? 0x8000_0000 : 0x8000;
+  const shift = dtype === "BF16" ? 16 : 0;
   const { infinite, normal } = LIMITS[dtype];
-  // Decoded all at once: bits that mark no value become 0.
-  const bits = new Uint32Array(blocks * 2);
   for (let block = 0; block < blocks; block++) {
     const high = found[block * 2]!;
     const low = found[block * 2 + 1]! >>> 0;
@@ -29,18 +29,21 @@ export function readRanges(found: Int32Array, dtype: FloatDtype): BlockRanges {
       hi[block] = NaN;
       continue;
     }
-    bits[block * 2] = magnitude >= normal ? low : 0;
-    bits[block * 2 + 1] = high >= normal ? high : 0;
+    // Bits that mark no value become 0.
+    if (magnitude >= normal) loBits[block] = low << shift;
+    if (high >= normal) hiBits[block] = high << shift;
   }
-  const values = wide
-    ? new Float32Array(bits.buffer)
-    : dtype === "F16"
-    ? Float32Array.from(new Float16Array(Uint16Array.from(bits).buffer))
-    : new Float32Array(bits.map((half) => half << 16).buffer);
-  for (let block = 0; block < blocks; block++) {
-    if (Number.isNaN(lo[block])) continue;
-    lo[block] = values[block * 2]!;
-    hi[block] = values[block * 2 + 1]!;
+  if (dtype === "F16") {
+    decodeHalves(lo, loBits);
+    decodeHalves(hi, hiBits);
   }
   return { lo, hi };
+}
+
+/** From the bits of F16 in place of F32 to their values; a NaN stays. */
+function decodeHalves(values: Float32Array, bits: Uint32Array): void {
+  const halves = new Float16Array(Uint16Array.from(bits).buffer);
+  for (let i = 0; i < values.length; i++) {
+    if (!Number.isNaN(values[i])) values[i] = halves[i]!;
+  }
 }

@@ -1,6 +1,7 @@
 /** Takes together what the shaders found for the pieces of each block. */
 
-import { blockCount, type BlockParams, SUMS_PER_BLOCK, type Tile } from "./kernels.ts";
+import type { QualitySums } from "../types.ts";
+import { blockCount, type BlockParams, type Tile } from "./kernels.ts";
 import type { Layout } from "./lay_out_tile.ts";
 
 /** Takes the pieces of each block together: two I32 a block. */
@@ -15,28 +16,28 @@ export function reduceRanges(pieces: Int32Array, layout: Layout, tile: Tile): In
   return found;
 }
 
+/** Numbers that the shader gives for each piece. */
+export const SUMS_PER_PIECE = 3;
+
 /**
- * Adds up the sums of the pieces of each block. The first and the last of three were multiplied by
- * the inverse that the shader has, twice, and it is a rounded one; the second counts steps.
+ * Adds up the sums of all pieces. The first and the last of three were multiplied by the inverse that
+ * the shader has, twice, and it is a rounded one; the second counts steps.
  */
 export function reduceSums(
   pieces: Float32Array,
   layout: Layout,
-  blocks: number,
-  { scale }: BlockParams,
-): Float64Array {
-  const sums = new Float64Array(blocks * SUMS_PER_BLOCK);
+  { scale, code_scale = scale }: BlockParams,
+): QualitySums {
+  const sums = { signal: 0, decoded: 0, error: 0 };
   for (let unit = 0; unit < layout.units; unit++) {
     const block = blockOf(unit, layout.across, layout.pieces, layout.blockRows);
-    for (let i = 0; i < SUMS_PER_BLOCK; i++) {
-      const at = block * SUMS_PER_BLOCK + i;
-      sums[at] = sums[at]! + pieces[unit * SUMS_PER_BLOCK + i]!;
-    }
+    const squaredInverse = Math.fround(1 / code_scale[block]!) ** 2;
+    const at = unit * SUMS_PER_PIECE;
+    sums.signal += pieces[at]! / squaredInverse;
+    sums.decoded += pieces[at + 1]! * scale[block]! ** 2;
+    sums.error += pieces[at + 2]! / squaredInverse;
   }
-  return sums.map((sum, i) => {
-    const step = scale[Math.floor(i / SUMS_PER_BLOCK)]!;
-    return i % SUMS_PER_BLOCK === 1 ? sum * step ** 2 : sum / Math.fround(1 / step) ** 2;
-  });
+  return sums;
 }
 
 function blockOf(unit: number, across: number, pieces: number, blockRows: number): number {

@@ -5,6 +5,7 @@ import type { SyncKernels } from "./kernels.ts";
 import { encode } from "./kernels/encode.ts";
 import { count } from "./kernels/histogram.ts";
 import { range } from "./kernels/range.ts";
+import { search } from "./kernels/search.ts";
 
 /** Makes the reference kernels. */
 export function createReferenceKernels(): SyncKernels {
@@ -21,6 +22,7 @@ export function createReferenceKernels(): SyncKernels {
       return buffer.subarray(0, byteLength);
     },
     range,
+    search,
     encode,
     clearCounts(histograms) {
       counts = new Uint32Array(histograms * BINS);

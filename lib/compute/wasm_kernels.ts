@@ -2,7 +2,7 @@
 
 import { packedBytes } from "./pack_codes.ts";
 import { BINS, type Bits } from "../types.ts";
-import { floatBytes } from "../safetensors/dtype.ts";
+import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
 import {
   blockCount,
   type BlockParams,
@@ -10,17 +10,28 @@ import {
   type BlockRun,
   blocksAcross,
   type EncodedTile,
+  type FoundParams,
   MAX_HISTOGRAMS,
-  SUMS_PER_BLOCK,
+  type OwnParams,
   type SyncKernels,
   type Tile,
 } from "./kernels.ts";
 import { encode as encodeReference } from "./kernels/encode.ts";
+import { search as searchReference, SEARCH_SCALES, WALK_START } from "./kernels/search.ts";
 import { readRanges } from "./read_ranges.ts";
 import { QUANTIZE_TILE } from "./kernels/quantize_tile_wasm.ts";
 
-/** Bytes of each block's parameters, sums, range and SIMD lanes in the module's memory. */
-const BLOCK_BYTES = { params: 12, sums: 8 * SUMS_PER_BLOCK, range: 8, lanes: 32 } as const;
+/** Bytes of each block's parameters, range and SIMD lanes in the module's memory. */
+const BLOCK_BYTES = { params: 12, range: 8, lanes: 32 } as const;
+
+/** Bytes of the three sums of a tile. */
+const SUM_BYTES = 3 * 8;
+
+/** What the search is told: the scales tried, and what a walk begins with. */
+const SEARCH_TABLE = Float64Array.of(...SEARCH_SCALES, WALK_START);
+
+/** Values of the search's `scales`. */
+const SCALE_KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
 
 /** Bytes of a histogram. */
 const HISTOGRAM_BYTES = 4 * BINS;
@@ -43,6 +54,10 @@ const PAGE = 65536;
  */
 const SCALES = { min: 2 ** -40, max: 2 ** 40 };
 
+function isCommon(scale: number): boolean {
+  return scale >= SCALES.min && scale <= SCALES.max;
+}
+
 /** What the module exports, see `kernels/assembly`; pointers in bytes. */
 interface Exports {
   memory: WebAssembly.Memory;
@@ -57,6 +72,9 @@ interface Exports {
   encode_f32_2: EncodeKernel;
   encode_f32_4: EncodeKernel;
   encode_f32_8: EncodeKernel;
+  search_bf16: SearchKernel;
+  search_f16: SearchKernel;
+  search_f32: SearchKernel;
   count_16: CountKernel;
   count_32: CountKernel;
 }
@@ -80,6 +98,17 @@ type EncodeKernel = (
   params: number,
   out: number,
   sums: number,
+) => void;
+
+type SearchKernel = (
+  at: number,
+  rows: number,
+  columns: number,
+  blockColumns: number,
+  params: number,
+  scales: number,
+  table: number,
+  scratch: number,
 ) => void;
 
 type CountKernel = (
@@ -111,6 +140,8 @@ export function createWasmKernels(): SyncKernels {
     F16: { 2: module.encode_f16_2, 4: module.encode_f16_4, 8: module.encode_f16_8 },
     F32: { 2: module.encode_f32_2, 4: module.encode_f32_4, 8: module.encode_f32_8 },
   } as const;
+
+  const SEARCH = { BF16: module.search_bf16, F16: module.search_f16, F32: module.search_f32 };
 
   /** The module's memory, which only grows: histograms, the input, everything else behind it. */
   let inputCapacity = 0;
@@ -148,6 +179,45 @@ export function createWasmKernels(): SyncKernels {
     return readRanges(found, tile.dtype);
   }
 
+  function search(
+    bytes: Uint8Array,
+    tile: Tile,
+    own: OwnParams,
+    scaleDtype: FloatDtype,
+  ): FoundParams {
+    const blocks = blockCount(tile);
+    if (!own.scale.every(isCommon)) return searchReference(bytes, tile, own, scaleDtype);
+    const paramBytes = align(blocks * BLOCK_BYTES.params);
+    const tableBytes = align(SEARCH_TABLE.byteLength);
+    // The weights of a block and their steps as I16, in whole groups of 64 bytes.
+    const scratchBytes = 2 * (tile.blockColumns * 2 + 64);
+    const { at, free } = place(bytes, paramBytes + tableBytes + scratchBytes);
+    const { buffer } = module.memory;
+    const floats = new Float32Array(buffer, free, blocks * 3);
+    const integers = new Int32Array(buffer, free, blocks * 3);
+    for (let block = 0; block < blocks; block++) {
+      floats[block * 3] = own.largest[block]!;
+      floats[block * 3 + 1] = own.scale[block]!;
+      integers[block * 3 + 2] = own.zero_point[block]!;
+    }
+    const table = free + paramBytes;
+    new Float64Array(buffer, table, SEARCH_TABLE.length).set(SEARCH_TABLE);
+    const { rows, columns, blockColumns, dtype } = tile;
+    const kind = SCALE_KIND[scaleDtype];
+    SEARCH[dtype](at, rows, columns, blockColumns, free, kind, table, table + tableBytes);
+    const found = {
+      scale: new Float32Array(blocks),
+      zero_point: new Uint8Array(blocks),
+      code_scale: new Float32Array(blocks),
+    };
+    for (let block = 0; block < blocks; block++) {
+      found.code_scale[block] = floats[block * 3]!;
+      found.scale[block] = floats[block * 3 + 1]!;
+      found.zero_point[block] = integers[block * 3 + 2]!;
+    }
+    return found;
+  }
+
   function encode(
     bytes: Uint8Array,
     tile: Tile,
@@ -156,38 +226,30 @@ export function createWasmKernels(): SyncKernels {
     _isHeld?: boolean,
     isSummed = true,
   ): EncodedTile {
-    const { scale, zero_point } = params;
+    const { scale, zero_point, code_scale = scale } = params;
     const blocks = blockCount(tile);
-    for (let block = 0; block < blocks; block++) {
-      if (!(scale[block]! >= SCALES.min && scale[block]! <= SCALES.max)) {
-        return encodeReference(bytes, tile, bits, params);
-      }
-    }
     const outBytes = tile.rows * packedBytes(tile.columns, bits);
     const paramBytes = align(blocks * BLOCK_BYTES.params);
-    const sumBytes = align(blocks * BLOCK_BYTES.sums);
-    const { at, free } = place(bytes, paramBytes + sumBytes + outBytes);
-    const [paramsAt, sumsAt, outAt] = [free, free + paramBytes, free + paramBytes + sumBytes];
+    const { at, free } = place(bytes, paramBytes + align(SUM_BYTES) + outBytes);
+    const [sumsAt, outAt] = [free + paramBytes, free + paramBytes + align(SUM_BYTES)];
     const { buffer } = module.memory;
-    const floats = new Float32Array(buffer, paramsAt, blocks * 3);
-    const integers = new Int32Array(buffer, paramsAt, blocks * 3);
+    const floats = new Float32Array(buffer, free, blocks * 3);
+    const integers = new Int32Array(buffer, free, blocks * 3);
     for (let block = 0; block < blocks; block++) {
-      floats[block * 3] = 1 / scale[block]!;
+      if (!isCommon(code_scale[block]!) || !isCommon(scale[block]!)) {
+        return encodeReference(bytes, tile, bits, params);
+      }
+      floats[block * 3] = 1 / code_scale[block]!;
       floats[block * 3 + 1] = scale[block]!;
       integers[block * 3 + 2] = zero_point[block]!;
     }
-    const sums = new Float64Array(buffer, sumsAt, blocks * SUMS_PER_BLOCK);
-    sums.fill(0);
     const { rows, columns, blockRows, blockColumns, dtype } = tile;
     const addTo = isSummed ? sumsAt : 0;
-    ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, paramsAt, outAt, addTo);
-    return {
-      packed: new Uint8Array(buffer as ArrayBuffer, outAt, outBytes),
-      // The second of each block is in steps.
-      sums: sums.map((sum, i) =>
-        i % SUMS_PER_BLOCK === 1 ? sum * scale[Math.floor(i / SUMS_PER_BLOCK)]! ** 2 : sum
-      ),
-    };
+    ENCODE[dtype][bits](at, rows, columns, blockRows, blockColumns, free, outAt, addTo);
+    const packed = new Uint8Array(buffer as ArrayBuffer, outAt, outBytes);
+    if (!isSummed) return { packed, sums: { signal: 0, decoded: 0, error: 0 } };
+    const [signal, decoded, error] = new Float64Array(buffer, sumsAt, 3);
+    return { packed, sums: { signal: signal!, decoded: decoded!, error: error! } };
   }
 
   function readCounts(histograms: number): Uint32Array {
@@ -208,6 +270,7 @@ export function createWasmKernels(): SyncKernels {
     tileBytes: 2 ** 20,
     input,
     range,
+    search,
     encode,
     clearCounts: (histograms) => void readCounts(histograms).fill(0),
     count,

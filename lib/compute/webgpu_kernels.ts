@@ -10,8 +10,10 @@ import {
   type BlockRun,
   DeviceError,
   type EncodedTile,
+  type FoundParams,
   type Kernels,
-  SUMS_PER_BLOCK,
+  type OwnParams,
+  type SyncKernels,
   type Tile,
 } from "./kernels.ts";
 import { type Form, GROUP, type Kernel, type Layout, layOut, layOutRun } from "./lay_out_tile.ts";
@@ -20,7 +22,8 @@ import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
 import histogramSource from "./kernels/histogram.wgsl" with { type: "text" };
 import rangeSource from "./kernels/range.wgsl" with { type: "text" };
 import { readRanges } from "./read_ranges.ts";
-import { reduceRanges, reduceSums } from "./reduce_pieces.ts";
+import { createWasmKernels } from "./wasm_kernels.ts";
+import { reduceRanges, reduceSums, SUMS_PER_PIECE } from "./reduce_pieces.ts";
 
 /** A whole slice at a time: each answer of a device takes ten milliseconds, however little was asked. */
 const TILE_BYTES = 16 * 2 ** 20;
@@ -33,6 +36,9 @@ const SHAPE_BYTES = 48;
 
 /** Bytes of a histogram: a multiple of what every device wants bindings to begin at. */
 const HISTOGRAM_BYTES = 4 * BINS;
+
+/** What searches for all lanes, which take turns on this thread. */
+let searcher: SyncKernels | undefined;
 
 /** Kernels on a device, and the end of their buffers. */
 export interface DeviceKernels extends Kernels {
@@ -117,6 +123,47 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const { rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords } = layout;
     const words = [base, rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords];
     device.queue.writeBuffer(shapeBuffer, 0, Uint32Array.from(words));
+  }
+
+  /**
+   * Searches on the processor: integers of 16 bits go eight at a time there, and what a search finds would
+   * have to come back to it before the weights are encoded.
+   */
+  function search(
+    bytes: Uint8Array,
+    tile: Tile,
+    own: OwnParams,
+    scaleDtype: FloatDtype,
+  ): FoundParams {
+    searcher ??= createWasmKernels();
+    const { rows, columns, blockColumns, dtype } = tile;
+    const across = Math.ceil(columns / blockColumns);
+    const rowBytes = columns * floatBytes(dtype);
+    const found = {
+      scale: new Float32Array(own.scale.length),
+      zero_point: new Uint8Array(own.scale.length),
+      code_scale: new Float32Array(own.scale.length),
+    };
+    // As much at a time as suits the processor's cache.
+    const most = Math.max(1, Math.floor(searcher.tileBytes / rowBytes));
+    for (let row = 0; row < rows; row += most) {
+      const end = Math.min(rows, row + most);
+      const [first, last] = [row * across, end * across];
+      const part = searcher.search(
+        bytes.subarray(row * rowBytes, end * rowBytes),
+        { ...tile, rows: end - row },
+        {
+          scale: own.scale.subarray(first, last),
+          zero_point: own.zero_point.subarray(first, last),
+          largest: own.largest.subarray(first, last),
+        },
+        scaleDtype,
+      );
+      found.scale.set(part.scale, first);
+      found.zero_point.set(part.zero_point, first);
+      found.code_scale.set(part.code_scale, first);
+    }
+    return found;
   }
 
   /** Has a kernel run, with its buffers from binding 0 on. */
@@ -217,7 +264,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const layout = layOut(tile, "encode", bits, most);
     const blocks = blockCount(tile);
     const outBytes = tile.rows * packedBytes(tile.columns, bits);
-    const sumBytes = layout.units * SUMS_PER_BLOCK * 4;
+    const sumBytes = layout.units * SUMS_PER_PIECE * 4;
     const read = await onDevice((encoder) => {
       writeShape(upload(bytes, tile, isHeld), layout);
       const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
@@ -236,7 +283,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     });
     return {
       packed: new Uint8Array(read, 0, outBytes),
-      sums: reduceSums(new Float32Array(read, outBytes, sumBytes / 4), layout, blocks, params),
+      sums: reduceSums(new Float32Array(read, outBytes, sumBytes / 4), layout, params),
     };
   }
 
@@ -286,6 +333,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     tileBytes: Math.min(TILE_BYTES, device.limits.maxStorageBufferBindingSize),
     input,
     range,
+    search,
     encode,
     clearCounts,
     count,
@@ -298,9 +346,9 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
   };
 }
 
-/** Four F32 a block: inverse, scale in two parts, zero point. */
+/** Four F32 a block: inverse of the scale that makes the codes, stored scale in two parts, zero point. */
 function encodeParams(
-  { scale, zero_point }: BlockParams,
+  { scale, zero_point, code_scale = scale }: BlockParams,
   blocks: number,
 ): Float32Array<ArrayBuffer> {
   const params = new Float32Array(blocks * 4);
@@ -309,10 +357,10 @@ function encodeParams(
   for (let block = 0; block < blocks; block++) {
     high[0] = scale[block]!;
     bits[0] = bits[0]! & 0xffff_f000;
-    params.set(
-      [1 / scale[block]!, high[0]!, scale[block]! - high[0]!, zero_point[block]!],
-      block * 4,
-    );
+    params[block * 4] = 1 / code_scale[block]!;
+    params[block * 4 + 1] = high[0]!;
+    params[block * 4 + 2] = scale[block]! - high[0]!;
+    params[block * 4 + 3] = zero_point[block]!;
   }
   return params;
 }

@@ -1,19 +1,12 @@
 /** Makes the codes of a slice with given parameters, and writes them. */
 
-import { blockCount, type BlockParams, SUMS_PER_BLOCK, type Tile } from "../compute/kernels.ts";
+import { blockCount, type BlockParams, type Tile } from "../compute/kernels.ts";
 import { packedBytes } from "../compute/pack_codes.ts";
 import type { TilePlan } from "../compute/plan_tiles.ts";
 import { addSums } from "../params/measure_quality.ts";
-import { rescaleSums } from "../params/rescale_sums.ts";
 import type { Bits, QualitySums } from "../types.ts";
 import { type Desk, firstBlockOf, halfOver, type OnBytes, readTile, tilesOf } from "./desk.ts";
 import type { FilePlace, Slice } from "./slice.ts";
-
-/** What a slice is encoded with: [blocks], row-major. */
-export interface EncodeParams extends BlockParams {
-  /** Scales that make the codes, where they are not the stored ones: normal F32 above 0. */
-  code_scale?: Float32Array | undefined;
-}
 
 /** Where the codes of a slice go. */
 export interface CodesTarget {
@@ -27,7 +20,7 @@ export interface CodesTarget {
 export interface EncodeJob extends CodesTarget {
   verb: "encode";
   slice: Slice;
-  params: EncodeParams;
+  params: BlockParams;
   /** Whether the energies are known already: those that come back are then of no use. */
   isKnown?: boolean;
 }
@@ -67,43 +60,26 @@ export async function encodeTiles(
   let total: QualitySums = { signal: 0, decoded: 0, error: 0 };
   for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
     const bytes = await readTile(desk, slice, plan, isHeld);
-    const { stored, coding } = paramsOfTile(slice, params, plan, tile);
-    const { packed, sums } = await kernels.encode(bytes, tile, bits, coding, isHeld, !isKnown);
-    // Before the bytes are written, since waiting for the disk lets others use the kernels' memory.
-    if (!isKnown) total = addSums([total, ...blockSums(sums, stored, coding.scale)]);
+    const own = paramsOfTile(slice, params, plan, tile);
+    const { packed, sums } = await kernels.encode(bytes, tile, bits, own, isHeld, !isKnown);
+    total = addSums([total, sums]);
     await write?.(plan, packed);
     await tell(bytes.length);
   }
   return total;
 }
 
-/** The parameters of a tile's blocks: the scales to be stored, and what makes the codes. */
-function paramsOfTile(
-  slice: Slice,
-  { scale, zero_point, code_scale = scale }: EncodeParams,
-  plan: TilePlan,
-  tile: Tile,
-): { stored: Float32Array; coding: BlockParams } {
+/** The parameters of a tile's blocks. */
+function paramsOfTile(slice: Slice, params: BlockParams, plan: TilePlan, tile: Tile): BlockParams {
   const first = firstBlockOf(slice, plan);
-  const last = first + blockCount(tile);
-  return {
-    stored: scale.subarray(first, last),
-    coding: {
-      scale: code_scale.subarray(first, last),
-      zero_point: zero_point.subarray(first, last),
-    },
-  };
+  return sliceParams(params, first, first + blockCount(tile));
 }
 
-/** The energies of each block of a tile, from those with its codes' scales. */
-function blockSums(
-  sums: Float64Array,
-  stored: Float32Array,
-  coding: Float32Array,
-): QualitySums[] {
-  return Array.from(stored, (scale, block) => {
-    const [signal, decoded, error] = sums.subarray(block * SUMS_PER_BLOCK);
-    const made = { signal: signal!, decoded: decoded!, error: error! };
-    return rescaleSums(made, scale / coding[block]!);
-  });
+/** The parameters of blocks `first` (inclusive) to `last` (exclusive). */
+export function sliceParams(params: BlockParams, first: number, last: number): BlockParams {
+  return {
+    scale: params.scale.subarray(first, last),
+    zero_point: params.zero_point.subarray(first, last),
+    code_scale: params.code_scale?.subarray(first, last),
+  };
 }

@@ -2,7 +2,8 @@
 
 import type { QualitySums } from "../types.ts";
 import { type Desk, fitsInBuffer } from "./desk.ts";
-import { type CodesTarget, type EncodeParams, encodeTiles, writeCodes } from "./encode_slice.ts";
+import type { BlockParams } from "../compute/kernels.ts";
+import { type CodesTarget, encodeTiles, writeCodes } from "./encode_slice.ts";
 import type { Slice } from "./slice.ts";
 
 /**
@@ -13,9 +14,9 @@ export interface ReencodeJob extends CodesTarget {
   verb: "reencode";
   slice: Slice;
   /** The parameters it was encoded with. */
-  before: EncodeParams;
+  before: BlockParams;
   /** Those it is to have. */
-  after: EncodeParams;
+  after: BlockParams;
 }
 
 /** Rows that were encoded with some parameters, and now are with others. */

@@ -10,7 +10,9 @@ const VERBS = {
   encode: async () => (await import("./encode_slice.ts")).encodeSlice,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
   quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
+  quantizeRows: async () => (await import("./quantize_rows.ts")).quantizeRows,
   rate: async () => (await import("./rate_slice.ts")).rateSlice,
+  rateRatios: async () => (await import("./rate_ratios.ts")).rateRatios,
   reencode: async () => (await import("./reencode_slice.ts")).reencodeSlice,
 };
 

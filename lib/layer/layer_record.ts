@@ -4,17 +4,15 @@
  * axis, not on the number of weights or blocks.
  */
 
-import { storedParams, trackOf } from "../params/score_track.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits, ParamTrack, QualitySums, TimeAxis } from "../types.ts";
-import type { QuantizedLayer } from "./quantize_layer.ts";
 
 /** Parameters of time groups, [G] each, and the energies they come to. */
 export interface GroupsRecord {
-  /** The mean over the blocks of each time group. */
+  /** The mean over the rows and blocks of each time group. */
   scale: number[];
-  /** The mean over the blocks of each time group. */
+  /** The mean over the rows and blocks of each time group. */
   zero_point: number[];
   /** Energies of the layer. */
   sums: QualitySums;
@@ -32,7 +30,7 @@ export interface LayerRecord extends GroupsRecord {
   dtype: FloatDtype;
   /** Width of a code. */
   bits: Bits;
-  /** Columns of a block; `null`: one block a slice. */
+  /** Columns of a block; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Whether the block size asked for did not divide the columns. */
   fallback: boolean;
@@ -55,10 +53,9 @@ export interface LayerRecord extends GroupsRecord {
  */
 export function recordLayer(
   layer: LayerPlan,
-  found: QuantizedLayer,
+  found: Pick<LayerRecord, keyof GroupsRecord | "schedule" | "baseline">,
   outputBytes: number,
 ): LayerRecord {
-  const { groups, params, sums, baseline } = found;
   return {
     name: layer.name,
     rows: layer.rows,
@@ -70,17 +67,8 @@ export function recordLayer(
     axis: layer.axis,
     source_bytes: layer.tensor.end - layer.tensor.begin,
     output_bytes: outputBytes,
-    ...recordGroups({ params: groups, sums }),
-    schedule: params === groups
-      ? null
-      : { exact: trackOf(params), stored: trackOf(storedParams(params)) },
-    baseline: baseline === undefined ? null : recordGroups(baseline),
+    ...found,
   };
-}
-
-function recordGroups({ params, sums }: Pick<QuantizedLayer, "params" | "sums">): GroupsRecord {
-  const { scale, zero_point } = trackOf(params);
-  return { scale, zero_point, sums };
 }
 
 /** The parameters of a layer's time groups over its axis. */

@@ -1,4 +1,4 @@
-/** Phase optimize on one layer: the parameters of all its time groups are chosen together. */
+/** Phase optimize by slices: the parameters of all its time groups are chosen together. */
 
 import type { Backend } from "../jobs/backend.ts";
 import { estimateLayerParams } from "../params/estimate_params.ts";
@@ -20,6 +20,7 @@ const LEAST_GAIN = 0.1;
 /**
  * Rates candidates for each block, chooses one for each time group, and encodes the layer.
  *
+ * @param bands First row of each slice, and the number of rows at the end.
  * @param weight Cost of a jump of 1, in units of the least error a block can have.
  * @returns The choice, and phase baseline's for comparison.
  * @throws {BadInputError} A weight is NaN or infinite, or the range of a block exceeds 2^126.
@@ -27,10 +28,11 @@ const LEAST_GAIN = 0.1;
 export async function optimizeLayer(
   job: LayerJob,
   backend: Backend,
+  bands: number[],
   weight: number,
 ): Promise<QuantizedParams & { baseline: QuantizedParams }> {
-  const { bits, scaleDtype, grid: { bands } } = job.layer;
-  const slices = sliceBands(job);
+  const { bits, scaleDtype } = job.layer;
+  const slices = sliceBands(job, bands);
   const rated = await Promise.all(
     slices.map(({ slice }) => backend.run({ verb: "rate", slice, bits, scaleDtype })),
   );

@@ -3,33 +3,30 @@
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Backend } from "../jobs/backend.ts";
-import { estimateLayerParams } from "../params/estimate_params.ts";
-import { addSums, areMeasured } from "../params/measure_quality.ts";
-import { smoothingWindowOf } from "../params/smooth_params.ts";
+import { areMeasured } from "../params/measure_quality.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import type { QuantizedParams } from "../types.ts";
-import { optimizeLayer } from "./optimize_layer.ts";
-import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, paramsOfBand, sliceBands } from "./slice_layer.ts";
-import { smoothLayer } from "./smooth_layer.ts";
+import type { LayerParams, QualitySums } from "../types.ts";
+import type { GroupsRecord, LayerRecord } from "./layer_record.ts";
+import { quantizeByRows } from "./quantize_rows.ts";
+import { quantizeBySlices } from "./quantize_slices.ts";
+import type { LayerJob } from "./slice_layer.ts";
 
 /** What of the settings a layer needs to know. */
 export type PhaseSettings = Pick<
   QuantizeSettings,
-  "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
+  "granularity" | "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
 >;
 
 /** What became of a layer. */
-export interface QuantizedLayer extends QuantizedParams {
-  /** The parameters of its time groups: `params` unless they were smoothed. */
-  groups: QuantizedParams["params"];
-  /** What phase baseline comes to; absent where it is the phase. */
-  baseline?: QuantizedParams;
-}
+export type LayerFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "baseline">;
+
+/** Told of parameters that are final: those of all rows of a layer, or of some. */
+export type OnParams = (params: LayerParams) => Promise<void>;
 
 /**
  * Quantizes a layer.
  *
+ * @param onParams Called for each row once.
  * @throws {BadInputError} A weight is NaN or infinite, the range of a block exceeds 2^126, or the
  *   quality cannot be measured.
  */
@@ -37,50 +34,20 @@ export async function quantizeLayer(
   job: LayerJob,
   backend: Backend,
   settings: PhaseSettings,
-): Promise<QuantizedLayer> {
-  const isByRange = settings.phase !== "optimize";
-  const found = isByRange
-    ? await quantizeByRange(job, backend)
-    : await optimizeLayer(job, backend, settings.markovWeight);
-  checkMeasured(job, found);
-  const layer = { ...found, groups: found.params };
-  const window = smoothingWindowOf(settings);
-  if (window === null) return layer;
-  const smoothing = { window, method: settings.smoothingMethod, dtype: job.layer.scaleDtype };
-  const smooth = await smoothLayer(job, backend, found, smoothing);
-  checkMeasured(job, smooth);
-  return { ...layer, ...isByRange ? { baseline: found } : {}, ...smooth };
-}
-
-/**
- * Phase baseline: each time group takes the parameters of its own range; those with an all-zero block
- * wait for their neighbours' and are encoded last.
- */
-async function quantizeByRange(job: LayerJob, backend: Backend): Promise<QuantizedParams> {
-  const { bits, scaleDtype, grid: { bands } } = job.layer;
-  const slices = sliceBands(job);
-  const found = await Promise.all(
-    slices.map((slice) => backend.run({ verb: "quantize", ...slice, scaleDtype })),
-  );
-  const { lo, hi } = joinRanges(found);
-  checkRanges(job, lo, hi);
-  const blocks = lo.length / slices.length;
-  const params = {
-    bands,
-    blocks,
-    ...estimateLayerParams(lo, hi, blocks, bits, scaleDtype),
-  };
-  const sums = await Promise.all(
-    found.map(({ sums }, band) =>
-      sums ??
-        backend.run({ verb: "encode", ...slices[band]!, params: paramsOfBand(params, band) })
-    ),
-  );
-  return { params, sums: addSums(sums) };
+  onParams: OnParams,
+): Promise<LayerFindings> {
+  const { bands } = job.layer.grid;
+  const found = bands === null
+    ? await quantizeByRows(job, backend, settings, onParams)
+    : await quantizeBySlices(job, backend, bands, settings, onParams);
+  for (const { sums } of [found, ...found.baseline === null ? [] : [found.baseline]]) {
+    checkMeasured(job, sums);
+  }
+  return found;
 }
 
 /** A quality that cannot be computed is no quality: the run stops. */
-function checkMeasured({ layer, source }: LayerJob, { sums }: QuantizedParams): void {
+function checkMeasured({ layer, source }: LayerJob, sums: QualitySums): void {
   if (areMeasured(sums)) return;
   throw new BadInputError(
     `Cannot measure the quality of tensor ${quote(layer.tensor.name)} in ${quote(source.label)}: ` +

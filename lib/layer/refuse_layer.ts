@@ -20,12 +20,16 @@ const TILE_ELEMENTS = 2 ** 20;
  */
 export function checkRanges(job: LayerJob, lo: Float32Array, hi: Float32Array): void {
   for (let i = 0; i < lo.length; i++) {
-    if (!isWithinBounds({ lo: lo[i]!, hi: hi[i]! })) refuse(job);
+    if (!isWithinBounds({ lo: lo[i]!, hi: hi[i]! })) refuseLayer(job);
   }
 }
 
-/** Reads a layer again to say what is wrong with it: how many values, and where the first one is. */
-function refuse({ layer, source }: LayerJob): never {
+/**
+ * Reads a layer again to say what is wrong with it: how many values, and where the first one is.
+ *
+ * @throws {BadInputError} Always.
+ */
+export function refuseLayer({ layer, source }: LayerJob): never {
   const { rows, columns, dtype, tensor } = layer;
   const counts = { "NaN": 0, "infinite": 0 };
   let first = -1;

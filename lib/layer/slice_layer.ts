@@ -1,8 +1,9 @@
 /** Cuts a layer into the slices that jobs are about. */
 
-import type { BlockRanges } from "../compute/kernels.ts";
-import { packedBytes } from "../compute/pack_codes.ts";
-import type { CodesTarget, EncodeParams } from "../jobs/encode_slice.ts";
+import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
+import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
+import { SLICE_BYTES } from "../jobs/desk.ts";
+import type { CodesTarget } from "../jobs/encode_slice.ts";
 import type { FilePlace, Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
@@ -50,14 +51,43 @@ export function sliceRows(
   };
 }
 
-/** The bands of a layer as slices: [B]. */
-export function sliceBands(job: LayerJob): SliceJob[] {
-  const { bands } = job.layer.grid;
+/** A run of rows. */
+export interface RowRun {
+  /** First row. */
+  from: number;
+  /** The row behind the last one. */
+  to: number;
+}
+
+/** Blocks at most whose parameters a job is given or gives back. */
+const PIECE_BLOCKS = 2 ** 19;
+
+/** Some rows of a layer in runs that one job takes, all but the last one as long that packed zero points end on a word. */
+export function cutRows(
+  { columns, dtype, grid: { blockColumns } }: LayerPlan,
+  { from, to }: RowRun,
+): RowRun[] {
+  const step = wholeWordRows(Math.min(
+    SLICE_BYTES / (columns * floatBytes(dtype)),
+    PIECE_BLOCKS / (columns / blockColumns),
+  ));
+  return Array.from({ length: Math.ceil((to - from) / step) }, (_, i) => ({
+    from: from + i * step,
+    to: Math.min(to, from + (i + 1) * step),
+  }));
+}
+
+/**
+ * The bands of a layer as slices: [B].
+ *
+ * @param bands First row of each band, and the number of rows at the end.
+ */
+export function sliceBands(job: LayerJob, bands: readonly number[]): SliceJob[] {
   return bands.slice(1).map((end, b) => sliceRows(job, bands[b]!, end, end - bands[b]!));
 }
 
 /** The parameters of one band: [K]. */
-export function paramsOfBand(params: Omit<LayerParams, "bands">, band: number): EncodeParams {
+export function paramsOfBand(params: Omit<LayerParams, "bands">, band: number): BlockParams {
   const [first, last] = [band * params.blocks, (band + 1) * params.blocks];
   return {
     scale: params.scale.subarray(first, last),

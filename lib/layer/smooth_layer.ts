@@ -1,9 +1,10 @@
-/** Phase smooth on one layer: the rows around each boundary are encoded again, each with its own parameters. */
+/** Phase smooth by slices: the rows around each boundary are encoded again, each with its own parameters. */
 
 import type { Backend } from "../jobs/backend.ts";
-import type { EncodeParams } from "../jobs/encode_slice.ts";
+import type { BlockParams } from "../compute/kernels.ts";
 import { planWindows, type Smoothing, smoothParams, type Window } from "../params/smooth_params.ts";
-import type { LayerParams, QualitySums, QuantizedParams } from "../types.ts";
+import { replaceSums } from "../params/measure_quality.ts";
+import type { LayerParams, QuantizedParams } from "../types.ts";
 import { type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /**
@@ -32,7 +33,7 @@ export async function smoothLayer(
 }
 
 /** The parameters of each row of a window: [rows * K]. */
-function paramsOf(params: LayerParams, { from, to }: Window): EncodeParams {
+function paramsOf(params: LayerParams, { from, to }: Window): BlockParams {
   const { bands, blocks } = params;
   const bandOfRow: number[] = [];
   let band = 0;
@@ -52,19 +53,5 @@ function paramsOf(params: LayerParams, { from, to }: Window): EncodeParams {
     scale: expand(new Float32Array(size), params.scale),
     zero_point: expand(new Uint8Array(size), params.zero_point),
     code_scale: code_scale && expand(new Float32Array(size), code_scale),
-  };
-}
-
-function replaceSums(
-  sums: QualitySums,
-  changes: readonly { before: QualitySums; after: QualitySums }[],
-): QualitySums {
-  const replace = (key: keyof QualitySums) =>
-    changes.reduce((sum, { before, after }) => sum - before[key] + after[key], sums[key]);
-  return {
-    signal: sums.signal,
-    decoded: replace("decoded"),
-    // What is left of a sum that nearly cancels may fall below 0.
-    error: Math.max(0, replace("error")),
   };
 }

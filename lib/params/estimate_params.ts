@@ -1,8 +1,7 @@
 /** From the range of each block to its scale and zero point. */
 
 import { BadInputError } from "../base/errors.ts";
-import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
-import type { FloatDtype } from "../safetensors/dtype.ts";
+import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { checkBits } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
@@ -46,12 +45,59 @@ export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatD
       `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
     );
   }
-  const qmax = qmaxOf(bits);
-  const limits = scaleRange(dtype);
-  const rounded = roundToDtype((hi - lo) / qmax, dtype);
-  const scale = Math.min(Math.max(rounded, limits.min), limits.max);
+  return fitRange(lo, hi, qmaxOf(bits), dtype);
+}
+
+/** What {@linkcode estimateParams} gives; nothing is checked. */
+function fitRange(lo: number, hi: number, qmax: number, dtype: FloatDtype): QuantParams {
+  const scale = roundScale((hi - lo) / qmax, dtype);
   const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
   return { scale, zero_point };
+}
+
+/** Parameters of blocks that share none, [blocks] each. */
+export interface OwnBlockParams {
+  /** Exact in the dtype it is stored in; 1 for an all-zero block. */
+  scale: Float32Array;
+  /** 0 to qmax; 0 for an all-zero block. */
+  zero_point: Uint8Array;
+  /** Largest magnitude of a weight. */
+  largest: Float32Array;
+}
+
+/**
+ * Parameters of blocks that share none, each by its own range, see {@linkcode estimateParams}.
+ *
+ * @param lo [blocks] smallest value of each, at most 0, or NaN.
+ * @param hi [blocks] largest value of each, at least 0, or NaN.
+ * @returns `undefined` where a block cannot be quantized.
+ */
+export function estimateBlocks(
+  lo: Float32Array,
+  hi: Float32Array,
+  bits: Bits,
+  dtype: FloatDtype,
+): OwnBlockParams | undefined {
+  const blocks = lo.length;
+  const params = {
+    scale: new Float32Array(blocks),
+    zero_point: new Uint8Array(blocks),
+    largest: new Float32Array(blocks),
+  };
+  const qmax = qmaxOf(bits);
+  for (let block = 0; block < blocks; block++) {
+    const [least, most] = [lo[block]!, hi[block]!];
+    if (!(most - least <= MAX_RANGE)) return undefined;
+    if (least === most) {
+      params.scale[block] = 1;
+      continue;
+    }
+    const { scale, zero_point } = fitRange(least, most, qmax, dtype);
+    params.scale[block] = scale;
+    params.zero_point[block] = zero_point;
+    params.largest[block] = Math.max(-least, most);
+  }
+  return params;
 }
 
 /**

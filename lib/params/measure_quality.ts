@@ -55,3 +55,18 @@ export function addSums(all: readonly QualitySums[]): QualitySums {
   }
   return total;
 }
+
+/** The energies of a layer of which some parts were encoded again with other parameters. */
+export function replaceSums(
+  sums: QualitySums,
+  changes: readonly { before: QualitySums; after: QualitySums }[],
+): QualitySums {
+  const replace = (key: keyof QualitySums) =>
+    changes.reduce((sum, { before, after }) => sum - before[key] + after[key], sums[key]);
+  return {
+    signal: sums.signal,
+    decoded: replace("decoded"),
+    // What is left of a sum that nearly cancels may fall below 0.
+    error: Math.max(0, replace("error")),
+  };
+}

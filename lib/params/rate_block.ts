@@ -34,7 +34,7 @@ export interface BlockRating {
  * A range is usually searched by squared error (Nagel et al., "A White Paper on Neural Network
  * Quantization", 2021, section 3.1).
  */
-const NORM: Record<Bits, 3 | 4 | 8> = { 2: 3, 4: 4, 8: 8 };
+export const NORM: Record<Bits, 3 | 4 | 8> = { 2: 3, 4: 4, 8: 8 };
 
 /**
  * The step of a uniform quantizer with the least squared error on a normal distribution of

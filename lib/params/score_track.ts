@@ -32,6 +32,47 @@ export function trackOf(params: LayerParams): ParamTrack {
   };
 }
 
+/** Sums over the blocks of each row: [rows] each. */
+export interface RowTotals {
+  /** Of their scales. */
+  scale: Float64Array;
+  /** Of their zero points. */
+  zero_point: Float64Array;
+  /** How many blocks were added up. */
+  count: Float64Array;
+}
+
+/**
+ * The mean parameters of each time group over its rows and blocks. A group in which none counts takes
+ * those of its left neighbour; the first ones those of the nearest to the right; alone: 1, 0.
+ *
+ * @param boundaries First row of each time group, and the number of rows at the end: [G+1].
+ * @returns [G] each.
+ */
+export function meanOfGroups(
+  { scale, zero_point, count }: RowTotals,
+  boundaries: readonly number[],
+): Pick<ParamTrack, "scale" | "zero_point"> {
+  const means = boundaries.slice(1).map((end, g) => {
+    const total = { scale: 0, zero_point: 0, count: 0 };
+    for (let row = boundaries[g]!; row < end; row++) {
+      total.scale += scale[row]!;
+      total.zero_point += zero_point[row]!;
+      total.count += count[row]!;
+    }
+    return total.count === 0 ? undefined : {
+      scale: total.scale / total.count,
+      zero_point: total.zero_point / total.count,
+    };
+  });
+  let last = means.find((mean) => mean !== undefined) ?? { scale: 1, zero_point: 0 };
+  const filled = means.map((mean) => last = mean ?? last);
+  return {
+    scale: filled.map(({ scale }) => scale),
+    zero_point: filled.map(({ zero_point }) => zero_point),
+  };
+}
+
 /**
  * The jump at each boundary of a track: the largest between two neighbouring steps from the middle
  * of the time group before it to the middle of the one after it. A jump in the very middle of a group

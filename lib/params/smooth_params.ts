@@ -2,7 +2,7 @@
 
 import {
   checkSmoothingMethod,
-  DEFAULT_WINDOW,
+  DEFAULT_WINDOWS,
   LIMITS,
   type QuantizeSettings,
 } from "../settings.ts";
@@ -10,7 +10,7 @@ import { BadInputError } from "../base/errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
 import { type FloatDtype, roundToDtype } from "../safetensors/dtype.ts";
-import type { LayerParams, QuantParams, SmoothingMethod } from "../types.ts";
+import type { LayerParams, ParamTrack, QuantParams, SmoothingMethod } from "../types.ts";
 
 /** Steepness of the sigmoid: it starts and ends within 1 % of the groups' own parameters. */
 const STEEPNESS = 10;
@@ -24,10 +24,13 @@ const CURVES: Record<SmoothingMethod, (way: number) => number> = {
 
 /** The window a run smooths with; `null`: it does not. */
 export function smoothingWindowOf(
-  { phase, smoothingWindow }: Pick<QuantizeSettings, "phase" | "smoothingWindow">,
+  { granularity, phase, smoothingWindow }: Pick<
+    QuantizeSettings,
+    "granularity" | "phase" | "smoothingWindow"
+  >,
 ): number | null {
   if (phase === "baseline") return null;
-  return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOW : null);
+  return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOWS[granularity] : null);
 }
 
 function checkWindow(window: number): void {
@@ -71,23 +74,27 @@ export function planWindows(starts: readonly number[], window: number): Window[]
   });
 }
 
+/** A run of steps with the same parameters. */
+export interface Segment {
+  /** First step. */
+  start: number;
+  /** The time group it begins in. */
+  group: number;
+  /** How far its parameters are on the way to the next group's: 0, or inside a window up to 1. */
+  share: number;
+}
+
 /**
- * Smooths the parameters of a layer: in a window of W steps on each side of a boundary, step i of 2W takes the left
- * group's parameters plus curve(alpha) of the way to the right group's, alpha = (i + 1) / (2W + 1);
- * scales are rounded to the stored dtype, zero points to integers, half to even; the zero points before
- * rounding are kept, since the score is theirs: at 2 bits one integer step alone is a jump of 1/3.
+ * Cuts a time axis into steps inside windows and runs of steps between them: step i of the 2W of a window
+ * is curve(alpha) of the way to the right group's parameters, alpha = (i + 1) / (2W + 1).
  *
- * @param groups One band for each time group.
- * @returns A band for each step in a window, and one for each run of steps between windows.
+ * @param starts First step of each time group, and the number of steps at the end: [G+1].
  */
-export function smoothParams(
-  groups: LayerParams,
-  { window, method, dtype }: Smoothing,
-): LayerParams & Required<Pick<LayerParams, "exact_zero_point">> {
-  const { bands: starts, blocks } = groups;
-  const windows = planWindows(starts, window);
-  const steps = starts.at(-1)!;
-  const segments: { start: number; group: number; share: number }[] = [];
+export function planSegments(
+  starts: readonly number[],
+  { window, method }: Pick<Smoothing, "window" | "method">,
+): Segment[] {
+  const segments: Segment[] = [];
   let group = 0;
   let step = 0;
   /** The rest of the groups up to a step, without change. */
@@ -98,7 +105,7 @@ export function smoothParams(
       step = Math.min(to, starts[group + 1]!);
     }
   };
-  for (const { from, to } of windows) {
+  for (const { from, to } of planWindows(starts, window)) {
     keep(from);
     while (starts[group + 1]! <= from) group++;
     for (; step < to; step++) {
@@ -106,27 +113,66 @@ export function smoothParams(
       segments.push({ start: step, group, share });
     }
   }
-  keep(steps);
-  const interpolate = (values: ArrayLike<number>, segment: number, block: number) => {
-    const { group, share } = segments[segment]!;
-    const left = values[group * blocks + block]!;
-    if (share === 0) return left;
-    return left + share * (values[(group + 1) * blocks + block]! - left);
+  keep(starts.at(-1)!);
+  return segments;
+}
+
+/** A value of a segment on its way from its time group's to the next one's. */
+function interpolate(
+  { group, share }: Segment,
+  valueOf: (group: number) => number,
+): number {
+  const left = valueOf(group);
+  return share === 0 ? left : left + share * (valueOf(group + 1) - left);
+}
+
+/**
+ * Smooths the mean parameters of time groups, see {@linkcode planSegments}; nothing is rounded.
+ *
+ * @param groups A segment for each time group.
+ * @returns A segment for each one that is given.
+ */
+export function smoothTrack(groups: ParamTrack, segments: readonly Segment[]): ParamTrack {
+  return {
+    starts: [...segments.map(({ start }) => start), groups.starts.at(-1)!],
+    scale: segments.map((segment) => interpolate(segment, (group) => groups.scale[group]!)),
+    zero_point: segments.map((segment) =>
+      interpolate(segment, (group) => groups.zero_point[group]!)
+    ),
   };
+}
+
+/**
+ * Smooths the parameters of the slices of a layer, see {@linkcode planSegments};
+ * scales are rounded to the stored dtype, zero points to integers, half to even; the zero points before
+ * rounding are kept, since the score is theirs: at 2 bits one integer step alone is a jump of 1/3.
+ *
+ * @param groups One band for each time group.
+ * @returns A band for each step in a window, and one for each run of steps between windows.
+ */
+export function smoothParams(
+  groups: LayerParams,
+  smoothing: Smoothing,
+): LayerParams & Required<Pick<LayerParams, "exact_zero_point">> {
+  const { bands: starts, blocks } = groups;
+  const { dtype } = smoothing;
+  const segments = planSegments(starts, smoothing);
   const fill = <T extends Float32Array | Uint8Array>(
     out: T,
     values: ArrayLike<number>,
     round: (value: number) => number,
   ): T => {
     for (let i = 0; i < out.length; i++) {
-      out[i] = round(interpolate(values, Math.floor(i / blocks), i % blocks));
+      const segment = segments[Math.floor(i / blocks)]!;
+      const value = interpolate(segment, (group) => values[group * blocks + i % blocks]!);
+      out[i] = round(value);
     }
     return out;
   };
   const size = segments.length * blocks;
   const { code_scale } = groups;
   return {
-    bands: [...segments.map(({ start }) => start), steps],
+    bands: [...segments.map(({ start }) => start), starts.at(-1)!],
     blocks,
     scale: fill(new Float32Array(size), groups.scale, (scale) => roundToDtype(scale, dtype)),
     zero_point: fill(new Uint8Array(size), groups.zero_point, roundHalfEven),

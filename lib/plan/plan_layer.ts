@@ -4,16 +4,20 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type FloatDtype, isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import type { Bits, BlockGrid, TimeAxis } from "../types.ts";
+import { groupSizeOf, LIMITS } from "../settings.ts";
+import type { Bits, BlockGrid, Granularity, TimeAxis } from "../types.ts";
 import { planTimeGroups } from "./plan_time_groups.ts";
 
-/** How the rows and columns of a layer are cut into blocks. */
+/** How a layer is cut into blocks. */
 export interface LayerGrid extends Pick<BlockGrid, "blockColumns"> {
-  /** Rows whose blocks share parameters: first row of each band, and the number of rows at the end: [B+1]. */
-  bands: number[];
-  /** Columns of a block as asked for; `null` where a band is one block. */
+  /**
+   * Rows whose blocks share parameters: first row of each band, and the number of rows at the end: [B+1];
+   * `null`: no two rows do.
+   */
+  bands: number[] | null;
+  /** Columns of a block as it was made; `null` where a row, or a band, is one block. */
   groupSize: number | null;
-  /** Whether the block size asked for did not divide the columns, so that one block a band is used. */
+  /** Whether the block size asked for did not divide the columns, so that another one is used. */
   fallback: boolean;
 }
 
@@ -47,12 +51,14 @@ export interface LayerOptions {
   bits: Bits;
   /** Time groups G. */
   timeGroups: number;
-  /** Columns of a block; `undefined`: one block for each slice. */
-  groupSize: number | undefined;
+  /** What shares parameters. */
+  granularity: Granularity;
+  /** Columns of a block, see {@linkcode groupSizeOf}. */
+  groupSize: number | "row" | undefined;
 }
 
 /**
- * Plans a layer: its steps are the rows of the matrix, and the rows of a time group share parameters.
+ * Plans a layer: its steps are the rows of the matrix.
  *
  * @param tensor A matrix [rows, columns] with at least `timeGroups` rows.
  * @param shard Name of the shard that holds it.
@@ -73,16 +79,44 @@ export function planLayer(tensor: TensorInfo, shard: string, options: LayerOptio
     rows,
     columns,
     bits: options.bits,
-    grid: planGrid(columns, boundaries, options.groupSize),
+    grid: options.granularity === "row"
+      ? { bands: null, ...cutRow(columns, groupSizeOf(options)) }
+      : { bands: boundaries, ...cutBand(columns, groupSizeOf(options)) },
     axis: { source: "positional", boundaries },
   };
 }
 
-/** The blocks of a layer whose bands are given. The format forbids a ragged block: then a band is one block. */
-function planGrid(columns: number, bands: number[], wanted: number | undefined): LayerGrid {
-  const fallback = wanted !== undefined && columns % wanted !== 0;
-  const groupSize = fallback ? null : wanted ?? null;
-  return { bands, blockColumns: groupSize ?? columns, groupSize, fallback };
+type RowBlocks = Omit<LayerGrid, "bands">;
+
+/**
+ * The blocks of a row: of the size wanted, else of the largest one below it that divides the columns,
+ * since runtimes know no ragged block; where there is none, one block a row.
+ *
+ * @param wanted A multiple of 16; `null`: one block a row.
+ */
+function cutRow(columns: number, wanted: number | null): RowBlocks {
+  const { max, multiple } = LIMITS.groupSize;
+  const whole = { blockColumns: columns, groupSize: null };
+  if (wanted === null && columns <= max) return { ...whole, fallback: false };
+  const size = largestDivisor(columns, wanted ?? max, multiple);
+  if (size === undefined) return { ...whole, fallback: wanted !== null };
+  if (size === columns && size !== wanted) return { ...whole, fallback: true };
+  return { blockColumns: size, groupSize: size, fallback: size !== wanted };
+}
+
+/** The blocks of a band: of the size wanted where it divides the columns, else one. */
+function cutBand(columns: number, wanted: number | null): RowBlocks {
+  const fallback = wanted !== null && columns % wanted !== 0;
+  const groupSize = fallback ? null : wanted;
+  return { blockColumns: groupSize ?? columns, groupSize, fallback };
+}
+
+/** The largest divisor of a number that is a multiple of `step` and at most `most`. */
+function largestDivisor(value: number, most: number, step: number): number | undefined {
+  for (let size = Math.floor(most / step) * step; size > 0; size -= step) {
+    if (value % size === 0) return size;
+  }
+  return undefined;
 }
 
 /** The module a weight belongs to: its name without `.weight`. */

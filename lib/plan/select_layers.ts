@@ -7,6 +7,9 @@ import { isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { SkippedTensor } from "../types.ts";
 
+/** Columns of a row that is one block at most: kernels by rows hold a whole block at a time. */
+const WIDEST_BLOCK = 2 ** 22;
+
 /** What decides which layers are quantized, and into what blocks. */
 export interface SelectOptions extends LayerOptions {
   /** Patterns of layers to leave alone; see {@linkcode compilePattern}. */
@@ -21,6 +24,8 @@ export interface Selection {
   layers: LayerPlan[];
   /** Everything else. */
   skipped: SkippedTensor[];
+  /** Those of the skipped that have too few rows, and only that speaks against them. */
+  tooFewRows: { name: string; rows: number }[];
   /** Patterns of `ignore` that matched no tensor at all. */
   unusedPatterns: string[];
 }
@@ -57,14 +62,30 @@ export function selectLayers(
   const unused = new Set(options.ignore);
   const layers: LayerPlan[] = [];
   const skipped: SkippedTensor[] = [];
+  const tooFewRows: Selection["tooFewRows"] = [];
   for (const shard of shards) {
     for (const tensor of shard.tensors) {
       const reason = skipReason(tensor);
-      if (reason === undefined) layers.push(planLayer(tensor, shard.name, options));
-      else skipped.push({ name: tensor.name, reason });
+      if (reason !== undefined) {
+        skipped.push({ name: tensor.name, reason });
+        continue;
+      }
+      const [rows = 0] = tensor.shape;
+      if (rows < options.timeGroups) {
+        tooFewRows.push({ name: tensor.name, rows });
+        skipped.push({ name: tensor.name, reason: `${rows} rows are fewer than the time groups` });
+        continue;
+      }
+      const layer = planLayer(tensor, shard.name, options);
+      const { grid: { bands, blockColumns } } = layer;
+      if (bands === null && blockColumns > WIDEST_BLOCK) {
+        skipped.push({ name: tensor.name, reason: `rows of ${blockColumns} columns are too wide` });
+      } else {
+        layers.push(layer);
+      }
     }
   }
-  return { layers, skipped, unusedPatterns: [...unused] };
+  return { layers, skipped, tooFewRows, unusedPatterns: [...unused] };
 
   function skipReason(tensor: TensorInfo): string | undefined {
     const layer = moduleName(tensor.name);
@@ -81,7 +102,6 @@ export function selectLayers(
     if (matching[0] !== undefined) return `ignored by ${quote(matching[0].text)}`;
     const sensitive = options.defaultIgnore ? sensitivity(layer) : undefined;
     if (sensitive !== undefined) return `sensitive layer: ${sensitive}`;
-    if (rows < options.timeGroups) return `${rows} rows are fewer than the time groups`;
     return undefined;
   }
 }

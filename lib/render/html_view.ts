@@ -226,13 +226,13 @@ function listSkipped({ skipped }: Report): SkippedGroup[] {
 }
 
 function listSettings(report: Report): [string, string][] {
-  const { group_size, layers } = report;
+  const { layers } = report;
   const fallbacks = layers.filter(({ fallback }) => fallback).length;
   return [
     ["Model", escapeText(report.model_name)],
     ["Bit width", String(report.bit_width)],
     ["Time groups", String(report.num_time_groups)],
-    ["Block", group_size === null ? "the whole slice of a time group" : `${group_size} columns`],
+    ["Block", describeBlock(report)],
     ...(fallbacks === 0 ? [] : [
       [
         "Without that block",
@@ -258,6 +258,15 @@ function listSettings(report: Report): [string, string][] {
     ["Isotherm", escapeText(report.tool_version)],
     ["Report schema", String(report.schema_version)],
   ];
+}
+
+function describeBlock({ granularity, group_size }: Report): string {
+  if (granularity === "row") {
+    return group_size === null ? "a whole row" : `${group_size} columns of a row`;
+  }
+  return group_size === null
+    ? "the whole slice of a time group"
+    : `${group_size} columns of the slice of a time group`;
 }
 
 function listIgnored({ default_ignore, ignore }: Report): string {

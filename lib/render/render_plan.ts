@@ -19,14 +19,13 @@ export function renderPlan(summary: PlanSummary): string {
   ];
   const width = layers.reduce((most, { name }) => Math.max(most, escapeText(name).length), 0);
   for (const layer of layers) {
-    const blocks = layer.fallback
-      ? `, one block a slice: the block size does not divide ${layer.columns}`
-      : layer.group_size === null
-      ? ""
+    const blocks = layer.group_size === null
+      ? `, one block a ${summary.granularity}`
       : `, blocks of ${layer.group_size}`;
+    const why = layer.fallback ? `: the block size does not divide ${layer.columns}` : "";
     lines.push(
       `  ${escapeText(layer.name).padEnd(width)}  ${layer.dtype.padEnd(4)} ` +
-        `[${layer.rows}, ${layer.columns}]${blocks}`,
+        `[${layer.rows}, ${layer.columns}]${blocks}${why}`,
     );
   }
   lines.push("", `Left as they are (${skipped.length}):`);

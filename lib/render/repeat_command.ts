@@ -9,7 +9,7 @@ import type { Report } from "../report/build_report.ts";
  */
 export function repeatArguments(report: Report): string[] {
   const { model_name, bit_width, num_time_groups, group_size, smoothness_threshold } = report;
-  const { phase, smoothing_window, smoothing_method, markov_weight } = report;
+  const { granularity, phase, smoothing_window, smoothing_method, markov_weight } = report;
   const given = (flag: string, value: string | number | null) =>
     value === null ? [] : [flag, String(value)];
   return [
@@ -17,7 +17,8 @@ export function repeatArguments(report: Report): string[] {
     ...["--output", `${model_name}-int${bit_width}`],
     ...["--bit-width", String(bit_width)],
     ...["--num-time-groups", String(num_time_groups)],
-    ...given("--group-size", group_size),
+    ...given("--granularity", granularity === "row" ? null : granularity),
+    ...given("--group-size", granularity === "row" ? group_size ?? "row" : group_size),
     ...["--smoothness-threshold", String(smoothness_threshold)],
     ...given("--phase", phase === "baseline" ? null : phase),
     ...given("--smoothing-window", smoothing_window),

@@ -4,6 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 import type {
   BackendName,
   Bits,
+  Granularity,
   ParamTrack,
   Phase,
   QualitySums,
@@ -13,7 +14,7 @@ import type {
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import { groupSizeOf, markovWeightOf, type QuantizeSettings } from "../settings.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
@@ -61,7 +62,12 @@ export interface Report extends Smoothness, Quality {
   bit_width: Bits;
   /** Time groups G. */
   num_time_groups: number;
-  /** Columns of a block as asked for; `null`: one block a slice. */
+  /**
+   * What shares parameters: the blocks of a row, or all rows of a time group. The parameters of a time
+   * group, as scored, are the means over its rows and blocks.
+   */
+  granularity: Granularity;
+  /** Columns of a block as asked for; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Scale jump above which a boundary is a violation. */
   smoothness_threshold: number;
@@ -152,11 +158,12 @@ export function buildReport(run: RunResults): Report {
     phase,
     smoothing_window: window,
     smoothing_method: window === null ? null : settings.smoothingMethod,
-    markov_weight: phase === "optimize" ? settings.markovWeight : null,
+    markov_weight: phase === "optimize" ? markovWeightOf(settings) : null,
     backend: run.backend,
     bit_width: settings.bits,
     num_time_groups: settings.timeGroups,
-    group_size: settings.groupSize ?? null,
+    granularity: settings.granularity,
+    group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],
     default_ignore: settings.defaultIgnore,

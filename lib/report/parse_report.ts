@@ -54,10 +54,12 @@ function parseAs(text: string, expected: Schema): unknown {
   if (!isObject(value) || !Object.hasOwn(value, "schema_version")) {
     throw new BadInputError("it is no report of Isotherm: it has no schema_version");
   }
-  const problem = versionProblem(value.schema_version) ?? findProblem(value, expected) ??
-    findTwins((value as unknown as ReportFigures).layers);
+  // Reports that do not say are from when there were slices alone.
+  const report: Record<string, unknown> = { granularity: "slice", ...value };
+  const problem = versionProblem(report.schema_version) ?? findProblem(report, expected) ??
+    findTwins((report as unknown as ReportFigures).layers);
   if (problem !== undefined) throw new BadInputError(problem);
-  return value;
+  return report;
 }
 
 function versionProblem(version: unknown): string | undefined {

@@ -13,6 +13,7 @@ export const SETTING_KEYS = [
   "markov_weight",
   "bit_width",
   "num_time_groups",
+  "granularity",
   "group_size",
   "smoothness_threshold",
   "ignore",

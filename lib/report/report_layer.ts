@@ -20,15 +20,15 @@ export interface LayerReport extends Smoothness, Quality {
   columns: number;
   /** Dtype of the source and of the stored scales. */
   dtype: string;
-  /** Columns of a block; `null`: one block a slice. */
+  /** Columns of a block; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Whether the block size asked for did not divide the columns. */
   fallback: boolean;
   /** First row of each time group, and the number of rows at the end: [G+1]. */
   boundaries: number[];
-  /** Scale of each time group, [G]: the mean over its blocks. */
+  /** Scale of each time group, [G]: the mean over its rows and blocks. */
   scale: number[];
-  /** Zero point of each time group, [G]: the mean over its blocks. */
+  /** Zero point of each time group, [G]: the mean over its rows and blocks. */
   zero_point: number[];
   /** Jumps at each boundary, [G-1]. */
   boundary_jumps: BoundaryJump[];

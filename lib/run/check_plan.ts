@@ -3,7 +3,8 @@
 import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import type { Selection } from "../plan/select_layers.ts";
+import { groupSizeOf, type QuantizeSettings } from "../settings.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /**
@@ -23,14 +24,40 @@ export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSetti
         "are, and isotherm inspect says why: lower --num-time-groups or give --no-default-ignore",
     );
   }
+  checkGroupSize(selection, settings);
+  if (settings.strict) checkStrictly(selection, settings);
+}
+
+/** A block size that no layer is as wide as was meant for another model. */
+function checkGroupSize({ layers }: Selection, { groupSize }: QuantizeSettings): void {
+  if (typeof groupSize !== "number") return;
+  const widest = layers.reduce((most, { columns }) => Math.max(most, columns), 0);
+  if (groupSize <= widest) return;
+  throw new BadInputError(
+    `Cannot use --group-size ${groupSize}: the widest layer has ${countNouns(widest, "column")}: ` +
+      "give at most that, or leave --group-size out",
+  );
+}
+
+/** What is a warning without `strict`. */
+function checkStrictly({ layers, tooFewRows }: Selection, settings: QuantizeSettings): void {
   const fallback = layers.filter(({ grid }) => grid.fallback);
-  if (settings.strict && fallback[0] !== undefined) {
+  if (fallback[0] !== undefined) {
     throw new BadInputError(
-      `Cannot use --group-size ${settings.groupSize} for ${
+      `Cannot use --group-size ${groupSizeOf(settings) ?? "row"} for ${
         countNouns(fallback.length, "layer")
       }, the first ` +
         `${quote(fallback[0].name)}: it does not divide ${fallback[0].columns} columns: ` +
         "give a divisor, or leave --strict out",
+    );
+  }
+  if (tooFewRows[0] !== undefined) {
+    throw new BadInputError(
+      `Cannot use --num-time-groups ${settings.timeGroups} for ${
+        countNouns(tooFewRows.length, "layer")
+      }, the first ` +
+        `${quote(tooFewRows[0].name)}: it has ${countNouns(tooFewRows[0].rows, "row")}: ` +
+        "lower --num-time-groups, or leave --strict out",
     );
   }
 }

@@ -3,7 +3,7 @@
 import { checkpointBytes, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import { countParameters, modelBytes } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../settings.ts";
-import type { SkippedTensor } from "../types.ts";
+import type { Granularity, SkippedTensor } from "../types.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** A plan as plain JSON. */
@@ -22,6 +22,8 @@ export interface PlanSummary {
   bit_width: number;
   /** Time groups. */
   num_time_groups: number;
+  /** What shares parameters. */
+  granularity: Granularity;
   /** Layers that would be quantized. */
   layers: {
     name: string;
@@ -50,6 +52,7 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
     output_bytes: checkpointBytes(shards),
     bit_width: settings.bits,
     num_time_groups: settings.timeGroups,
+    granularity: settings.granularity,
     layers: selection.layers.map((layer) => ({
       name: layer.name,
       dtype: layer.dtype,

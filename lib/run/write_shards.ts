@@ -2,12 +2,17 @@
 
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
-import { encodeParams } from "../format/compressed_tensors/encode_params.ts";
+import {
+  encodeParams,
+  encodeShape,
+  type TensorPart,
+} from "../format/compressed_tensors/encode_params.ts";
 import { packedNames, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
 import type { Backend } from "../jobs/backend.ts";
 import type { FilePlace } from "../jobs/slice.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
+import { keepsParams } from "../layer/quantize_rows.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
@@ -49,12 +54,15 @@ export async function writeShards(
     for (const layer of shard.layers) {
       add(layer.tensor, async () => {
         const job = { layer, source, target: place(packedNames(layer.name).packed) };
-        const found = await quantizeLayer(job, backend, settings);
-        const parts = encodeParams(layer, found.params).map(({ name, offset, bytes }) => ({
-          offset: place(name).begin + offset,
-          bytes,
-        }));
-        await writeParts(target.path, target.label, parts);
+        const write = (parts: Iterable<TensorPart>) =>
+          writeParts(target.path, target.label, placeParts(parts, place));
+        await write([encodeShape(layer)]);
+        const found = await quantizeLayer(
+          job,
+          backend,
+          settings,
+          (params) => write(encodeParams(layer, params)),
+        );
         records.set(layer, recordLayer(layer, found, packedSize(layer)));
         onFinished(
           layer.name,
@@ -72,6 +80,14 @@ export async function writeShards(
   await flusher.during(runTasks(tasks, countLanes(selection, settings)));
   for (const { name } of shards) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
+}
+
+/** Parts of tensors as parts of the file they are in. */
+function* placeParts(
+  parts: Iterable<TensorPart>,
+  place: (name: string) => FilePlace,
+): Generator<{ offset: number; bytes: Uint8Array }> {
+  for (const { name, offset, bytes } of parts) yield { offset: place(name).begin + offset, bytes };
 }
 
 /** Copies a tensor byte for byte, in pieces that several workers can share. */
@@ -93,16 +109,21 @@ async function copyTensor(
   await Promise.all(pieces);
 }
 
-/** Blocks whose candidates may be in memory at once; each takes a few kB, in its layer's every time group. */
+/** Slices' blocks whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
 const RATED_AT_ONCE = 4096;
 
+/** Blocks of rows whose parameters may be kept at once, of 9 bytes each and again for those that move. */
+const KEPT_AT_ONCE = 2 ** 22;
+
 /** How many tasks a run may have under way; two at least, so that one can wait for the other. */
-function countLanes({ layers }: Selection, { phase, timeGroups }: QuantizeSettings): number {
-  if (phase !== "optimize") return TASKS_AT_ONCE;
-  const blocks = layers.reduce((most, { columns, grid }) => {
-    return Math.max(most, columns / grid.blockColumns);
+function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
+  const isRow = settings.granularity === "row";
+  if (isRow ? !keepsParams(settings) : settings.phase !== "optimize") return TASKS_AT_ONCE;
+  const most = layers.reduce((most, { rows, columns, grid }) => {
+    return Math.max(most, (isRow ? rows : settings.timeGroups) * columns / grid.blockColumns);
   }, 1);
-  return Math.min(TASKS_AT_ONCE, Math.max(2, Math.floor(RATED_AT_ONCE / (blocks * timeGroups))));
+  const room = isRow ? KEPT_AT_ONCE : RATED_AT_ONCE;
+  return Math.min(TASKS_AT_ONCE, Math.max(2, Math.floor(room / most)));
 }
 
 /** Milliseconds between two flushes: often enough that the last one has little to do. */

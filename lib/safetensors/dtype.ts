@@ -51,14 +51,18 @@ export function floatBytes(dtype: FloatDtype): number {
   return dtype === "F32" ? 4 : 2;
 }
 
+const SCALE_RANGE: Record<FloatDtype, { min: number; max: number }> = {
+  F16: { min: 2 ** -24, max: 65504 },
+  BF16: { min: 2 ** -126, max: (2 - 2 ** -7) * 2 ** 127 },
+  F32: { min: 2 ** -126, max: (2 - 2 ** -23) * 2 ** 127 },
+};
+
 /**
  * The smallest and the largest scale of a dtype. For F16 that is its least subnormal, since a layer of
  * small weights would lose up to 18 dB at its least normal; those of the others are beyond any use.
  */
 export function scaleRange(dtype: FloatDtype): { min: number; max: number } {
-  if (dtype === "F16") return { min: 2 ** -24, max: 65504 };
-  if (dtype === "BF16") return { min: 2 ** -126, max: (2 - 2 ** -7) * 2 ** 127 };
-  return { min: 2 ** -126, max: (2 - 2 ** -23) * 2 ** 127 };
+  return SCALE_RANGE[dtype];
 }
 
 const scratchF32 = new Float32Array(1);
@@ -84,6 +88,12 @@ export function roundToDtype(value: number, dtype: FloatDtype): number {
   if (dtype === "F16") return Math.f16round(single);
   scratchU32[0] = bf16Bits(single) << 16;
   return scratchF32[0]!;
+}
+
+/** A scale as it is stored: rounded to the dtype, and within what that holds. */
+export function roundScale(value: number, dtype: FloatDtype): number {
+  const { min, max } = scaleRange(dtype);
+  return Math.min(Math.max(roundToDtype(value, dtype), min), max);
 }
 
 /**

@@ -4,6 +4,7 @@ import { writeWhole } from "../../safetensors/write.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
+import { groupSizeOf, type QuantizeSettings } from "../../settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
@@ -37,7 +38,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     log.push(line);
     if (shown) io.stderr(`${line}\n`);
   };
-  for (const line of warnings(plan)) say(line, true);
+  for (const line of warnings(plan, settings)) say(line, true);
   if (invocation.dryRun) {
     if (invocation.output !== "") checkTarget(invocation, plan);
     const { summarizePlan } = await import("../../run/summarize_plan.ts");
@@ -127,25 +128,37 @@ function checkTarget(invocation: Invocation, { model }: RunPlan): string {
 }
 
 function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
-  const blocks = settings.groupSize === undefined ? "" : `, blocks of ${settings.groupSize}`;
+  const groupSize = groupSizeOf(settings);
+  const blocks = groupSize === null ? "" : `, blocks of ${groupSize}`;
   return `Quantizing ${escapeText(model.name)}: ${
     countNouns(selection.layers.length, "layer")
   } to ` +
-    `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}${blocks}, ` +
+    `INT${settings.bits}, ${
+      countNouns(settings.timeGroups, "time group")
+    }, by ${settings.granularity}s${blocks}, ` +
     `${countNouns(selection.skipped.length, "tensor")} left as they are`;
 }
 
-function warnings({ model, selection }: RunPlan): string[] {
+function warnings({ model, selection }: RunPlan, settings: QuantizeSettings): string[] {
   const lines = selection.unusedPatterns.map((pattern) =>
     `Warning: --ignore ${quote(pattern)} matches no tensor`
   );
   const fallback = selection.layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
+    const size = fallback[0].grid.groupSize;
+    const taken = size === null ? "one block" : `blocks of ${size}`;
     lines.push(
-      `Warning: --group-size does not divide the columns of ${
+      `Warning: --group-size ${groupSizeOf(settings) ?? "row"} does not divide the columns of ${
         countNouns(fallback.length, "layer")
-      }, ` +
-        `the first ${quote(fallback[0].name)}: they take one block a slice`,
+      }: the first, ${quote(fallback[0].name)}, takes ${taken} a ${settings.granularity}`,
+    );
+  }
+  const [short] = selection.tooFewRows;
+  if (short !== undefined) {
+    lines.push(
+      `Warning: ${countNouns(selection.tooFewRows.length, "layer")} with fewer rows than the ` +
+        `${settings.timeGroups} time groups are left as they are, the first ${quote(short.name)} ` +
+        `(${countNouns(short.rows, "row")}): lower --num-time-groups to quantize them`,
     );
   }
   if (model.leftOut.length > 0) {

@@ -10,7 +10,12 @@ const TARGET = new URL("./quantize_tile_wasm.ts", import.meta.url);
  * memory for a whole thread, and every backend is to have its own.
  */
 export async function buildWasm(): Promise<string> {
-  const bytes = await compileAssembly(SOURCE, ["quantize_tile.ts", "count_tile.ts"]);
+  const bytes = await compileAssembly(SOURCE, [
+    "quantize_tile.ts",
+    "load_weights.ts",
+    "count_tile.ts",
+    "search_tile.ts",
+  ]);
   return [
     "/** The kernels of `assembly/` as a WebAssembly module in base64; made by `deno task wasm`, not to be edited. */",
     "// deno-fmt-ignore-file",

@@ -2,15 +2,8 @@
 
 import { packedBytes, packRow } from "../pack_codes.ts";
 import { decodeFloats, floatBytes } from "../../safetensors/dtype.ts";
-import { type Bits, qmaxOf } from "../../types.ts";
-import {
-  blockCount,
-  type BlockParams,
-  blocksAcross,
-  type EncodedTile,
-  SUMS_PER_BLOCK,
-  type Tile,
-} from "../kernels.ts";
+import { type Bits, qmaxOf, type QualitySums } from "../../types.ts";
+import { type BlockParams, blocksAcross, type EncodedTile, type Tile } from "../kernels.ts";
 
 /** Adding and subtracting 1.5 * 2^52 rounds a double to an integer, half to even. */
 const ROUND = 1.5 * 2 ** 52;
@@ -25,7 +18,8 @@ export function encode(
   const { rows, columns, blockRows, blockColumns, dtype } = tile;
   const across = blocksAcross(tile);
   const qmax = qmaxOf(bits);
-  const sums = new Float64Array(blockCount(tile) * SUMS_PER_BLOCK);
+  const sums = { signal: 0, decoded: 0, error: 0 };
+  const { scale, zero_point, code_scale = scale } = params;
   const outBytes = packedBytes(columns, bits);
   const packed = new Uint8Array(rows * outBytes);
   const values = new Float32Array(columns);
@@ -36,9 +30,12 @@ export function encode(
     let block = Math.floor(row / blockRows) * across;
     for (let start = 0; start < columns; start += blockColumns, block++) {
       const run = { start, end: Math.min(start + blockColumns, columns), qmax };
-      const scale = params.scale[block]!;
-      const zeroPoint = params.zero_point[block]!;
-      encodeRun(values, codes, run, scale, zeroPoint, sums, block * SUMS_PER_BLOCK);
+      const own = {
+        scale: scale[block]!,
+        zeroPoint: zero_point[block]!,
+        inverse: Math.fround(1 / code_scale[block]!),
+      };
+      encodeRun(values, codes, run, own, sums);
     }
     packRow(codes, bits, packed.subarray(row * outBytes, (row + 1) * outBytes));
   }
@@ -50,12 +47,9 @@ function encodeRun(
   values: Float32Array,
   codes: Uint8Array,
   run: { start: number; end: number; qmax: number },
-  scale: number,
-  zeroPoint: number,
-  sums: Float64Array,
-  at: number,
+  { scale, zeroPoint, inverse }: { scale: number; zeroPoint: number; inverse: number },
+  sums: QualitySums,
 ): void {
-  const inverse = Math.fround(1 / scale);
   const least = -zeroPoint;
   const most = run.qmax - zeroPoint;
   let signal = 0;
@@ -70,7 +64,7 @@ function encodeRun(
     decoded += value * value;
     error += (x - value) * (x - value);
   }
-  sums[at] = sums[at]! + signal;
-  sums[at + 1] = sums[at + 1]! + decoded;
-  sums[at + 2] = sums[at + 2]! + error;
+  sums.signal += signal;
+  sums.decoded += decoded;
+  sums.error += error;
 }

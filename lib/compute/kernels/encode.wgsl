@@ -33,11 +33,11 @@ struct Shape {
 }
 
 struct Params {
-  /// f32(1 / scale).
+  /// f32(1 / code_scale).
   inverse: f32,
-  /// scale without its last 12 bits: times a step count it is exact.
+  /// The stored scale without its last 12 bits: times a step count it is exact.
   scale_high: f32,
-  /// The rest of scale.
+  /// The rest of it.
   scale_low: f32,
   zero_point: f32,
 }
@@ -46,7 +46,7 @@ struct Params {
 @group(0) @binding(1) var<uniform> shape: Shape;
 @group(0) @binding(2) var<storage, read> params: array<Params>;
 @group(0) @binding(3) var<storage, read_write> packed: array<u32>;
-/// Three for each piece: t^2, s^2, error^2, with t = x / scale and s = code - zero_point.
+/// Three for each piece: t^2, s^2, error^2, with t = x / code_scale and s = code - zero_point.
 @group(0) @binding(4) var<storage, read_write> sums: array<f32>;
 
 var<workgroup> shared_sums: array<vec3<f32>, GROUP>;

@@ -1,21 +1,16 @@
 // AssemblyScript: `range` and `encode` of a tile with SIMD. The plain twins are ../range.ts and
-// ../encode.ts; `deno task wasm` compiles this file and count_tile.ts to ../quantize_tile_wasm.ts.
+// ../encode.ts; `deno task wasm` compiles this file and those it imports to ../quantize_tile_wasm.ts.
 //
-// The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse F32,
-// scale F32, zero point I32. Sums of block b lie at b * 24, three F64: x^2, s^2 with
-// s = code - zero_point, and (x - s * scale)^2. The host sees to it that their squares are normal F32.
+// The host owns the memory and gives every pointer. Parameters of block b lie at b * 12: inverse of the
+// scale that makes the codes F32, stored scale F32, zero point I32. The host sees to it that the squares
+// of what they decode to are normal F32.
+
+import { BF16, F16, F32, load1, loadEven, loadOdd, ROUND } from "./load_weights";
 
 export { count_16, count_32 } from "./count_tile";
+export { search_bf16, search_f16, search_f32 } from "./search_tile";
 
-// Kinds of weights.
-const BF16 = 0;
-const F16 = 1;
-const F32 = 2;
-
-/** Adding and subtracting 1.5 * 2^23 rounds a F32 below 2^22 to an integer, half to even. */
-const ROUND: f32 = 12582912.0;
-
-/** 16-element steps between two moves of the F32 sums to F64: fewer than 2^24 of squared steps, exactly summed. */
+/** 16-element steps between two moves of the F32 sums to F64: few enough that rounding does not pile up. */
 const STEPS_PER_FLUSH = 16;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -57,18 +52,36 @@ function rangeTile(
       }
     }
     for (let block = 0; block < across; block++) {
-      let high: i32 = 0;
-      let low: u32 = 0;
       const first = lanes + ((block as usize) << 5);
-      for (let at = first; at < first + 16; at += wide ? 4 : 2) {
-        high = max(high, wide ? load<i32>(at) : (load<i16>(at) as i32));
-        low = max(low, wide ? load<u32>(at, 16) : (load<u16>(at, 16) as u32));
-      }
-      store<i32>(out, high);
-      store<u32>(out, low, 4);
+      store<i32>(out, largestSigned(wide, v128.load(first)));
+      store<u32>(out, largestUnsigned(wide, v128.load(first, 16)), 4);
       out += 8;
     }
   }
+}
+
+/** The largest of eight I16 or four I32, as signed integers. */
+// @ts-ignore: decorator
+@inline
+function largestSigned(wide: bool, lanes: v128): i32 {
+  let a = wide
+    ? i32x4.max_s(lanes, i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+    : i16x8.max_s(lanes, i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  if (wide) return max(i32x4.extract_lane(a, 0), i32x4.extract_lane(a, 1));
+  a = i16x8.max_s(a, i8x16.shuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+  return max(i16x8.extract_lane_s(a, 0) as i32, i16x8.extract_lane_s(a, 1) as i32);
+}
+
+/** The largest of eight I16 or four I32, as unsigned integers. */
+// @ts-ignore: decorator
+@inline
+function largestUnsigned(wide: bool, lanes: v128): u32 {
+  let a = wide
+    ? i32x4.max_u(lanes, i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+    : i16x8.max_u(lanes, i8x16.shuffle(lanes, lanes, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+  if (wide) return max(i32x4.extract_lane(a, 0) as u32, i32x4.extract_lane(a, 1) as u32);
+  a = i16x8.max_u(a, i8x16.shuffle(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));
+  return max(i16x8.extract_lane_u(a, 0) as u32, i16x8.extract_lane_u(a, 1) as u32);
 }
 
 /** Takes one run of weights into the lanes of its block: 16 bytes signed, 16 bytes unsigned. */
@@ -106,60 +119,6 @@ export function range_32(input: usize, rows: i32, columns: i32, blockRows: i32, 
 
 // ---------------------------------------------------------------------------------------------------------------------
 // encode
-
-/** F32 weights, of which subnormal ones count as 0. Those of BF16 need no care: their squares are 0 in F32. */
-// @ts-ignore: decorator
-@inline
-function flush(weights: v128): v128 {
-  const exponent = i32x4.splat(0x7f800000);
-  return v128.and(weights, i32x4.ne(v128.and(weights, exponent), i32x4.splat(0)));
-}
-
-/** The first, third, fifth and seventh of eight weights as F32: the low halves of four words. */
-// @ts-ignore: decorator
-@inline
-function loadEven(kind: i32, at: usize): v128 {
-  if (kind == F32) {
-    return flush(i8x16.shuffle(v128.load(at), v128.load(at, 16), 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27));
-  }
-  const words = v128.load(at);
-  if (kind == BF16) return i32x4.shl(words, 16);
-  return widenHalf(i32x4.shr_s(i32x4.shl(words, 16), 16));
-}
-
-/** The second, fourth, sixth and eighth of eight weights as F32: the high halves of four words. */
-// @ts-ignore: decorator
-@inline
-function loadOdd(kind: i32, at: usize): v128 {
-  if (kind == F32) {
-    return flush(i8x16.shuffle(v128.load(at), v128.load(at, 16), 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31));
-  }
-  const words = v128.load(at);
-  if (kind == BF16) return v128.and(words, i32x4.splat(<i32>0xffff0000));
-  return widenHalf(i32x4.shr_s(words, 16));
-}
-
-/** F16 bits, sign-extended, as F32. */
-// @ts-ignore: decorator
-@inline
-function widenHalf(wide: v128): v128 {
-  // Exponent and mantissa moved into place are the value * 2^-112, subnormal ones included.
-  const magnitude = i32x4.shl(v128.and(wide, i32x4.splat(0x7fff)), 13);
-  const value = f32x4.mul(magnitude, f32x4.splat(5192296858534827628530496329220096.0));
-  return v128.or(value, v128.and(wide, i32x4.splat(<i32>0x80000000)));
-}
-
-// @ts-ignore: decorator
-@inline
-function load1(kind: i32, at: usize): f32 {
-  if (kind != F16) {
-    const word = kind == F32 ? load<u32>(at) : (load<u16>(at) as u32) << 16;
-    return (word & 0x7f800000) == 0 ? 0 : reinterpret<f32>(word);
-  }
-  const bits = load<u16>(at) as u32;
-  const value = reinterpret<f32>((bits & 0x7fff) << 13) * 5192296858534827628530496329220096.0;
-  return reinterpret<f32>(reinterpret<u32>(value) | ((bits & 0x8000) << 16));
-}
 
 /** The sum of the four lanes in double precision. */
 // @ts-ignore: decorator
@@ -199,101 +158,17 @@ function store16(bits: i32, out: usize, first: v128, second: v128): void {
   v128.store32_lane(out, i8x16.shuffle(fours, fours, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12), 0);
 }
 
-/** One run of weights of one block: codes to `out`, sums added at `sums` if they are wanted. */
-// @ts-ignore: decorator
-@inline
-function encodeRun(kind: i32, bits: i32, summed: bool, input: usize, count: i32, out: usize, params: usize, sums: usize): void {
-  const shift: usize = kind == F32 ? 2 : 1;
-  const inverse1 = load<f32>(params);
-  const scale1 = load<f32>(params, 4);
-  const zeroPoint = load<i32>(params, 8);
-  const least1 = -(zeroPoint as f32);
-  const most1 = (((1 << bits) - 1 - zeroPoint) as f32);
-  const inverse = f32x4.splat(inverse1);
-  const scale = f32x4.splat(scale1);
-  const wideScale = f64x2.splat(scale1 as f64);
-  const least = f32x4.splat(least1);
-  const most = f32x4.splat(most1);
-  const round = f32x4.splat(ROUND);
-  // Both neighbours' bits hold ROUND's and lack the zero point; taken off the packed pair at once.
-  const offset1 = reinterpret<i32>(ROUND) - zeroPoint;
-  const offset = i32x4.splat(offset1 + (offset1 << bits));
-  let signal: f64 = 0;
-  let decoded: f64 = 0;
-  let error: f64 = 0;
-  let wide = f64x2.splat(0);
-  let left = count >> 4;
-  while (left > 0) {
-    let signals = f32x4.splat(0);
-    let decodeds = f32x4.splat(0);
-    let errors = f32x4.splat(0);
-    const steps = min(left, STEPS_PER_FLUSH);
-    left -= steps;
-    for (let step = 0; step < steps; step++) {
-      let first = i32x4.splat(0);
-      for (let half = 0; half < 2; half++) {
-        const a = loadEven(kind, input);
-        const b = loadOdd(kind, input);
-        const ra = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(a, inverse), least), most), round);
-        const rb = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(b, inverse), least), most), round);
-        const pair = i32x4.sub(i32x4.add(ra, i32x4.shl(rb, bits)), offset);
-        if (half == 0) first = pair;
-        else store16(bits, out, first, pair);
-        input += 8 << shift;
-        if (!summed) continue;
-        const sa = f32x4.sub(ra, round);
-        const sb = f32x4.sub(rb, round);
-        signals = f32x4.add(signals, f32x4.add(f32x4.mul(a, a), f32x4.mul(b, b)));
-        decodeds = f32x4.add(decodeds, f32x4.add(f32x4.mul(sa, sa), f32x4.mul(sb, sb)));
-        if (kind == F32) {
-          wide = f64x2.add(wide, f64x2.add(wideError(a, sa, wideScale), wideError(b, sb, wideScale)));
-        } else {
-          const ea = f32x4.sub(a, f32x4.mul(sa, scale));
-          const eb = f32x4.sub(b, f32x4.mul(sb, scale));
-          errors = f32x4.add(errors, f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)));
-        }
-      }
-      out += bits << 1;
-    }
-    signal += total(signals);
-    decoded += total(decodeds);
-    error += total(errors);
-  }
-  error += f64x2.extract_lane(wide, 0) + f64x2.extract_lane(wide, 1);
-  // The rest, one by one, up to a whole number of 32-bit words.
-  let word: u32 = 0;
-  let filled = 0;
-  for (let i = 0; i < (count & 15); i++) {
-    const x = load1(kind, input);
-    const rounded = min(max(x * inverse1, least1), most1) + ROUND;
-    const s = rounded - ROUND;
-    word |= ((reinterpret<i32>(rounded) - offset1) as u32) << filled;
-    filled += bits;
-    if (filled == 32) {
-      store<u32>(out, word);
-      out += 4;
-      word = 0;
-      filled = 0;
-    }
-    const e = (x as f64) - (s as f64) * (scale1 as f64);
-    signal += (x as f64) * (x as f64);
-    decoded += (s as f64) * (s as f64);
-    error += e * e;
-    input += 1 << shift;
-  }
-  if (filled > 0) store<u32>(out, word);
-  if (!summed) return;
-  store<f64>(sums, load<f64>(sums) + signal);
-  store<f64>(sums, load<f64>(sums, 8) + decoded, 8);
-  store<f64>(sums, load<f64>(sums, 16) + error, 16);
-}
-
-/** All runs of a tile. Sums are added to what is there; none are made where `sums` is 0. */
+/**
+ * All runs of a tile: codes to `out`; what they lose is added to the three F64 at `sums`, if it is wanted:
+ * x^2, v^2 and (x - v)^2. The sums of four lanes go on from block to block, since short blocks would
+ * spend their time on adding lanes up.
+ */
 // @ts-ignore: decorator
 @inline
 function encodeTile(
   kind: i32,
   bits: i32,
+  summed: bool,
   input: usize,
   rows: i32,
   columns: i32,
@@ -308,48 +183,155 @@ function encodeTile(
   const across = (columns + blockColumns - 1) / blockColumns;
   const whole = blockColumns >= columns && (rowBits & 31) == 0;
   const shift: usize = kind == F32 ? 2 : 1;
-  let block = 0;
+  const round = f32x4.splat(ROUND);
+  let signals = f32x4.splat(0);
+  let decodeds = f32x4.splat(0);
+  let errors = f32x4.splat(0);
+  let wide = f64x2.splat(0);
+  let room = STEPS_PER_FLUSH;
+  let signal: f64 = 0;
+  let decoded: f64 = 0;
+  let error: f64 = 0;
   for (let row = 0; row < rows;) {
     // Whole rows without padding lie one behind the other on both sides, and so are one run.
     const height = whole ? min(blockRows - row % blockRows, rows - row) : 1;
-    block = (row / blockRows) * across;
+    let own = params + ((row / blockRows) * across as usize) * 12;
     for (let column = 0; column < columns; column += blockColumns) {
-      const from = input + (((row as usize) * columns + column) << shift);
+      let from = input + (((row as usize) * columns + column) << shift);
+      let to = out + (row as usize) * rowBytes + ((column * bits) >> 3);
       const count = min(blockColumns, columns - column) * height;
-      const to = out + (row as usize) * rowBytes + ((column * bits) >> 3);
-      const own = params + (block as usize) * 12;
-      if (sums == 0) encodeRun(kind, bits, false, from, count, to, own, sums);
-      else encodeRun(kind, bits, true, from, count, to, own, sums + (block as usize) * 24);
-      block++;
+      const inverse1 = load<f32>(own);
+      const scale1 = load<f32>(own, 4);
+      const zeroPoint = load<i32>(own, 8);
+      own += 12;
+      const least1 = -(zeroPoint as f32);
+      const most1 = (((1 << bits) - 1 - zeroPoint) as f32);
+      const inverse = f32x4.splat(inverse1);
+      const scale = f32x4.splat(scale1);
+      const wideScale = f64x2.splat(scale1 as f64);
+      const least = f32x4.splat(least1);
+      const most = f32x4.splat(most1);
+      // Both neighbours' bits hold ROUND's and lack the zero point; taken off the packed pair at once.
+      const offset1 = reinterpret<i32>(ROUND) - zeroPoint;
+      const offset = i32x4.splat(offset1 + (offset1 << bits));
+      let left = count >> 4;
+      while (left > 0) {
+        const steps = min(left, room);
+        left -= steps;
+        room -= steps;
+        for (let step = 0; step < steps; step++) {
+          let first = i32x4.splat(0);
+          for (let half = 0; half < 2; half++) {
+            const a = loadEven(kind, from);
+            const b = loadOdd(kind, from);
+            const ra = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(a, inverse), least), most), round);
+            const rb = f32x4.add(f32x4.pmin(f32x4.pmax(f32x4.mul(b, inverse), least), most), round);
+            const pair = i32x4.sub(i32x4.add(ra, i32x4.shl(rb, bits)), offset);
+            if (half == 0) first = pair;
+            else store16(bits, to, first, pair);
+            from += 8 << shift;
+            if (!summed) continue;
+            const sa = f32x4.sub(ra, round);
+            const sb = f32x4.sub(rb, round);
+            const va = f32x4.mul(sa, scale);
+            const vb = f32x4.mul(sb, scale);
+            signals = f32x4.add(signals, f32x4.add(f32x4.mul(a, a), f32x4.mul(b, b)));
+            decodeds = f32x4.add(decodeds, f32x4.add(f32x4.mul(va, va), f32x4.mul(vb, vb)));
+            if (kind == F32) {
+              wide = f64x2.add(wide, f64x2.add(wideError(a, sa, wideScale), wideError(b, sb, wideScale)));
+            } else {
+              const ea = f32x4.sub(a, va);
+              const eb = f32x4.sub(b, vb);
+              errors = f32x4.add(errors, f32x4.add(f32x4.mul(ea, ea), f32x4.mul(eb, eb)));
+            }
+          }
+          to += bits << 1;
+        }
+        if (summed && room == 0) {
+          signal += total(signals);
+          decoded += total(decodeds);
+          error += total(errors);
+          signals = f32x4.splat(0);
+          decodeds = f32x4.splat(0);
+          errors = f32x4.splat(0);
+        }
+        if (room == 0) room = STEPS_PER_FLUSH;
+      }
+      // The rest, one by one, up to a whole number of 32-bit words.
+      let word: u32 = 0;
+      let filled = 0;
+      for (let i = 0; i < (count & 15); i++) {
+        const x = load1(kind, from);
+        const rounded = min(max(x * inverse1, least1), most1) + ROUND;
+        word |= ((reinterpret<i32>(rounded) - offset1) as u32) << filled;
+        filled += bits;
+        if (filled == 32) {
+          store<u32>(to, word);
+          to += 4;
+          word = 0;
+          filled = 0;
+        }
+        const v = ((rounded - ROUND) as f64) * (scale1 as f64);
+        const e = (x as f64) - v;
+        signal += (x as f64) * (x as f64);
+        decoded += v * v;
+        error += e * e;
+        from += 1 << shift;
+      }
+      if (filled > 0) store<u32>(to, word);
     }
     row += height;
   }
+  if (!summed) return;
+  error += f64x2.extract_lane(wide, 0) + f64x2.extract_lane(wide, 1);
+  store<f64>(sums, signal + total(signals));
+  store<f64>(sums, decoded + total(decodeds), 8);
+  store<f64>(sums, error + total(errors), 16);
+}
+
+/** @param sums Three F64, or 0 where they are not wanted. */
+// @ts-ignore: decorator
+@inline
+function encodeKind(
+  kind: i32,
+  bits: i32,
+  input: usize,
+  rows: i32,
+  columns: i32,
+  blockRows: i32,
+  blockColumns: i32,
+  params: usize,
+  out: usize,
+  sums: usize,
+): void {
+  if (sums == 0) encodeTile(kind, bits, false, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  else encodeTile(kind, bits, true, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 
 export function encode_bf16_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(BF16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(BF16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_bf16_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(BF16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(BF16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_bf16_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(BF16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(BF16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f16_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F16, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f16_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F16, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f16_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F16, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f32_2(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F32, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F32, 2, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f32_4(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F32, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F32, 4, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }
 export function encode_f32_8(input: usize, rows: i32, columns: i32, blockRows: i32, blockColumns: i32, params: usize, out: usize, sums: usize): void {
-  encodeTile(F32, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
+  encodeKind(F32, 8, input, rows, columns, blockRows, blockColumns, params, out, sums);
 }

@@ -1,0 +1,141 @@
+/** Quantizes rows whose blocks share nothing: each tile is read once, and is done with when it is left. */
+
+import { type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
+import { packedBytes } from "../compute/pack_codes.ts";
+import { estimateBlocks } from "../params/estimate_params.ts";
+import { addSums } from "../params/measure_quality.ts";
+import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import type { QualitySums } from "../types.ts";
+import { type Desk, firstBlockOf, tilesOf } from "./desk.ts";
+import type { CodesTarget } from "./encode_slice.ts";
+import type { Slice } from "./slice.ts";
+
+/** Asks for rows to be quantized. */
+export interface QuantizeRowsJob extends CodesTarget {
+  verb: "quantizeRows";
+  /** Its blocks lie in one row each, and are not wider than a tile. */
+  slice: Slice;
+  /** Dtype of the stored scales. */
+  scaleDtype: FloatDtype;
+  /** Whether each block's parameters are searched; else they are those of its range. At 2 bits alone. */
+  isSearched: boolean;
+}
+
+/** Sums over the blocks of each row that hold anything but zeros: [rows] each. */
+export interface RowSums {
+  /** Of the scales. */
+  scale: Float64Array;
+  /** Of the zero points. */
+  zero_point: Float64Array;
+}
+
+/** What some parameters come to. */
+export interface RowsFound {
+  /** Their sums. */
+  rows: RowSums;
+  /** The energies of all rows. */
+  sums: QualitySums;
+}
+
+/** Rows that were quantized. */
+export interface QuantizedRows extends RowsFound {
+  /** [rows * blocks] row by row; `code_scale` where they were searched. */
+  params: BlockParams;
+  /** Blocks of each row that hold anything but zeros, [rows]. */
+  filled: Uint32Array;
+  /** What the parameters of the blocks' ranges come to, where others were searched. */
+  own?: RowsFound;
+}
+
+/** Runs the job; `undefined` where a block cannot be quantized. */
+export async function quantizeRows(
+  job: QuantizeRowsJob,
+  desk: Desk,
+): Promise<QuantizedRows | undefined> {
+  const { slice, bits, target, scaleDtype, isSearched } = job;
+  const { rows, columns, blockColumns, dtype } = slice;
+  const { kernels, files } = desk;
+  const width = floatBytes(dtype);
+  const rowBytes = packedBytes(columns, bits);
+  const params = emptyParams(rows * (columns / blockColumns), isSearched);
+  const filled = new Uint32Array(rows);
+  const found = emptyRows(rows);
+  const ranged = emptyRows(rows);
+  const tileBytes = Math.max(kernels.tileBytes, blockColumns * width);
+  for (const [plan, tile] of tilesOf(slice, tileBytes)) {
+    // Asked for anew for each call: kernels may move their memory, keeping its content.
+    const held = () => kernels.input(plan.rows * plan.columns * width);
+    await files.read(slice.source, (plan.row * columns + plan.column) * width, held());
+    const { lo, hi } = await kernels.range(held(), tile);
+    const own = estimateBlocks(lo, hi, bits, scaleDtype);
+    if (own === undefined) return undefined;
+    const best: BlockParams = isSearched
+      ? await kernels.search(held(), tile, own, scaleDtype)
+      : own;
+    if (isSearched) {
+      const { sums } = await kernels.encode(held(), tile, bits, own, true);
+      addTile(ranged, own, own, plan.row, blocksAcross(tile), sums);
+    }
+    const { packed, sums } = await kernels.encode(held(), tile, bits, best, true);
+    addTile(found, best, own, plan.row, blocksAcross(tile), sums);
+    countFilled(filled, own, plan.row, blocksAcross(tile));
+    const first = firstBlockOf(slice, plan);
+    params.scale.set(best.scale, first);
+    params.zero_point.set(best.zero_point, first);
+    if (isSearched) params.code_scale?.set(best.code_scale ?? best.scale, first);
+    await files.write(target, plan.row * rowBytes + (plan.column * bits) / 8, packed);
+    await desk.onBytes(held().length);
+  }
+  return { params, filled, ...found, ...isSearched && { own: ranged } };
+}
+
+function emptyParams(blocks: number, isSearched: boolean): BlockParams {
+  return {
+    scale: new Float32Array(blocks),
+    zero_point: new Uint8Array(blocks),
+    ...isSearched && { code_scale: new Float32Array(blocks) },
+  };
+}
+
+function emptyRows(rows: number): RowsFound {
+  return {
+    rows: { scale: new Float64Array(rows), zero_point: new Float64Array(rows) },
+    sums: { signal: 0, decoded: 0, error: 0 },
+  };
+}
+
+/** Adds what the parameters of a tile come to; those of all-zero blocks say nothing. */
+function addTile(
+  found: RowsFound,
+  { scale, zero_point }: BlockParams,
+  { largest }: OwnParams,
+  row: number,
+  across: number,
+  sums: QualitySums,
+): void {
+  const { rows } = found;
+  for (let block = 0; block < largest.length; row++) {
+    let [scales, zeroPoints] = [0, 0];
+    for (const end = block + across; block < end; block++) {
+      if (largest[block] === 0) continue;
+      scales += scale[block]!;
+      zeroPoints += zero_point[block]!;
+    }
+    rows.scale[row] = rows.scale[row]! + scales;
+    rows.zero_point[row] = rows.zero_point[row]! + zeroPoints;
+  }
+  found.sums = addSums([found.sums, sums]);
+}
+
+function countFilled(
+  filled: Uint32Array,
+  { largest }: OwnParams,
+  row: number,
+  across: number,
+): void {
+  for (let block = 0; block < largest.length; row++) {
+    for (const end = block + across; block < end; block++) {
+      if (largest[block] !== 0) filled[row] = filled[row]! + 1;
+    }
+  }
+}

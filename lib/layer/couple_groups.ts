@@ -1,0 +1,98 @@
+/**
+ * Phase optimize by rows with a Markov weight: the time groups are drawn to each other, each by one ratio
+ * that all its blocks share, so that no block is judged by its neighbour's weights.
+ */
+
+import type { BlockParams } from "../compute/kernels.ts";
+import type { Backend } from "../jobs/backend.ts";
+import { replaceSums } from "../params/measure_quality.ts";
+import { optimizePath } from "../params/optimize_path.ts";
+import { NORM } from "../params/rate_block.ts";
+import { roundScale } from "../safetensors/dtype.ts";
+import type { LayerFindings } from "./quantize_layer.ts";
+import { copyParams, viewParams } from "./row_params.ts";
+import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
+
+/** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
+const RATIOS: readonly number[] = Array.from({ length: 9 }, (_, i) => 2 ** ((i - 4) / 16));
+
+/** The ratio that changes nothing. */
+const UNCHANGED = RATIOS.indexOf(1);
+
+type Groups = Pick<LayerFindings, "scale" | "zero_point" | "sums">;
+
+/**
+ * Chooses a ratio for each time group, such that the sum of the groups' errors relative to the least one
+ * that a ratio gives, plus `weight` times the jumps of their means, is least; and encodes again what moves.
+ *
+ * @param kept [rows * blocks] parameters of all rows; changed where rows move.
+ * @param found The means of the time groups, and the energies so far.
+ */
+export async function coupleGroups(
+  job: LayerJob,
+  backend: Backend,
+  kept: BlockParams,
+  found: Groups,
+  weight: number,
+): Promise<Groups> {
+  const { axis: { boundaries }, bits, columns, grid, scaleDtype } = job.layer;
+  const blocks = columns / grid.blockColumns;
+  const runsOf = boundaries.slice(1).map((to, g) =>
+    cutRows(job.layer, { from: boundaries[g]!, to })
+  );
+  const errors = await Promise.all(runsOf.map(async (runs) => {
+    const rated = await Promise.all(runs.map((run) =>
+      backend.run({
+        verb: "rateRatios",
+        slice: sliceRows(job, run.from, run.to, 1).slice,
+        bits,
+        params: viewParams(kept, run, blocks),
+        scaleDtype,
+        ratios: RATIOS,
+        norm: NORM[bits],
+      })
+    ));
+    return RATIOS.map((_, i) => rated.reduce((sum, part) => sum + part[i]!, 0));
+  }));
+  const candidates = errors.map((error, group) => {
+    const least = error.reduce((a, b) => Math.min(a, b));
+    return {
+      scale: RATIOS.map((ratio) => found.scale[group]! * ratio),
+      zero_point: RATIOS.map(() => found.zero_point[group]!),
+      // As a power, like the errors of slices; without any error there is nothing to weigh.
+      error: error.map((sum) => sum === least ? 1 : (sum / least) ** (2 / NORM[bits])),
+    };
+  });
+  const { path } = optimizePath(candidates, bits, weight);
+  const before = copyParams(kept);
+  const changes = await Promise.all(path.flatMap((choice, group) => {
+    if (choice === UNCHANGED) return [];
+    return runsOf[group]!.map((run) => {
+      const after = viewParams(kept, run, blocks);
+      multiply(after, RATIOS[choice]!, (scale) => roundScale(scale, scaleDtype));
+      return backend.run({
+        verb: "reencode",
+        ...sliceRows(job, run.from, run.to, 1),
+        before: viewParams(before, run, blocks),
+        after,
+      });
+    });
+  }));
+  return {
+    scale: path.map((choice, group) => candidates[group]!.scale[choice]!),
+    zero_point: found.zero_point,
+    sums: replaceSums(found.sums, changes),
+  };
+}
+
+/** Multiplies scales in place. */
+function multiply(
+  { scale, code_scale }: BlockParams,
+  ratio: number,
+  round: (scale: number) => number,
+): void {
+  for (let block = 0; block < scale.length; block++) {
+    scale[block] = round(scale[block]! * ratio);
+    if (code_scale !== undefined) code_scale[block] = code_scale[block]! * ratio;
+  }
+}

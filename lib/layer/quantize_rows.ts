@@ -1,0 +1,101 @@
+/** Granularity row on one layer: every row has blocks of its own, so rows can be done with one by one. */
+
+import { SEARCHED_BITS } from "../compute/kernels/search.ts";
+import type { Backend } from "../jobs/backend.ts";
+import type { QuantizedRows, RowSums } from "../jobs/quantize_rows.ts";
+import { addSums } from "../params/measure_quality.ts";
+import { meanOfGroups } from "../params/score_track.ts";
+import { smoothingWindowOf } from "../params/smooth_params.ts";
+import { markovWeightOf } from "../settings.ts";
+import { coupleGroups } from "./couple_groups.ts";
+import type { GroupsRecord } from "./layer_record.ts";
+import type { LayerFindings, OnParams, PhaseSettings } from "./quantize_layer.ts";
+import { refuseLayer } from "./refuse_layer.ts";
+import { bandsOfRows, holdParams, putParams } from "./row_params.ts";
+import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
+import { smoothRows } from "./smooth_rows.ts";
+
+/** Whether a phase moves parameters after a first look at all of a layer, so that they have to be kept. */
+export function keepsParams(settings: PhaseSettings): boolean {
+  const isCoupled = settings.phase === "optimize" && markovWeightOf(settings) > 0;
+  return isCoupled || smoothingWindowOf(settings) !== null;
+}
+
+/** Quantizes a layer by rows, see {@linkcode quantizeLayer}. */
+export async function quantizeByRows(
+  job: LayerJob,
+  backend: Backend,
+  settings: PhaseSettings,
+  onParams: OnParams,
+): Promise<LayerFindings> {
+  const { layer } = job;
+  const { rows, columns, bits, scaleDtype, axis: { boundaries }, grid } = layer;
+  const isOptimized = settings.phase === "optimize";
+  const weight = isOptimized ? markovWeightOf(settings) : 0;
+  const window = smoothingWindowOf(settings);
+  const blocks = columns / grid.blockColumns;
+  const isSearched = isOptimized && bits === SEARCHED_BITS;
+  const kept = keepsParams(settings) ? holdParams(rows * blocks, isSearched) : undefined;
+  const runs = cutRows(layer, { from: 0, to: rows });
+  const found = await Promise.all(runs.map(async (run) => {
+    const piece = await backend.run({
+      verb: "quantizeRows",
+      ...sliceRows(job, run.from, run.to, 1),
+      scaleDtype,
+      isSearched,
+    });
+    if (piece === undefined) return refuseLayer(job);
+    const { params, ...rest } = piece;
+    if (kept === undefined) await onParams(bandsOfRows(params, run, blocks));
+    else putParams(kept, run.from * blocks, params);
+    return rest;
+  }));
+  const groups = describeGroups(found, ({ rows }) => rows, boundaries);
+  let findings: LayerFindings = {
+    ...groups,
+    sums: addSums(found.map(({ sums }) => sums)),
+    schedule: null,
+    baseline: null,
+  };
+  if (isOptimized) {
+    findings.baseline = isSearched
+      ? {
+        ...describeGroups(found, ({ own }) => own!.rows, boundaries),
+        sums: addSums(found.map(({ own }) => own!.sums)),
+      }
+      : { ...groups, sums: findings.sums };
+  }
+  if (kept === undefined) return findings;
+  if (weight > 0) {
+    findings = { ...findings, ...await coupleGroups(job, backend, kept, findings, weight) };
+  }
+  if (window !== null) {
+    const { scale, zero_point, sums } = findings;
+    const smoothing = { window, method: settings.smoothingMethod };
+    const smooth = await smoothRows(job, backend, kept, findings, smoothing);
+    findings = {
+      ...findings,
+      ...smooth,
+      ...!isOptimized && { baseline: { scale, zero_point, sums } },
+    };
+  }
+  await onParams(bandsOfRows(kept, { from: 0, to: rows }, blocks));
+  return findings;
+}
+
+type Piece = Omit<QuantizedRows, "params">;
+
+/** The mean parameters of each time group: over the blocks that hold anything but zeros. */
+function describeGroups(
+  pieces: readonly Piece[],
+  rowsOf: (piece: Piece) => RowSums,
+  boundaries: readonly number[],
+): Pick<GroupsRecord, "scale" | "zero_point"> {
+  const join = (part: (piece: Piece) => Iterable<number>) =>
+    Float64Array.from(pieces.flatMap((piece) => [...part(piece)]));
+  return meanOfGroups({
+    scale: join((piece) => rowsOf(piece).scale),
+    zero_point: join((piece) => rowsOf(piece).zero_point),
+    count: join(({ filled }) => filled),
+  }, boundaries);
+}
