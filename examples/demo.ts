@@ -6,6 +6,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { writeAll } from "../lib/base/write_all.ts";
 import { loadEngine } from "../lib/render/fill_template.ts";
 import { DEFAULT_SETTINGS, type Phase, quantizeModel, renderHtml, type Report } from "../mod.ts";
 import { drawSamples } from "./digits-dit-denoiser/draw_samples.ts";
@@ -70,19 +71,14 @@ function formatTable(rows: readonly (readonly string[])[]): string {
   }).join("");
 }
 
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
-}
-
 function print(text: string): void {
-  write(Deno.stdout, text);
+  writeAll(Deno.stdout, text);
 }
 
 /** Begins the steps on standard error; each model takes seconds to draw. */
 function startSteps(total: number): Steps {
   return showSteps({
-    write: (text) => write(Deno.stderr, text),
+    write: (text) => writeAll(Deno.stderr, text),
     isTerminal: Deno.stderr.isTerminal(),
     now: () => performance.now(),
     repeat: (draw) => {

@@ -1,11 +1,11 @@
 /** What the digits DiT of the examples is made of: functions, noise, pictures. */
 
 import assert from "node:assert/strict";
-import { gelu, softmax } from "../examples/digits-dit-denoiser/activations.ts";
+import { gelu, softmax } from "../examples/forward/activations.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
 import { drawSamples } from "../examples/digits-dit-denoiser/draw_samples.ts";
 import { addNoise, SIGNAL_LEFT } from "../examples/digits-dit-denoiser/noise_schedule.ts";
-import { drawNoise } from "../examples/digits-dit-denoiser/random.ts";
+import { drawNoise } from "../examples/forward/random.ts";
 import { toGrey, toModel } from "../examples/digits-dit-denoiser/read_digits.ts";
 
 function near(actual: number, expected: number, tolerance: number, what: string): void {

@@ -61,7 +61,7 @@ Deno.test("the demo's parts find their files when the project's folder has a str
       `
       import { readDigits } from ${from("read_digits.ts")};
       import { startObservers } from ${from("start_observers.ts")};
-      import { loadWeights } from ${from("load_weights.ts")};
+      import { loadWeights } from ${from("../forward/load_weights.ts")};
       const observers = startObservers(1);
       // The worker loads the multiplier, and says in words that this is no model.
       const refused = await observers.observe(new Map()).then(() => "", (error) => error.name);

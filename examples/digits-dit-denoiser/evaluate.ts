@@ -1,7 +1,7 @@
 /** Judges quantized models by what they do: the noise they predict and the digits they draw. */
 
 import { type Classifier, classify, trainClassifier } from "./classify.ts";
-import { loadWeights } from "./load_weights.ts";
+import { loadWeights } from "../forward/load_weights.ts";
 import { type Observation, sampleLabel } from "./observe.ts";
 import { readDigits } from "./read_digits.ts";
 import { startObservers } from "./start_observers.ts";

@@ -7,14 +7,10 @@
  */
 
 import { BadInputError } from "../../lib/base/errors.ts";
+import { writeAll } from "../../lib/base/write_all.ts";
 import { createEvaluator, type Evaluation, type Evaluator } from "./evaluate.ts";
 
 const USAGE = "usage: main.ts MODEL [DIRECTORY]...\n";
-
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
-}
 
 /** One line of the table; columns are as wide as their headings. */
 function formatLine(evaluation: Evaluation, seconds: number, name: string): string {
@@ -31,7 +27,7 @@ function formatLine(evaluation: Evaluation, seconds: number, name: string): stri
  */
 async function main([model, ...directories]: readonly string[]): Promise<number> {
   if (model === undefined) {
-    write(Deno.stderr, USAGE);
+    writeAll(Deno.stderr, USAGE);
     return 2;
   }
   let start = performance.now();
@@ -43,16 +39,16 @@ async function main([model, ...directories]: readonly string[]): Promise<number>
   let evaluator: Evaluator | undefined;
   try {
     evaluator = await createEvaluator(model);
-    write(Deno.stdout, "SQNR, dB  recognized  seconds  model\n");
-    write(Deno.stdout, formatLine(evaluator.original, lap(), model));
+    writeAll(Deno.stdout, "SQNR, dB  recognized  seconds  model\n");
+    writeAll(Deno.stdout, formatLine(evaluator.original, lap(), model));
     for (const directory of directories) {
       const evaluation = await evaluator.evaluate(directory);
-      write(Deno.stdout, formatLine(evaluation, lap(), directory));
+      writeAll(Deno.stdout, formatLine(evaluation, lap(), directory));
     }
     return 0;
   } catch (error) {
     if (!(error instanceof BadInputError)) throw error;
-    write(Deno.stderr, `error: ${error.message}\n`);
+    writeAll(Deno.stderr, `error: ${error.message}\n`);
     return 2;
   } finally {
     evaluator?.close();

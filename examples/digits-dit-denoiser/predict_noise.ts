@@ -1,12 +1,12 @@
 /** The forward pass of the digits DiT (Peebles & Xie 2023, arXiv:2212.09748). */
 
-import { gelu } from "./activations.ts";
+import { gelu } from "../forward/activations.ts";
 import { attend } from "./attend.ts";
 import type { Block, Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
 import { type Conditions, embedConditions } from "./embed_conditions.ts";
 import { embedImages, joinPatches } from "./embed_images.ts";
-import { applyLinear } from "./linear.ts";
+import { applyLinear } from "../forward/linear.ts";
 import { addGated, modulate, planModulation } from "./modulate.ts";
 import { MAX_IMAGES, type Workspace } from "./workspace.ts";
 
