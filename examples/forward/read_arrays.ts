@@ -1,6 +1,7 @@
 /** Reads the small data files beside the models: safetensors whose tensors fit in memory. */
 
 import { BadInputError } from "../../lib/base/errors.ts";
+import { quote } from "../../lib/base/text.ts";
 import { openSource, readHeader } from "../../lib/safetensors/read.ts";
 
 /** What a tensor of each dtype becomes. */
@@ -31,7 +32,7 @@ export function readArrays<Wanted extends Readonly<Record<string, keyof Arrays>>
       const tensor = tensors.find((tensor) => tensor.name === name && tensor.dtype === dtype);
       if (tensor === undefined) {
         throw new BadInputError(
-          `Cannot read ${JSON.stringify(path)}: no ${dtype} tensor "${name}"`,
+          `Cannot read ${quote(path)}: no ${dtype} tensor "${name}"`,
         );
       }
       const bytes = new Uint8Array(tensor.end - tensor.begin);

@@ -1,0 +1,91 @@
+/** How the predictions of a quantized model differ from the original's, and how good they are. */
+
+import { exponential } from "../forward/exponential.ts";
+
+/** Sums over the masked positions of one sequence. */
+export interface Comparison {
+  /** Kullback-Leibler divergence of the found tokens' distribution from the original's, nats. */
+  kl: number;
+  /** Positions at which both find the same token likeliest. */
+  agreed: number;
+  /** Positions at which the likeliest token is the true one. */
+  right: number;
+  /** Minus the logarithm of what the true token was given, nats. */
+  crossEntropy: number;
+  /** Squares of the original's logits, less their mean at each position. */
+  signal: number;
+  /** Squares of what the found logits, less their mean, differ from that. */
+  noise: number;
+}
+
+/** One row of logits. */
+interface Row {
+  /** Where they begin. */
+  from: number;
+  /** Index of the largest, the first of several. */
+  choice: number;
+  /** Their mean. */
+  mean: number;
+  /** Logarithm of the sum of their exponentials. */
+  logSum: number;
+}
+
+/**
+ * Compares logits, position by position.
+ *
+ * @param original Logits of the original: [truth.length, vocabulary].
+ * @param found Those of the quantized model: as many.
+ * @param truth The tokens that stood there.
+ */
+export function compareLogits(
+  original: Float32Array,
+  found: Float32Array,
+  truth: readonly number[],
+): Comparison {
+  const size = original.length / truth.length;
+  const sums = { kl: 0, agreed: 0, right: 0, crossEntropy: 0, signal: 0, noise: 0 };
+  for (const [index, token] of truth.entries()) {
+    const [p, q] = [original, found].map((logits) => readRow(logits, index * size, size)) as [
+      Row,
+      Row,
+    ];
+    addDifferences(sums, original, found, p, q, size);
+    sums.agreed += p.choice === q.choice ? 1 : 0;
+    sums.right += q.choice === token ? 1 : 0;
+    sums.crossEntropy += q.logSum - found[q.from + token]!;
+  }
+  return sums;
+}
+
+function readRow(logits: Float32Array, from: number, size: number): Row {
+  let [choice, sum] = [0, 0];
+  for (let i = 0; i < size; i++) {
+    sum += logits[from + i]!;
+    if (logits[from + i]! > logits[from + choice]!) choice = i;
+  }
+  const max = logits[from + choice]!;
+  let powers = 0;
+  for (let i = from; i < from + size; i++) powers += exponential(logits[i]! - max);
+  return { from, choice, mean: sum / size, logSum: max + Math.log(powers) };
+}
+
+/** Adds what takes another pass over both rows. */
+function addDifferences(
+  sums: Comparison,
+  original: Float32Array,
+  found: Float32Array,
+  p: Row,
+  q: Row,
+  size: number,
+): void {
+  let [kl, signal, noise] = [0, 0, 0];
+  for (let i = 0; i < size; i++) {
+    const [x, y] = [original[p.from + i]!, found[q.from + i]!];
+    kl += exponential(x - p.logSum) * (x - p.logSum - (y - q.logSum));
+    signal += (x - p.mean) ** 2;
+    noise += (x - p.mean - (y - q.mean)) ** 2;
+  }
+  sums.kl += kl;
+  sums.signal += signal;
+  sums.noise += noise;
+}
