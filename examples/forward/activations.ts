@@ -1,7 +1,5 @@
 /** The elementwise functions of the models; all of them write over their argument. */
 
-import { exponential } from "./exponential.ts";
-
 /** GELU is looked up between -8 and 8, beyond which it is 0 and x to F32 precision. */
 const GELU = { limit: 8, perUnit: 256 } as const;
 
@@ -42,7 +40,7 @@ export function gelu(x: Float32Array): void {
 
 /** SiLU: x / (1 + e^-x). */
 export function silu(x: Float32Array): void {
-  for (let i = 0; i < x.length; i++) x[i] = x[i]! / (1 + exponential(-x[i]!));
+  for (let i = 0; i < x.length; i++) x[i] = x[i]! / (1 + Math.exp(-x[i]!));
 }
 
 /**
@@ -56,7 +54,7 @@ export function softmax(x: Float32Array | Float64Array, start: number, count: nu
   for (let i = start; i < start + count; i++) if (x[i]! > max) max = x[i]!;
   let sum = 0;
   for (let i = start; i < start + count; i++) {
-    const power = exponential(x[i]! - max);
+    const power = Math.exp(x[i]! - max);
     x[i] = power;
     sum += power;
   }

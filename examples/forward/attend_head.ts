@@ -1,6 +1,5 @@
 /** Self-attention of one head over one sequence (Vaswani et al. 2017, arXiv:1706.03762). */
 
-import { softmax } from "./activations.ts";
 import { type Matrix, type Multiplier, PANEL, panelIndex, type Panels } from "./multiplier.ts";
 
 /** One head of one sequence: parts of the arrays that all of them share. */
@@ -73,7 +72,7 @@ export function attendHead(head: Head, space: HeadSpace, rows: number): void {
     rows,
     inner: headSize,
   });
-  for (let row = 0; row < rows; row++) softmax(shares.values, row * tokens, tokens);
+  multiplier.softmax(shares, rows, tokens);
   multiplier.multiply({
     x: shares,
     w: head.values,

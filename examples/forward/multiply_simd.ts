@@ -1,37 +1,41 @@
-/** Matrix products on the SIMD kernel of `multiply.wasm`; `multiply_plain.ts` is its reference. */
+/** A multiplier on the SIMD kernels of `kernels.wasm`; `multiply_plain.ts` is its reference. */
 
-import { checkProduct, type Multiplier } from "./multiplier.ts";
+import { checkGate, checkProduct, checkScores, type Multiplier } from "./multiplier.ts";
 
 /** A page of WebAssembly memory in bytes. */
 const PAGE = 65536;
 
-/** 16 MiB, of which the denoiser takes 7. The memory never grows, or else its arrays would be cut off. */
+/** 16 MiB, of which the digits DiT takes 7 and the language model 14. The memory never grows, or else its arrays would be cut off. */
 const PAGES = 256;
 
 /** Arrays begin on a cache line. */
 const ALIGNMENT = 64;
 
-/** What `multiply.wasm` exports, see `assembly/multiply.ts`; pointers and strides in bytes. */
-type Kernel = (
-  x: number,
-  xStride: number,
-  w: number,
-  wStride: number,
-  panelStride: number,
-  bias: number,
-  out: number,
-  outStride: number,
-  rows: number,
-  inner: number,
-  columns: number,
-) => void;
+/** What `kernels.wasm` exports, see `assembly/`; pointers and strides in bytes. */
+interface Kernels {
+  multiply(
+    x: number,
+    xStride: number,
+    w: number,
+    wStride: number,
+    panelStride: number,
+    bias: number,
+    out: number,
+    outStride: number,
+    rows: number,
+    inner: number,
+    columns: number,
+  ): void;
+  softmax(x: number, stride: number, rows: number, columns: number): void;
+  gateSilu(gate: number, up: number, count: number): void;
+}
 
 let compiled: WebAssembly.Module | undefined;
 
 /** Compiled once for all multipliers of a thread. */
-function compileKernel(): WebAssembly.Module {
+function compileKernels(): WebAssembly.Module {
   compiled ??= new WebAssembly.Module(
-    Deno.readFileSync(new URL("./multiply.wasm", import.meta.url)),
+    Deno.readFileSync(new URL("./kernels.wasm", import.meta.url)),
   );
   return compiled;
 }
@@ -40,8 +44,8 @@ function compileKernel(): WebAssembly.Module {
 export function createSimdMultiplier(): Multiplier {
   const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   const { buffer } = memory;
-  const instance = new WebAssembly.Instance(compileKernel(), { env: { memory } });
-  const kernel = instance.exports["multiply"] as Kernel;
+  const instance = new WebAssembly.Instance(compileKernels(), { env: { memory } });
+  const kernels = instance.exports as unknown as Kernels;
   let end = 0;
   return {
     allocate(length) {
@@ -57,7 +61,7 @@ export function createSimdMultiplier(): Multiplier {
     multiply(product) {
       checkProduct(product);
       const { x, w, bias, out, rows, inner } = product;
-      kernel(
+      kernels.multiply(
         x.values.byteOffset,
         x.stride * 4,
         w.values.byteOffset,
@@ -70,6 +74,14 @@ export function createSimdMultiplier(): Multiplier {
         inner,
         bias.length,
       );
+    },
+    softmax(x, rows, columns) {
+      checkScores(x, rows, columns);
+      kernels.softmax(x.values.byteOffset, x.stride * 4, rows, columns);
+    },
+    gateSilu(gate, up) {
+      checkGate(gate, up);
+      kernels.gateSilu(gate.byteOffset, up.byteOffset, gate.length);
     },
   };
 }

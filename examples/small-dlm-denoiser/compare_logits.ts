@@ -1,7 +1,5 @@
 /** How the predictions of a quantized model differ from the original's, and how good they are. */
 
-import { exponential } from "../forward/exponential.ts";
-
 /** Sums over the masked positions of one sequence. */
 export interface Comparison {
   /** Kullback-Leibler divergence of the found tokens' distribution from the original's, nats. */
@@ -20,14 +18,14 @@ export interface Comparison {
 
 /** One row of logits. */
 interface Row {
-  /** Where they begin. */
+  /** Where it begins. */
   from: number;
   /** Index of the largest, the first of several. */
   choice: number;
-  /** Their mean. */
+  /** The largest. */
+  max: number;
+  /** The mean. */
   mean: number;
-  /** Logarithm of the sum of their exponentials. */
-  logSum: number;
 }
 
 /**
@@ -45,14 +43,11 @@ export function compareLogits(
   const size = original.length / truth.length;
   const sums = { kl: 0, agreed: 0, right: 0, crossEntropy: 0, signal: 0, noise: 0 };
   for (const [index, token] of truth.entries()) {
-    const [p, q] = [original, found].map((logits) => readRow(logits, index * size, size)) as [
-      Row,
-      Row,
-    ];
-    addDifferences(sums, original, found, p, q, size);
+    const p = readRow(original, index * size, size);
+    const q = readRow(found, index * size, size);
+    sums.crossEntropy += addDifferences(sums, original, found, p, q, size) - found[q.from + token]!;
     sums.agreed += p.choice === q.choice ? 1 : 0;
     sums.right += q.choice === token ? 1 : 0;
-    sums.crossEntropy += q.logSum - found[q.from + token]!;
   }
   return sums;
 }
@@ -63,13 +58,15 @@ function readRow(logits: Float32Array, from: number, size: number): Row {
     sum += logits[from + i]!;
     if (logits[from + i]! > logits[from + choice]!) choice = i;
   }
-  const max = logits[from + choice]!;
-  let powers = 0;
-  for (let i = from; i < from + size; i++) powers += exponential(logits[i]! - max);
-  return { from, choice, mean: sum / size, logSum: max + Math.log(powers) };
+  return { from, choice, max: logits[from + choice]!, mean: sum / size };
 }
 
-/** Adds what takes another pass over both rows. */
+/**
+ * Adds what one pass over both rows finds: with P and Q for their sums of exponentials, the divergence
+ * is sum e^x (x - y) / P - ln P + ln Q.
+ *
+ * @returns ln Q.
+ */
 function addDifferences(
   sums: Comparison,
   original: Float32Array,
@@ -77,15 +74,20 @@ function addDifferences(
   p: Row,
   q: Row,
   size: number,
-): void {
-  let [kl, signal, noise] = [0, 0, 0];
+): number {
+  let [powersP, powersQ, weighted, signal, noise] = [0, 0, 0, 0, 0];
   for (let i = 0; i < size; i++) {
     const [x, y] = [original[p.from + i]!, found[q.from + i]!];
-    kl += exponential(x - p.logSum) * (x - p.logSum - (y - q.logSum));
+    const power = Math.exp(x - p.max);
+    powersP += power;
+    powersQ += Math.exp(y - q.max);
+    weighted += power * (x - y);
     signal += (x - p.mean) ** 2;
     noise += (x - p.mean - (y - q.mean)) ** 2;
   }
-  sums.kl += kl;
+  const logQ = q.max + Math.log(powersQ);
+  sums.kl += weighted / powersP - (p.max + Math.log(powersP)) + logQ;
   sums.signal += signal;
   sums.noise += noise;
+  return logQ;
 }

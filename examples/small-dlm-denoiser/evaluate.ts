@@ -6,7 +6,7 @@ import { startWorkers, type Workers } from "../forward/start_workers.ts";
 import type { Comparison } from "./compare_logits.ts";
 import { decodeTokens, readVocabulary } from "./decode_tokens.ts";
 import type { Done, Task } from "./judge_worker.ts";
-import { readText } from "./read_text.ts";
+import { readText, type Sequence } from "./read_text.ts";
 import { type Evaluation, summarize } from "./summarize.ts";
 
 /** A model: its directory, or weights in memory by name, which stand for those of the original. */
@@ -39,10 +39,14 @@ export interface Evaluator {
  *
  * @param modelDirectory The small language model.
  * @param count Workers; figures do not depend on it. Default: one for each processor.
+ * @param sequences What they are judged on. Default: the held-out text.
  * @throws {BadInputError} The directory is no small language model.
  */
-export async function createEvaluator(modelDirectory: string, count?: number): Promise<Evaluator> {
-  const sequences = readText();
+export async function createEvaluator(
+  modelDirectory: string,
+  count?: number,
+  sequences: readonly Sequence[] = readText(),
+): Promise<Evaluator> {
   const original = await loadWeights(modelDirectory);
   const load = async (candidate: Candidate): Promise<Weights> =>
     typeof candidate === "string"
@@ -51,7 +55,7 @@ export async function createEvaluator(modelDirectory: string, count?: number): P
   const url = new URL("./judge_worker.ts", import.meta.url);
   const workers = startWorkers<Task, Done>(url, "judge the language model", count);
   const judge = async (weights: Weights, isOriginal: boolean): Promise<Evaluation> =>
-    summarize(sequences, await compare(workers, weights, isOriginal));
+    summarize(sequences, await compare(workers, weights, sequences, isOriginal));
   try {
     return {
       original: await judge(original, true),
@@ -89,9 +93,10 @@ export async function evaluate(modelDirectory: string, candidate: Candidate): Pr
 async function compare(
   workers: Workers<Task, Done>,
   weights: Weights,
+  sequences: readonly Sequence[],
   isOriginal: boolean,
 ): Promise<Comparison[]> {
-  const shares = await workers.run({ kind: "compare", weights, isOriginal });
+  const shares = await workers.run({ kind: "compare", weights, sequences, isOriginal });
   return deal(shares.map((done) => done.kind === "compare" ? done.comparisons : []));
 }
 

@@ -5,13 +5,13 @@ import type { Weights } from "../forward/load_weights.ts";
 import { compareLogits, type Comparison } from "./compare_logits.ts";
 import { createLanguageModel } from "./language_model.ts";
 import { predictTokens } from "./predict_tokens.ts";
-import { readText } from "./read_text.ts";
+import type { Sequence } from "./read_text.ts";
 import { unmask } from "./unmask.ts";
 
 /** What is to be done. */
 export type Task =
   /** Compare a model with the one that was last compared with itself: the original, which comes first. */
-  | { kind: "compare"; weights: Weights; isOriginal: boolean }
+  | { kind: "compare"; weights: Weights; sequences: readonly Sequence[]; isOriginal: boolean }
   /** Write a text with each model, all of them from the same seed. */
   | { kind: "write"; models: Weights[]; seed: number };
 
@@ -32,7 +32,7 @@ answerTasks<Task, Done>((task, share, shares) => {
     return { kind: "write", texts };
   }
   const model = createLanguageModel(task.weights);
-  const sequences = own(readText());
+  const sequences = own(task.sequences);
   if (task.isOriginal) {
     kept = sequences.map(({ ids, positions }) => predictTokens(model, ids, positions));
   }

@@ -1,6 +1,5 @@
 /** The forward pass of the small masked diffusion language model. */
 
-import { silu } from "../forward/activations.ts";
 import { attendHead } from "../forward/attend_head.ts";
 import { applyLinear } from "../forward/linear.ts";
 import { TILE_ROWS } from "../forward/multiplier.ts";
@@ -64,8 +63,7 @@ function runLayer(layer: Layer, workspace: Workspace, positions: ArrayLike<numbe
   normalize(tokens, layer.mlpNorm, normalized, rows);
   applyLinear(layer.gate, normalized, gate, rows);
   applyLinear(layer.up, normalized, up, rows);
-  silu(gate.subarray(0, rows * mlp));
-  multiply(gate, up, rows * mlp);
+  layer.gate.multiplier.gateSilu(gate.subarray(0, rows * mlp), up.subarray(0, rows * mlp));
   applyLinear(layer.down, gate, branch, rows);
   add(tokens, branch, rows * hidden);
 }
@@ -82,8 +80,4 @@ function gatherRows(x: Float32Array, positions: ArrayLike<number>): void {
 
 function add(x: Float32Array, y: Float32Array, count: number): void {
   for (let i = 0; i < count; i++) x[i] = x[i]! + y[i]!;
-}
-
-function multiply(x: Float32Array, y: Float32Array, count: number): void {
-  for (let i = 0; i < count; i++) x[i] = x[i]! * y[i]!;
 }
