@@ -1,6 +1,5 @@
 /** The forward pass of the digits DiT (Peebles & Xie 2023, arXiv:2212.09748). */
 
-import { gelu } from "../forward/activations.ts";
 import { attend } from "./attend.ts";
 import type { Block, Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
@@ -61,7 +60,7 @@ function runBlock(block: Block, conditions: Conditions, workspace: Workspace): v
   addGated(tokens, modulation, 2, branch);
   modulate(tokens, modulation, 3, modulated);
   applyLinear(block.fc1, modulated, mlp, rows);
-  gelu(mlp.subarray(0, rows * DIT.mlp));
+  block.fc1.multiplier.gelu(mlp.subarray(0, rows * DIT.mlp));
   applyLinear(block.fc2, mlp, branch, rows);
   addGated(tokens, modulation, 5, branch);
 }

@@ -60,3 +60,14 @@ export function gateSiluF32(gate: Float32Array, up: Float32Array): void {
     gate[i] = fround(x / fround(1 + exponentialF32(-x))) * up[i]!;
   }
 }
+
+/** x = gelu(x) in its tanh form, which is x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3). */
+export function geluF32(x: Float32Array): void {
+  for (let i = 0; i < x.length; i++) {
+    // Below -8 it is 0 to F32 precision, and stays what it is at -8.
+    const inside = x[i]! < -8 ? -8 : x[i]!;
+    const cubic = fround(fround(fround(inside * inside) * fround(0.044715)) + 1);
+    const doubled = fround(fround(inside * cubic) * fround(-1.5957691216));
+    x[i] = inside / fround(1 + exponentialF32(doubled));
+  }
+}

@@ -1,4 +1,4 @@
-/** What models spend their time in: matrix products, softmax and SiLU; what a multiplier promises of them. */
+/** What models spend their time in: matrix products, softmax, SiLU and GELU; what a multiplier promises of them. */
 
 /** Rows of a product are a multiple of this. */
 export const TILE_ROWS = 4;
@@ -9,7 +9,7 @@ export const PANEL = 8;
 /** The length of a product's sums is a multiple of this. */
 export const UNROLLED = 2;
 
-/** Elements that are computed side by side: softmax and SiLU take a multiple of this. */
+/** Elements that are computed side by side: all but products take a multiple of this. */
 const LANES = 4;
 
 /** A matrix, or a part of one, row by row. */
@@ -76,6 +76,13 @@ export interface Multiplier {
    * @throws {RangeError} They are not.
    */
   gateSilu(gate: Float32Array, up: Float32Array): void;
+  /**
+   * GELU in its tanh form (Hendrycks & Gimpel 2016, arXiv:1606.08415), in place.
+   *
+   * @param x Of its own memory; a multiple of 4 elements.
+   * @throws {RangeError} It is not.
+   */
+  gelu(x: Float32Array): void;
 }
 
 /** Where element (inner `i`, column `column`) lies among panels. */
@@ -118,13 +125,13 @@ export function checkScores({ values, stride }: Matrix, rows: number, columns: n
 }
 
 /**
- * Checks that a multiplier can gate values.
+ * Checks that a multiplier can compute element by element.
  *
  * @throws {RangeError} It cannot.
  */
-export function checkGate(gate: Float32Array, up: Float32Array): void {
-  if (gate.length === up.length && gate.length % LANES === 0) return;
+export function checkElements(x: Float32Array, other: Float32Array = x): void {
+  if (x.length === other.length && x.length % LANES === 0) return;
   throw new RangeError(
-    `Cannot gate ${up.length} elements by ${gate.length}: they come by ${LANES}`,
+    `Cannot compute ${x.length} by ${other.length} elements: as many of each, by ${LANES}`,
   );
 }

@@ -1,7 +1,13 @@
 /** The dull reference of `multiply_simd.ts`: plain loops, kept plain on purpose. */
 
-import { gateSiluF32, softmaxF32 } from "./activate_plain.ts";
-import { checkGate, checkProduct, checkScores, type Multiplier, panelIndex } from "./multiplier.ts";
+import { gateSiluF32, geluF32, softmaxF32 } from "./activate_plain.ts";
+import {
+  checkElements,
+  checkProduct,
+  checkScores,
+  type Multiplier,
+  panelIndex,
+} from "./multiplier.ts";
 
 /** A multiplier for comparison, more than twenty times slower. */
 export function createPlainMultiplier(): Multiplier {
@@ -27,8 +33,12 @@ export function createPlainMultiplier(): Multiplier {
       for (let row = 0; row < rows; row++) softmaxF32(x.values, row * x.stride, columns);
     },
     gateSilu(gate, up) {
-      checkGate(gate, up);
+      checkElements(gate, up);
       gateSiluF32(gate, up);
+    },
+    gelu(x) {
+      checkElements(x);
+      geluF32(x);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** A multiplier on the SIMD kernels of `kernels.wasm`; `multiply_plain.ts` is its reference. */
 
-import { checkGate, checkProduct, checkScores, type Multiplier } from "./multiplier.ts";
+import { checkElements, checkProduct, checkScores, type Multiplier } from "./multiplier.ts";
 
 /** A page of WebAssembly memory in bytes. */
 const PAGE = 65536;
@@ -28,6 +28,7 @@ interface Kernels {
   ): void;
   softmax(x: number, stride: number, rows: number, columns: number): void;
   gateSilu(gate: number, up: number, count: number): void;
+  gelu(x: number, count: number): void;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -80,8 +81,12 @@ export function createSimdMultiplier(): Multiplier {
       kernels.softmax(x.values.byteOffset, x.stride * 4, rows, columns);
     },
     gateSilu(gate, up) {
-      checkGate(gate, up);
+      checkElements(gate, up);
       kernels.gateSilu(gate.byteOffset, up.byteOffset, gate.length);
+    },
+    gelu(x) {
+      checkElements(x);
+      kernels.gelu(x.byteOffset, x.length);
     },
   };
 }

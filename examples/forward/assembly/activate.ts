@@ -67,3 +67,15 @@ export function gateSilu(gate: usize, up: usize, count: i32): void {
     v128.store(gate, f32x4.mul(silu, v128.load(up)));
   }
 }
+
+/** x = gelu(x) in its tanh form, which is x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3). `count` is a multiple of 4. */
+export function gelu(x: usize, count: i32): void {
+  const end = x + (count << 2);
+  for (; x < end; x += 16) {
+    // Below -8 it is 0 to F32 precision, and stays what it is at -8.
+    const inside = f32x4.pmax(v128.load(x), splat(-8));
+    const cubic = multiplyAdd(f32x4.mul(inside, inside), splat(0.044715), splat(1));
+    const doubled = f32x4.mul(f32x4.mul(inside, cubic), splat(-1.5957691216));
+    v128.store(x, f32x4.div(inside, f32x4.add(splat(1), exponential(doubled))));
+  }
+}
