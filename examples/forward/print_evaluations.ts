@@ -23,18 +23,25 @@ export interface Judge<Evaluation> {
   columns: Readonly<Record<string, (evaluation: Evaluation) => string>>;
 }
 
+/** Where text goes. */
+interface Stream {
+  writeSync(bytes: Uint8Array): number;
+}
+
 /**
  * Prints the table; what is wrong with a directory goes to standard error in one line.
  *
  * @param directories The original, then what runs made of it.
+ * @param streams Where it goes.
  * @returns The exit code: 0, or 2 where something is wrong.
  */
 export async function printEvaluations<Evaluation>(
   judge: Judge<Evaluation>,
   [model, ...directories]: readonly string[],
+  { stdout, stderr }: { stdout: Stream; stderr: Stream } = Deno,
 ): Promise<number> {
   if (model === undefined) {
-    writeAll(Deno.stderr, USAGE);
+    writeAll(stderr, USAGE);
     return 2;
   }
   const headings = [...Object.keys(judge.columns), "seconds"];
@@ -43,19 +50,19 @@ export async function printEvaluations<Evaluation>(
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     const cells = [...Object.values(judge.columns).map((format) => format(evaluation)), seconds];
     const padded = cells.map((cell, column) => cell.padStart(headings[column]!.length));
-    writeAll(Deno.stdout, `${[...padded, name].join("  ")}\n`);
+    writeAll(stdout, `${[...padded, name].join("  ")}\n`);
     start = performance.now();
   };
   let evaluator: Evaluator<Evaluation> | undefined;
   try {
     evaluator = await judge.createEvaluator(model);
-    writeAll(Deno.stdout, `${[...headings, "model"].join("  ")}\n`);
+    writeAll(stdout, `${[...headings, "model"].join("  ")}\n`);
     printLine(evaluator.original, model);
     for (const directory of directories) printLine(await evaluator.evaluate(directory), directory);
     return 0;
   } catch (error) {
     if (!(error instanceof BadInputError)) throw error;
-    writeAll(Deno.stderr, `error: ${error.message}\n`);
+    writeAll(stderr, `error: ${error.message}\n`);
     return 2;
   } finally {
     evaluator?.close();

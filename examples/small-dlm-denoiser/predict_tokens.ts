@@ -17,7 +17,7 @@ const ALL = Array.from({ length: DLM.tokens }, (_, position) => position);
  * position does not depend on which others are asked for.
  *
  * @param ids Tokens: [128], masked ones are 1023.
- * @param positions Where to predict, at most 128.
+ * @param positions Where to predict: 1 to 128 of 0 to 127.
  * @returns Logits of the tokens at these positions themselves: [positions, 1024].
  */
 export function predictTokens(
