@@ -1,30 +1,41 @@
 /**
- * The main job on the model that ships with the project: quantizes the digits DiT in each phase, lets
- * all of them draw, prints what became of it, and writes a page that shows it. `deno task demo`.
+ * The main job on the models that ship with the project: quantizes the digits DiT and the small language
+ * model in two phases, lets all of them draw and write, prints what became of them, and writes a page
+ * that shows it. `deno task demo`.
  *
  * @module
  */
 
 import { fileURLToPath } from "node:url";
+import { writeAll } from "../lib/base/write_all.ts";
 import { loadEngine } from "../lib/render/fill_template.ts";
 import { DEFAULT_SETTINGS, type Phase, quantizeModel, renderHtml, type Report } from "../mod.ts";
 import { drawSamples } from "./digits-dit-denoiser/draw_samples.ts";
-import { createEvaluator, type Evaluation } from "./digits-dit-denoiser/evaluate.ts";
+import {
+  createEvaluator as createDigitsEvaluator,
+  type Evaluation as Drawing,
+} from "./digits-dit-denoiser/evaluate.ts";
+import { INPUTS } from "./digits-dit-denoiser/observe.ts";
 import { DIGITS_SOURCE } from "./digits-dit-denoiser/read_digits.ts";
+import { formatTable } from "./format_table.ts";
+import { formatDecibel } from "./forward/print_evaluations.ts";
 import { showSteps, type Steps } from "./show_steps.ts";
+import { createEvaluator as createTextEvaluator } from "./small-dlm-denoiser/evaluate.ts";
+import type { Evaluation as Reading } from "./small-dlm-denoiser/summarize.ts";
 
-const MODEL = fileURLToPath(new URL("./digits-dit", import.meta.url));
-
-const PHASES: readonly Phase[] = ["baseline", "smooth", "optimize"];
+const PHASES: readonly Phase[] = ["baseline", "optimize"];
 
 /** Where everything goes; anything there from before is replaced. */
 const OUT = "out";
 
-/** Digits shown of each model: two of each class. */
-const SHOWN = 20;
+/** Digits drawn by each model and shown: two of each class. */
+const DRAWN = 20;
 
-const HEADINGS = [
-  "",
+/** Characters shown of each model's text. */
+const WRITTEN = 100;
+
+const DIGITS_HEADINGS = [
+  "digits",
   "score",
   "violations",
   "cosine",
@@ -35,54 +46,38 @@ const HEADINGS = [
   "size MB",
 ] as const;
 
+const TEXT_HEADINGS = [
+  "text",
+  "score",
+  "SQNR dB",
+  "KL nats",
+  "agreement",
+  "NELBO bits/byte",
+  "time s",
+  "size MB",
+] as const;
+
 /** One model: the original, which has no report, or what a phase made of it. */
-interface Row {
+interface Row<Evaluation> {
   label: string;
   report: Report | undefined;
   evaluation: Evaluation;
 }
 
-/** The cells of a model, one for each heading. */
-function cellsOf({ label, report, evaluation }: Row, originalMb: number): string[] {
-  const decibel = (value: number | null) =>
-    value === null || !Number.isFinite(value) ? "-" : value.toFixed(2);
-  return [
-    label,
-    report?.smoothness_score.toFixed(4) ?? "-",
-    String(report?.violation_count ?? "-"),
-    report?.cosine_similarity.toFixed(4) ?? "-",
-    decibel(report?.sqnr_db ?? null),
-    decibel(evaluation.denoiser_sqnr_db),
-    evaluation.recognized_share.toFixed(2),
-    report?.quantization_time_s.toFixed(2) ?? "-",
-    (report?.model_size_mb ?? originalMb).toFixed(2),
-  ];
-}
-
-/** Rows as lines: the first column to the left, the others to the right. */
-function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => {
-    const cells = row.map((cell, column) =>
-      column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
-    );
-    return `${cells.join("  ")}\n`;
-  }).join("");
-}
-
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+/** A model that is compared with its quantized ones. */
+interface Evaluator<Evaluation> {
+  original: Evaluation;
+  evaluate(directory: string): Promise<Evaluation>;
 }
 
 function print(text: string): void {
-  write(Deno.stdout, text);
+  writeAll(Deno.stdout, text);
 }
 
-/** Begins the steps on standard error; each model takes seconds to draw. */
+/** Begins the steps on standard error; each model takes seconds to be judged. */
 function startSteps(total: number): Steps {
   return showSteps({
-    write: (text) => write(Deno.stderr, text),
+    write: (text) => writeAll(Deno.stderr, text),
     isTerminal: Deno.stderr.isTerminal(),
     now: () => performance.now(),
     repeat: (draw) => {
@@ -92,64 +87,145 @@ function startSteps(total: number): Steps {
   }, total);
 }
 
-/** Quantizes the model in one phase; leaves its checkpoint and its report. */
-async function quantizeIn(phase: Phase): Promise<{ directory: string; report: Report }> {
-  const directory = `${OUT}/digits-dit-int2-${phase}`;
-  const settings = { ...DEFAULT_SETTINGS, phase, overwrite: true };
-  const report = await quantizeModel(MODEL, directory, settings);
-  Deno.writeTextFileSync(`${OUT}/${phase}.json`, `${JSON.stringify(report, null, 2)}\n`);
-  return { directory, report };
+function pathOf(model: string): string {
+  return fileURLToPath(new URL(`./${model}`, import.meta.url));
+}
+
+function outputOf(model: string, phase: Phase): string {
+  return `${OUT}/${model}-int2-${phase}`;
+}
+
+/** Quantizes a model in each phase and judges it; leaves checkpoints and reports. */
+async function runPhases<Evaluation>(
+  steps: Steps,
+  model: string,
+  verb: string,
+  evaluator: Evaluator<Evaluation>,
+): Promise<Row<Evaluation>[]> {
+  const rows: Row<Evaluation>[] = [
+    { label: "unquantized", report: undefined, evaluation: evaluator.original },
+  ];
+  for (const phase of PHASES) {
+    const directory = outputOf(model, phase);
+    const report = await steps.run(`Quantizing ${model}, phase ${phase}`, async () => {
+      const settings = { ...DEFAULT_SETTINGS, phase, overwrite: true };
+      const report = await quantizeModel(pathOf(model), directory, settings);
+      Deno.writeTextFileSync(`${directory}.json`, `${JSON.stringify(report, null, 2)}\n`);
+      return report;
+    });
+    const evaluation = await steps.run(
+      `${verb} with the model of phase ${phase}`,
+      () => evaluator.evaluate(directory),
+    );
+    rows.push({ label: phase, report, evaluation });
+  }
+  return rows;
+}
+
+/** Cells that both tables have: before and behind those of what the models do. */
+function reportCells(rows: readonly Row<unknown>[], { report }: Row<unknown>) {
+  const last = rows.at(-1)!.report!;
+  const size = report?.model_size_mb ?? last.model_size_mb * last.compression_ratio;
+  return {
+    score: report?.smoothness_score.toFixed(4) ?? "-",
+    violations: String(report?.violation_count ?? "-"),
+    cosine: report?.cosine_similarity.toFixed(4) ?? "-",
+    sqnr: formatDecibel(report?.sqnr_db ?? Infinity),
+    time: report?.quantization_time_s.toFixed(2) ?? "-",
+    size: size.toFixed(2),
+  };
+}
+
+async function runDigits(steps: Steps): Promise<{ rows: Row<Drawing>[]; cells: string[][] }> {
+  const model = "digits-dit";
+  const evaluator = await steps.run(
+    "Drawing with the unquantized model",
+    () => createDigitsEvaluator(pathOf(model), undefined, { ...INPUTS, samples: DRAWN }),
+  );
+  try {
+    const rows = await runPhases(steps, model, "Drawing", evaluator);
+    const cells = rows.map((row) => {
+      const { score, violations, cosine, sqnr, time, size } = reportCells(rows, row);
+      const { denoiser_sqnr_db, recognized_share } = row.evaluation;
+      const done = [formatDecibel(denoiser_sqnr_db), recognized_share.toFixed(2)];
+      return [row.label, score, violations, cosine, sqnr, ...done, time, size];
+    });
+    return { rows, cells };
+  } finally {
+    evaluator.close();
+  }
+}
+
+async function runText(steps: Steps): Promise<{ cells: string[][]; texts: string[] }> {
+  const model = "small-dlm";
+  const evaluator = await steps.run(
+    "Reading with the unquantized model",
+    () => createTextEvaluator(pathOf(model)),
+  );
+  try {
+    const rows = await runPhases<Reading>(steps, model, "Reading", evaluator);
+    const cells = rows.map((row) => {
+      const { score, sqnr, time, size } = reportCells(rows, row);
+      const { kl, agreement, nelbo_bits_per_byte: nelbo } = row.evaluation;
+      const done = [kl.toFixed(4), agreement.toFixed(4), nelbo.toFixed(4)];
+      return [row.label, score, sqnr, ...done, time, size];
+    });
+    const directories = [pathOf(model), ...PHASES.map((phase) => outputOf(model, phase))];
+    const texts = await steps.run("Writing with all of them", () => evaluator.write(directories));
+    return { cells, texts: texts.map(shorten) };
+  } finally {
+    evaluator.close();
+  }
+}
+
+/** The beginning of a text in one line, up to the end of a word. */
+function shorten(text: string): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  return line.length <= WRITTEN ? line : `${line.slice(0, WRITTEN).replace(/ [^ ]*$/, "")} ...`;
 }
 
 Deno.mkdirSync(OUT, { recursive: true });
 // For the page at the end: where it cannot be had, that is said now.
 await loadEngine();
 print(
-  "Quantizing examples/digits-dit to INT2 in each phase, and drawing 60 digits with each model\n",
+  `Quantizing examples/digits-dit and examples/small-dlm to INT2 in phases ${
+    PHASES.join(" and ")
+  };\neach model draws ${DRAWN} digits, or predicts the masked tokens of 240 texts and writes one\n`,
 );
-const steps = startSteps(2 + 2 * PHASES.length);
-const evaluator = await steps.run(
-  "Drawing with the unquantized model",
-  () => createEvaluator(MODEL),
-);
-const rows: Row[] = [
-  { label: "unquantized", report: undefined, evaluation: evaluator.original },
-];
-try {
-  for (const phase of PHASES) {
-    const { directory, report } = await steps.run(
-      `Quantizing, phase ${phase}`,
-      () => quantizeIn(phase),
-    );
-    const evaluation = await steps.run(
-      `Drawing with the model of phase ${phase}`,
-      () => evaluator.evaluate(directory),
-    );
-    rows.push({ label: phase, report, evaluation });
-  }
-} finally {
-  evaluator.close();
+// Of each model: the original, and two steps for each phase. Then text and page.
+const steps = startSteps(2 * (1 + 2 * PHASES.length) + 2);
+const digits = await runDigits(steps);
+print(`\n${formatTable([DIGITS_HEADINGS, ...digits.cells])}\n`);
+const text = await runText(steps);
+print(`${formatTable([TEXT_HEADINGS, ...text.cells])}\n`);
+const widest = Math.max(...text.cells.map(([label]) => label!.length));
+for (const [i, written] of text.texts.entries()) {
+  print(`${text.cells[i]![0]!.padEnd(widest)}  ${written}\n`);
 }
-const { report } = rows.at(-1)!;
-const cells = rows.map((row) => cellsOf(row, report!.model_size_mb * report!.compression_ratio));
-print(`\n${formatTable([HEADINGS, ...cells])}\n`);
 
 const pictures = {
-  title: "Generated digits",
+  title: "Generated digits and text",
   text:
-    "The digits 0 to 9, twice, drawn from the same noise by the model before and after it was " +
-    "quantized: DDIM, 50 steps, guidance 2. Recognised is the share of 60 of them that a logistic " +
-    "regression takes for what they should show; the denoiser's dB compare the noise it predicts.",
-  rows: rows.map(({ label, evaluation }, i) => ({
-    label,
-    svg: drawSamples(evaluation.samples, SHOWN, `Digits drawn by the model: ${label}`),
-    note: `${cells[i]![6]} recognised${i === 0 ? "" : `, denoiser SQNR ${cells[i]![5]} dB`}`,
-  })),
-  table: { headings: HEADINGS, rows: cells },
+    "The digits 0 to 9, twice, drawn from the same noise by the digits DiT before and after it was " +
+    "quantized: DDIM, 50 steps, guidance 2. Recognised is the share of them that a logistic " +
+    "regression takes for what they should show; the denoiser's dB compare the noise it predicts. " +
+    "Below them what the small language model writes, from the same seed.",
+  rows: [
+    ...digits.rows.map(({ label, evaluation }, i) => ({
+      label,
+      svg: drawSamples(evaluation.samples, DRAWN, `Digits drawn by the model: ${label}`),
+      note: `${digits.cells[i]![6]} recognised` +
+        (i === 0 ? "" : `, denoiser SQNR ${digits.cells[i]![5]} dB`),
+    })),
+    // Nothing is drawn of these.
+    ...text.texts.map((written, i) => ({ label: text.cells[i]![0]!, svg: "", note: written })),
+  ],
+  table: { headings: DIGITS_HEADINGS, rows: digits.cells },
   credit: DIGITS_SOURCE,
 };
+const { report } = digits.rows.at(-1)!;
 const page = await steps.run("Writing the page", () => renderHtml(report!, { pictures }));
 Deno.writeTextFileSync(`${OUT}/report.html`, page);
 print(
-  `Look at ${OUT}/report.html. The checkpoints are ${OUT}/digits-dit-int2-*, the reports ${OUT}/*.json\n`,
+  `\nLook at ${OUT}/report.html. Beside it are the checkpoints and their reports: ${OUT}/*-int2-*\n`,
 );

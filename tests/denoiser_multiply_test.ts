@@ -1,11 +1,11 @@
 /** The matrix products of the digits DiT: the SIMD kernel against its reference, bit for bit. */
 
 import assert from "node:assert/strict";
-import { buildMultiply } from "../examples/digits-dit-denoiser/build_multiply.ts";
-import { allocateRows, applyLinear, packLinear } from "../examples/digits-dit-denoiser/linear.ts";
-import type { Multiplier } from "../examples/digits-dit-denoiser/multiplier.ts";
-import { createPlainMultiplier } from "../examples/digits-dit-denoiser/multiply_plain.ts";
-import { createSimdMultiplier } from "../examples/digits-dit-denoiser/multiply_simd.ts";
+import { buildKernels } from "../examples/forward/build_kernels.ts";
+import { allocateRows, applyLinear, packLinear } from "../examples/forward/linear.ts";
+import type { Multiplier } from "../examples/forward/multiplier.ts";
+import { createPlainMultiplier } from "../examples/forward/multiply_plain.ts";
+import { createSimdMultiplier } from "../examples/forward/multiply_simd.ts";
 import { noise } from "./make_model.ts";
 
 const MULTIPLIERS: [string, () => Multiplier][] = [
@@ -158,11 +158,11 @@ Deno.test("createSimdMultiplier() says when its memory is taken", () => {
   assert.equal(allocate(2 ** 20).every((value) => value === 0), true);
 });
 
-Deno.test("multiply.wasm is what its source compiles to", async () => {
+Deno.test("kernels.wasm is what its source compiles to", async () => {
   const committed = Deno.readFileSync(
-    new URL("../examples/digits-dit-denoiser/multiply.wasm", import.meta.url),
+    new URL("../examples/forward/kernels.wasm", import.meta.url),
   );
-  const built = await buildMultiply();
+  const built = await buildKernels();
   assert.equal(built.length, committed.length, "run deno task wasm");
   assert.equal(built.findIndex((byte, i) => byte !== committed[i]), -1, "run deno task wasm");
 });

@@ -1,31 +1,16 @@
 /** What the digits DiT of the examples is made of: functions, noise, pictures. */
 
 import assert from "node:assert/strict";
-import { gelu, softmax } from "../examples/digits-dit-denoiser/activations.ts";
+import { softmax } from "../examples/forward/activations.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
 import { drawSamples } from "../examples/digits-dit-denoiser/draw_samples.ts";
 import { addNoise, SIGNAL_LEFT } from "../examples/digits-dit-denoiser/noise_schedule.ts";
-import { drawNoise } from "../examples/digits-dit-denoiser/random.ts";
+import { drawNoise } from "../examples/forward/random.ts";
 import { toGrey, toModel } from "../examples/digits-dit-denoiser/read_digits.ts";
 
 function near(actual: number, expected: number, tolerance: number, what: string): void {
   assert.ok(Math.abs(actual - expected) <= tolerance, `${what} is ${actual}, expected ${expected}`);
 }
-
-Deno.test("gelu() is within 2e-6 of its formula, and passes extremes", () => {
-  const inputs = Float32Array.from({ length: 40_001 }, (_, i) => i / 2000 - 10);
-  const found = inputs.slice();
-  gelu(found);
-  for (const [i, value] of found.entries()) {
-    const x = inputs[i]!;
-    const inner = Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3);
-    near(value, 0.5 * x * (1 + Math.tanh(inner)), 2e-6, `gelu(${x})`);
-  }
-  const extremes = Float32Array.of(-Infinity, -1e30, -8, 0, 8, 1e30, Infinity, NaN);
-  gelu(extremes);
-  const kept = Math.fround(1e30);
-  assert.deepEqual([...extremes].map(Math.abs), [0, 0, 0, 0, 8, kept, Infinity, NaN]);
-});
 
 Deno.test("softmax() makes shares of a run of scores, however large, and leaves the others", () => {
   const scores = Float64Array.of(7, 1000, 1000 + Math.log(3), 7);

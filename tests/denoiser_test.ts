@@ -7,11 +7,11 @@ import { classify, trainClassifier } from "../examples/digits-dit-denoiser/class
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
 import { createEvaluator, evaluate } from "../examples/digits-dit-denoiser/evaluate.ts";
-import { loadWeights } from "../examples/digits-dit-denoiser/load_weights.ts";
-import { createPlainMultiplier } from "../examples/digits-dit-denoiser/multiply_plain.ts";
+import { loadWeights } from "../examples/forward/load_weights.ts";
+import { createPlainMultiplier } from "../examples/forward/multiply_plain.ts";
 import { type Observation, observe } from "../examples/digits-dit-denoiser/observe.ts";
 import { predictNoise } from "../examples/digits-dit-denoiser/predict_noise.ts";
-import { drawNoise } from "../examples/digits-dit-denoiser/random.ts";
+import { drawNoise } from "../examples/forward/random.ts";
 import { readDigits, toGrey } from "../examples/digits-dit-denoiser/read_digits.ts";
 import { sample } from "../examples/digits-dit-denoiser/sample.ts";
 import { startObservers } from "../examples/digits-dit-denoiser/start_observers.ts";

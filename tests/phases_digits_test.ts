@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { createEvaluator } from "../examples/digits-dit-denoiser/evaluate.ts";
-import { loadWeights } from "../examples/digits-dit-denoiser/load_weights.ts";
+import { loadWeights } from "../examples/forward/load_weights.ts";
 import { INPUTS, observe } from "../examples/digits-dit-denoiser/observe.ts";
 import {
   type Bits,

@@ -61,16 +61,22 @@ Deno.test("the demo's parts find their files when the project's folder has a str
       `
       import { readDigits } from ${from("read_digits.ts")};
       import { startObservers } from ${from("start_observers.ts")};
-      import { loadWeights } from ${from("load_weights.ts")};
+      import { loadWeights } from ${from("../forward/load_weights.ts")};
+      import { createEvaluator } from ${from("../small-dlm-denoiser/evaluate.ts")};
+      import { readText } from ${from("../small-dlm-denoiser/read_text.ts")};
       const observers = startObservers(1);
       // The worker loads the multiplier, and says in words that this is no model.
       const refused = await observers.observe(new Map()).then(() => "", (error) => error.name);
       observers.close();
       const { labels } = readDigits();
+      const evaluator = await createEvaluator(Deno.args[1]!, 1, readText().slice(0, 1));
+      evaluator.close();
       console.log(labels.length, (await loadWeights(Deno.args[0]!)).size > 0, refused);
+      console.log(evaluator.original.agreement);
       `,
     );
-    const printed = await run(program, join(copy, "examples/digits-dit"));
-    assert.equal(printed, "1797 true BadInputError\n");
+    const models = ["digits-dit", "small-dlm"].map((name) => join(copy, "examples", name));
+    const printed = await run(program, ...models);
+    assert.equal(printed, "1797 true BadInputError\n1\n");
   });
 });

@@ -1,6 +1,6 @@
 /** Multinomial logistic regression on pixels, which says what digit an image shows. */
 
-import { softmax } from "./activations.ts";
+import { softmax } from "../forward/activations.ts";
 import { DIT } from "./dimensions.ts";
 import { type Digits, WHITE } from "./read_digits.ts";
 

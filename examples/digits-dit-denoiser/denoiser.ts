@@ -2,10 +2,10 @@
 
 import { BadInputError } from "../../lib/base/errors.ts";
 import { DIT } from "./dimensions.ts";
-import { type Linear, packLinear } from "./linear.ts";
-import type { Weights } from "./load_weights.ts";
-import type { Multiplier } from "./multiplier.ts";
-import { createSimdMultiplier } from "./multiply_simd.ts";
+import { type Linear, packLinear } from "../forward/linear.ts";
+import type { Weights } from "../forward/load_weights.ts";
+import type { Multiplier } from "../forward/multiplier.ts";
+import { createSimdMultiplier } from "../forward/multiply_simd.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
 /** A transformer block. */

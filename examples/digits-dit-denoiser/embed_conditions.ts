@@ -1,9 +1,9 @@
 /** The timestep and label of images, as the transformer takes them: conditions. */
 
-import { silu } from "./activations.ts";
+import { silu } from "../forward/activations.ts";
 import type { Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
-import { applyLinear } from "./linear.ts";
+import { applyLinear } from "../forward/linear.ts";
 
 /** Angular frequencies of the timestep's embedding: [64]. */
 const FREQUENCIES = Float64Array.from(

@@ -2,7 +2,7 @@
 
 import type { Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
-import { applyLinear } from "./linear.ts";
+import { applyLinear } from "../forward/linear.ts";
 
 /** Pixel by pixel of the tokens, its index in the image: [64]. */
 const PATCH_ORDER = Uint8Array.from(

@@ -1,8 +1,8 @@
 /** Judges quantized models by what they do: the noise they predict and the digits they draw. */
 
 import { type Classifier, classify, trainClassifier } from "./classify.ts";
-import { loadWeights } from "./load_weights.ts";
-import { type Observation, sampleLabel } from "./observe.ts";
+import { loadWeights } from "../forward/load_weights.ts";
+import { INPUTS, type Inputs, type Observation, sampleLabel } from "./observe.ts";
 import { readDigits } from "./read_digits.ts";
 import { startObservers } from "./start_observers.ts";
 
@@ -15,7 +15,7 @@ export interface Evaluation {
   denoiser_sqnr_db: number;
   /** Share of the drawn digits that are recognised as the digit they should show, 0 to 1. */
   recognized_share: number;
-  /** The drawn digits as grey levels: [60, 64], 0 (background) to 16; image i shows digit i mod 10. */
+  /** The drawn digits as grey levels: [60, 64] by default, 0 (background) to 16; image i shows digit i mod 10. */
   samples: Uint8Array;
 }
 
@@ -38,21 +38,23 @@ export interface Evaluator {
  *
  * @param modelDirectory The digits DiT.
  * @param workers How many; figures do not depend on it. Default: one for each processor.
+ * @param inputs What all models are judged by.
  * @throws {BadInputError} The directory is no digits DiT.
  */
 export async function createEvaluator(
   modelDirectory: string,
   workers?: number,
+  inputs: Inputs = INPUTS,
 ): Promise<Evaluator> {
   const observers = startObservers(workers);
   try {
-    const observing = observers.observe(await loadWeights(modelDirectory));
+    const observing = observers.observe(await loadWeights(modelDirectory), inputs);
     const classifier = trainClassifier(readDigits());
     const original = await observing;
     return {
       original: judge(original, original, classifier),
       evaluate: async (directory) =>
-        judge(await observers.observe(await loadWeights(directory)), original, classifier),
+        judge(await observers.observe(await loadWeights(directory), inputs), original, classifier),
       close: observers.close,
     };
   } catch (error) {

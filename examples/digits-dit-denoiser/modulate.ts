@@ -2,7 +2,7 @@
 
 import { DIT } from "./dimensions.ts";
 import type { Conditions } from "./embed_conditions.ts";
-import { applyLinear, type Linear } from "./linear.ts";
+import { applyLinear, type Linear } from "../forward/linear.ts";
 
 /** Keeps the variance of a constant token above 0. */
 const EPSILON = 1e-6;

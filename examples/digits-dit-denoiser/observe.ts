@@ -4,7 +4,7 @@ import type { Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
 import { addNoise } from "./noise_schedule.ts";
 import { predictNoise } from "./predict_noise.ts";
-import { drawNoise } from "./random.ts";
+import { drawNoise } from "../forward/random.ts";
 import { readDigits, toGrey, toModel } from "./read_digits.ts";
 import { sample } from "./sample.ts";
 

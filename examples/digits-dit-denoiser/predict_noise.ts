@@ -1,12 +1,11 @@
 /** The forward pass of the digits DiT (Peebles & Xie 2023, arXiv:2212.09748). */
 
-import { gelu } from "./activations.ts";
 import { attend } from "./attend.ts";
 import type { Block, Denoiser } from "./denoiser.ts";
 import { DIT } from "./dimensions.ts";
 import { type Conditions, embedConditions } from "./embed_conditions.ts";
 import { embedImages, joinPatches } from "./embed_images.ts";
-import { applyLinear } from "./linear.ts";
+import { applyLinear } from "../forward/linear.ts";
 import { addGated, modulate, planModulation } from "./modulate.ts";
 import { MAX_IMAGES, type Workspace } from "./workspace.ts";
 
@@ -61,7 +60,7 @@ function runBlock(block: Block, conditions: Conditions, workspace: Workspace): v
   addGated(tokens, modulation, 2, branch);
   modulate(tokens, modulation, 3, modulated);
   applyLinear(block.fc1, modulated, mlp, rows);
-  gelu(mlp.subarray(0, rows * DIT.mlp));
+  block.fc1.multiplier.gelu(mlp.subarray(0, rows * DIT.mlp));
   applyLinear(block.fc2, mlp, branch, rows);
   addGated(tokens, modulation, 5, branch);
 }

@@ -1,8 +1,7 @@
 /** Reads the handwritten digits; their source is named in `digits-dit-data/README.md`, too. */
 
 import { fileURLToPath } from "node:url";
-import { BadInputError } from "../../lib/base/errors.ts";
-import { openSource, readHeader } from "../../lib/safetensors/read.ts";
+import { readArrays } from "../forward/read_arrays.ts";
 
 /** To be named where the digits are shown, or those of a model that learned from them. */
 export const DIGITS_SOURCE =
@@ -28,22 +27,7 @@ const PATH = fileURLToPath(new URL("../digits-dit-data/digits.safetensors", impo
  * @throws {BadInputError} The file cannot be read, or holds neither.
  */
 export function readDigits(path = PATH): Digits {
-  const source = openSource(path, path);
-  try {
-    const { tensors } = readHeader(source, path);
-    const read = (name: string): Uint8Array => {
-      const tensor = tensors.find((tensor) => tensor.name === name && tensor.dtype === "U8");
-      if (tensor === undefined) {
-        throw new BadInputError(`Cannot read ${JSON.stringify(path)}: no U8 tensor "${name}"`);
-      }
-      const bytes = new Uint8Array(tensor.end - tensor.begin);
-      source.readInto(tensor.begin, bytes);
-      return bytes;
-    };
-    return { images: read("images"), labels: read("labels") };
-  } finally {
-    source.close();
-  }
+  return readArrays(path, { images: "U8", labels: "U8" });
 }
 
 /** Grey levels 0..16 to the model's -1..1. */

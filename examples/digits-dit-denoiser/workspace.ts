@@ -2,8 +2,8 @@
 
 import { type Attention, planAttention } from "./attend.ts";
 import { DIT } from "./dimensions.ts";
-import { allocateRows } from "./linear.ts";
-import type { Multiplier } from "./multiplier.ts";
+import { allocateRows } from "../forward/linear.ts";
+import type { Multiplier } from "../forward/multiplier.ts";
 
 /** Most images run at a time: their activations, 1.5 MB, stay in the processor's caches. */
 export const MAX_IMAGES = 16;

@@ -1,4 +1,4 @@
-// AssemblyScript: matrix products with SIMD. `build_multiply.ts` compiles this file to ../multiply.wasm.
+// AssemblyScript: matrix products with SIMD.
 //
 // out = x w + bias: x [rows, inner] and out [rows, columns] row by row, w in panels of 8 columns, bias [columns].
 // `rows` is a multiple of 4, `inner` of 2, `columns` of 8. Each element starts at its bias and is summed in the

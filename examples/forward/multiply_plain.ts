@@ -1,6 +1,13 @@
 /** The dull reference of `multiply_simd.ts`: plain loops, kept plain on purpose. */
 
-import { checkProduct, type Multiplier, panelIndex } from "./multiplier.ts";
+import { gateSiluF32, geluF32, softmaxF32 } from "./activate_plain.ts";
+import {
+  checkElements,
+  checkProduct,
+  checkScores,
+  type Multiplier,
+  panelIndex,
+} from "./multiplier.ts";
 
 /** A multiplier for comparison, more than twenty times slower. */
 export function createPlainMultiplier(): Multiplier {
@@ -20,6 +27,18 @@ export function createPlainMultiplier(): Multiplier {
           out.values[row * out.stride + column] = sum;
         }
       }
+    },
+    softmax(x, rows, columns) {
+      checkScores(x, rows, columns);
+      for (let row = 0; row < rows; row++) softmaxF32(x.values, row * x.stride, columns);
+    },
+    gateSilu(gate, up) {
+      checkElements(gate, up);
+      gateSiluF32(gate, up);
+    },
+    gelu(x) {
+      checkElements(x);
+      geluF32(x);
     },
   };
 }

@@ -1,0 +1,45 @@
+/** A worker that judges shares of the text, or writes some. */
+
+import { answerTasks } from "../forward/answer_tasks.ts";
+import type { Weights } from "../forward/load_weights.ts";
+import { compareLogits, type Comparison } from "./compare_logits.ts";
+import { createLanguageModel } from "./language_model.ts";
+import { predictTokens } from "./predict_tokens.ts";
+import type { Sequence } from "./read_text.ts";
+import { unmask } from "./unmask.ts";
+
+/** What is to be done. */
+export type Task =
+  /** Compare a model with the one that was last compared with itself: the original, which comes first. */
+  | { kind: "compare"; weights: Weights; sequences: readonly Sequence[]; isOriginal: boolean }
+  /** Write a text with each model, all of them from the same seed. */
+  | { kind: "write"; models: Weights[]; seed: number };
+
+/** A share: every nth sequence or model, so that each worker has some of every noise level. */
+export type Done =
+  | { kind: "compare"; comparisons: Comparison[] }
+  | { kind: "write"; texts: Int32Array[] };
+
+/** Logits of the original at each sequence of this worker's share: too many to be sent, 63 MB in all. */
+let kept: Float32Array[] = [];
+
+answerTasks<Task, Done>((task, share, shares) => {
+  const own = <T>(all: readonly T[]): T[] => all.filter((_, index) => index % shares === share);
+  if (task.kind === "write") {
+    const texts = own(task.models).map((weights) =>
+      unmask(createLanguageModel(weights), task.seed)
+    );
+    return { kind: "write", texts };
+  }
+  const model = createLanguageModel(task.weights);
+  const sequences = own(task.sequences);
+  if (task.isOriginal) {
+    kept = sequences.map(({ ids, positions }) => predictTokens(model, ids, positions));
+  }
+  const comparisons = sequences.map(({ ids, positions, truth }, index) => {
+    const original = kept[index]!;
+    const found = task.isOriginal ? original : predictTokens(model, ids, positions);
+    return compareLogits(original, found, truth);
+  });
+  return { kind: "compare", comparisons };
+});
