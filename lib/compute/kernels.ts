@@ -67,7 +67,10 @@ export interface BlockRun {
   histogram: number;
 }
 
-/** Kernels; those of a device answer later. Packed bytes are valid until the next call, which may reuse their memory. */
+/**
+ * Kernels; those of a device answer later. Packed bytes are valid until the next call, which may reuse
+ * their memory; ranges and parameters until the next one of the same kind.
+ */
 export interface Kernels {
   /** Bytes of a tile that suit them best, and are the most they take. */
   readonly tileBytes: number;

@@ -10,12 +10,17 @@ const LIMITS: Record<FloatDtype, { infinite: number; normal: number }> = {
   F16: { infinite: 0x7c00, normal: 1 },
 };
 
-/** Turns the largest bits of each block, as signed and as unsigned integers, into its range. */
-export function readRanges(found: Int32Array, dtype: FloatDtype): BlockRanges {
-  const blocks = found.length / 2;
-  const lo = new Float32Array(blocks);
-  const hi = new Float32Array(blocks);
-  const [loBits, hiBits] = [new Uint32Array(lo.buffer), new Uint32Array(hi.buffer)];
+/**
+ * Turns the largest bits of each block, as signed and as unsigned integers, into its range.
+ *
+ * @param found [blocks, 2].
+ * @param out Receives the ranges: [blocks].
+ */
+export function readRanges(found: Int32Array, dtype: FloatDtype, out: BlockRanges): BlockRanges {
+  const { lo, hi } = out;
+  const blocks = lo.length;
+  const loBits = new Uint32Array(lo.buffer, lo.byteOffset, blocks);
+  const hiBits = new Uint32Array(hi.buffer, hi.byteOffset, blocks);
   const wide = dtype === "F32";
   const sign = wide ? 0x8000_0000 : 0x8000;
   const shift = dtype === "BF16" ? 16 : 0;
@@ -30,14 +35,14 @@ export function readRanges(found: Int32Array, dtype: FloatDtype): BlockRanges {
       continue;
     }
     // Bits that mark no value become 0.
-    if (magnitude >= normal) loBits[block] = low << shift;
-    if (high >= normal) hiBits[block] = high << shift;
+    loBits[block] = magnitude >= normal ? low << shift : 0;
+    hiBits[block] = high >= normal ? high << shift : 0;
   }
   if (dtype === "F16") {
     decodeHalves(lo, loBits);
     decodeHalves(hi, hiBits);
   }
-  return { lo, hi };
+  return out;
 }
 
 /** From the bits of F16 in place of F32 to their values; a NaN stays. */

@@ -128,6 +128,19 @@ function compile(): WebAssembly.Module {
   return compiled;
 }
 
+/** Of each block: its range, or its parameters. */
+type BlockResults = BlockRanges & FoundParams;
+
+function emptyResults(blocks: number): BlockResults {
+  return {
+    lo: new Float32Array(blocks),
+    hi: new Float32Array(blocks),
+    scale: new Float32Array(blocks),
+    code_scale: new Float32Array(blocks),
+    zero_point: new Uint8Array(blocks),
+  };
+}
+
 function align(size: number): number {
   return Math.ceil(size / 16) * 16;
 }
@@ -145,6 +158,22 @@ export function createWasmKernels(): SyncKernels {
 
   /** The module's memory, which only grows: histograms, the input, everything else behind it. */
   let inputCapacity = 0;
+
+  /** What calls give back, used again by the next one: with blocks of 16 it would be as much as the weights. */
+  let results = emptyResults(0);
+
+  /** Results of so many blocks. */
+  function roomFor(blocks: number): BlockResults {
+    if (results.lo.length < blocks) results = emptyResults(blocks);
+    const { lo, hi, scale, code_scale, zero_point } = results;
+    return {
+      lo: lo.subarray(0, blocks),
+      hi: hi.subarray(0, blocks),
+      scale: scale.subarray(0, blocks),
+      code_scale: code_scale.subarray(0, blocks),
+      zero_point: zero_point.subarray(0, blocks),
+    };
+  }
 
   function grow(byteLength: number): void {
     const missing = byteLength - module.memory.buffer.byteLength;
@@ -176,7 +205,8 @@ export function createWasmKernels(): SyncKernels {
     const kernel = tile.dtype === "F32" ? module.range_32 : module.range_16;
     kernel(at, tile.rows, tile.columns, tile.blockRows, tile.blockColumns, free, free + lanes);
     const found = new Int32Array(module.memory.buffer, free + lanes, blocks * 2);
-    return readRanges(found, tile.dtype);
+    const { lo, hi } = roomFor(blocks);
+    return readRanges(found, tile.dtype, { lo, hi });
   }
 
   function search(
@@ -205,11 +235,8 @@ export function createWasmKernels(): SyncKernels {
     const { rows, columns, blockColumns, dtype } = tile;
     const kind = SCALE_KIND[scaleDtype];
     SEARCH[dtype](at, rows, columns, blockColumns, free, kind, table, table + tableBytes);
-    const found = {
-      scale: new Float32Array(blocks),
-      zero_point: new Uint8Array(blocks),
-      code_scale: new Float32Array(blocks),
-    };
+    const { scale, zero_point, code_scale } = roomFor(blocks);
+    const found = { scale, zero_point, code_scale };
     for (let block = 0; block < blocks; block++) {
       found.code_scale[block] = floats[block * 3]!;
       found.scale[block] = floats[block * 3 + 1]!;

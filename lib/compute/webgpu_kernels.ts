@@ -251,7 +251,12 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
       ]);
       return copyBack(encoder, [{ buffer: found, size }]);
     });
-    return readRanges(reduceRanges(new Int32Array(read, 0, size / 4), layout, tile), tile.dtype);
+    const found = reduceRanges(new Int32Array(read, 0, size / 4), layout, tile);
+    const blocks = blockCount(tile);
+    return readRanges(found, tile.dtype, {
+      lo: new Float32Array(blocks),
+      hi: new Float32Array(blocks),
+    });
   }
 
   async function encode(

@@ -1,6 +1,6 @@
 /** Quantizes rows whose blocks share nothing: each tile is read once, and is done with when it is left. */
 
-import { type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
+import { blockCount, type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
 import { packedBytes } from "../compute/pack_codes.ts";
 import { estimateBlocks } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
@@ -61,14 +61,15 @@ export async function quantizeRows(
   const filled = new Uint32Array(rows);
   const found = emptyRows(rows);
   const ranged = emptyRows(rows);
+  const room = createRoom();
   const tileBytes = Math.max(kernels.tileBytes, blockColumns * width);
   for (const [plan, tile] of tilesOf(slice, tileBytes)) {
     // Asked for anew for each call: kernels may move their memory, keeping its content.
     const held = () => kernels.input(plan.rows * plan.columns * width);
     await files.read(slice.source, (plan.row * columns + plan.column) * width, held());
-    const { lo, hi } = await kernels.range(held(), tile);
-    const own = estimateBlocks(lo, hi, bits, scaleDtype);
-    if (own === undefined) return undefined;
+    const own = room(blockCount(tile));
+    const ranges = await kernels.range(held(), tile);
+    if (!estimateBlocks(ranges, bits, scaleDtype, own)) return undefined;
     const best: BlockParams = isSearched
       ? await kernels.search(held(), tile, own, scaleDtype)
       : own;
@@ -87,6 +88,27 @@ export async function quantizeRows(
     await desk.onBytes(held().length);
   }
   return { params, filled, ...found, ...isSearched && { own: ranged } };
+}
+
+/** Room for the parameters of a tile's blocks, used again by the next one. */
+function createRoom(): (blocks: number) => OwnParams {
+  let all = emptyOwn(0);
+  return (blocks) => {
+    if (all.scale.length < blocks) all = emptyOwn(blocks);
+    return {
+      scale: all.scale.subarray(0, blocks),
+      zero_point: all.zero_point.subarray(0, blocks),
+      largest: all.largest.subarray(0, blocks),
+    };
+  };
+}
+
+function emptyOwn(blocks: number): OwnParams {
+  return {
+    scale: new Float32Array(blocks),
+    zero_point: new Uint8Array(blocks),
+    largest: new Float32Array(blocks),
+  };
 }
 
 function emptyParams(blocks: number, isSearched: boolean): BlockParams {

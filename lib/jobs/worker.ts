@@ -26,9 +26,20 @@ const desk = {
   },
 };
 
+/** Buffers that a result alone uses: they are handed over, since copies would pile up on both sides. */
+function buffersOf(result: unknown): ArrayBuffer[] {
+  if (typeof result !== "object" || result === null) return [];
+  if (ArrayBuffer.isView(result)) {
+    const { buffer, byteLength } = result;
+    return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+  }
+  return Object.values(result).flatMap(buffersOf);
+}
+
 async function answer({ id, job }: Request): Promise<void> {
   try {
-    reply({ kind: "done", id, result: await runJob(job, desk) });
+    const result = await runJob(job, desk);
+    self.postMessage({ kind: "done", id, result } satisfies Reply, buffersOf(result));
   } catch (error) {
     const isBadInput = error instanceof BadInputError;
     const message = isBadInput

@@ -8,7 +8,7 @@ import type { Backend } from "../jobs/backend.ts";
 import { replaceSums } from "../params/measure_quality.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
-import { roundScale } from "../safetensors/dtype.ts";
+import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerFindings } from "./quantize_layer.ts";
 import { copyParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
@@ -46,7 +46,7 @@ export async function coupleGroups(
         verb: "rateRatios",
         slice: sliceRows(job, run.from, run.to, 1).slice,
         bits,
-        params: viewParams(kept, run, blocks),
+        params: copyParams(kept, run, blocks),
         scaleDtype,
         ratios: RATIOS,
         norm: NORM[bits],
@@ -64,17 +64,16 @@ export async function coupleGroups(
     };
   });
   const { path } = optimizePath(candidates, bits, weight);
-  const before = copyParams(kept);
   const changes = await Promise.all(path.flatMap((choice, group) => {
     if (choice === UNCHANGED) return [];
     return runsOf[group]!.map((run) => {
-      const after = viewParams(kept, run, blocks);
-      multiply(after, RATIOS[choice]!, (scale) => roundScale(scale, scaleDtype));
+      const before = copyParams(kept, run, blocks);
+      multiply(viewParams(kept, run, blocks), RATIOS[choice]!, scaleDtype);
       return backend.run({
         verb: "reencode",
         ...sliceRows(job, run.from, run.to, 1),
-        before: viewParams(before, run, blocks),
-        after,
+        before,
+        after: copyParams(kept, run, blocks),
       });
     });
   }));
@@ -89,10 +88,10 @@ export async function coupleGroups(
 function multiply(
   { scale, code_scale }: BlockParams,
   ratio: number,
-  round: (scale: number) => number,
+  dtype: FloatDtype,
 ): void {
   for (let block = 0; block < scale.length; block++) {
-    scale[block] = round(scale[block]! * ratio);
+    scale[block] = roundScale(scale[block]! * ratio, dtype);
     if (code_scale !== undefined) code_scale[block] = code_scale[block]! * ratio;
   }
 }

@@ -21,13 +21,14 @@ export function putParams(all: BlockParams, first: number, params: BlockParams):
   if (params.code_scale !== undefined) all.code_scale?.set(params.code_scale, first);
 }
 
-/** The parameters of some rows among those of all: a view. */
+/** The parameters of some rows among those of all: a view, which is not to be sent away: all would go along. */
 export function viewParams(all: BlockParams, { from, to }: RowRun, blocks: number): BlockParams {
   return sliceParams(all, from * blocks, to * blocks);
 }
 
-/** A copy of parameters that are about to change. */
-export function copyParams({ scale, zero_point, code_scale }: BlockParams): BlockParams {
+/** A copy of the parameters of some rows. */
+export function copyParams(all: BlockParams, run: RowRun, blocks: number): BlockParams {
+  const { scale, zero_point, code_scale } = viewParams(all, run, blocks);
   return {
     scale: scale.slice(),
     zero_point: zero_point.slice(),

@@ -60,7 +60,7 @@ export interface RowRun {
 }
 
 /** Blocks at most whose parameters a job is given or gives back. */
-const PIECE_BLOCKS = 2 ** 19;
+const PIECE_BLOCKS = 2 ** 17;
 
 /** Some rows of a layer in runs that one job takes, all but the last one as long that packed zero points end on a word. */
 export function cutRows(

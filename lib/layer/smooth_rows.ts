@@ -9,7 +9,10 @@ import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
 import type { LayerFindings } from "./quantize_layer.ts";
 import { copyParams, viewParams } from "./row_params.ts";
-import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
+import { cutRows, type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
+
+/** Runs of rows that are encoded anew at once. */
+const RUNS_AT_ONCE = 32;
 
 /**
  * Smooths a layer that is already encoded: the scales of a row in a window are multiplied by the
@@ -31,34 +34,47 @@ export async function smoothRows(
   const segments = planSegments(boundaries, smoothing);
   const exact = smoothTrack(groups, segments);
   const stored = { ...exact, scale: [...exact.scale], zero_point: [...exact.zero_point] };
-  const before = copyParams(kept);
-  for (const [i, { start, group, share }] of segments.entries()) {
-    if (share === 0) continue;
-    const own = { scale: scale[group]!, zero_point: zero_point[group]! };
-    const moved = moveRow(
-      viewParams(kept, { from: start, to: start + 1 }, blocks),
-      {
-        factor: exact.scale[i]! / own.scale,
-        shift: exact.zero_point[i]! - own.zero_point,
-      },
-      bits,
-      scaleDtype,
-    );
-    stored.scale[i] = own.scale * moved.factor;
-    stored.zero_point[i] = own.zero_point + moved.shift;
-  }
+  const moving = new Map(
+    segments.flatMap(({ start, group, share }, segment) =>
+      share === 0 ? [] : [[start, { segment, group }]]
+    ),
+  );
+  const moveRows = ({ from, to }: RowRun) => {
+    for (let row = from; row < to; row++) {
+      const { segment, group } = moving.get(row)!;
+      const moved = moveRow(
+        viewParams(kept, { from: row, to: row + 1 }, blocks),
+        {
+          factor: exact.scale[segment]! / scale[group]!,
+          shift: exact.zero_point[segment]! - zero_point[group]!,
+        },
+        bits,
+        scaleDtype,
+      );
+      stored.scale[segment] = scale[group]! * moved.factor;
+      stored.zero_point[segment] = zero_point[group]! + moved.shift;
+    }
+  };
   const runs = planWindows(boundaries, smoothing.window).flatMap((window) =>
     cutRows(job.layer, window)
   );
-  const changes = await Promise.all(runs.map((run) =>
-    backend.run({
-      verb: "reencode",
-      ...sliceRows(job, run.from, run.to, 1),
-      before: viewParams(before, run, blocks),
-      after: viewParams(kept, run, blocks),
-    })
-  ));
-  return { sums: replaceSums(sums, changes), schedule: { exact, stored } };
+  let total = sums;
+  // A few at a time, since each takes copies of its parameters along.
+  for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
+    const changes = runs.slice(first, first + RUNS_AT_ONCE).map((run) => {
+      const before = copyParams(kept, run, blocks);
+      moveRows(run);
+      const after = copyParams(kept, run, blocks);
+      return backend.run({
+        verb: "reencode",
+        ...sliceRows(job, run.from, run.to, 1),
+        before,
+        after,
+      });
+    });
+    total = replaceSums(total, await Promise.all(changes));
+  }
+  return { sums: total, schedule: { exact, stored } };
 }
 
 /** How far a row moves. */

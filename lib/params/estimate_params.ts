@@ -68,36 +68,31 @@ export interface OwnBlockParams {
 /**
  * Parameters of blocks that share none, each by its own range, see {@linkcode estimateParams}.
  *
- * @param lo [blocks] smallest value of each, at most 0, or NaN.
- * @param hi [blocks] largest value of each, at least 0, or NaN.
- * @returns `undefined` where a block cannot be quantized.
+ * @param ranges [blocks] smallest value of each, at most 0, and largest one, at least 0; NaN where there is none.
+ * @param out Receives the parameters; of the same length.
+ * @returns Whether every block can be quantized.
  */
 export function estimateBlocks(
-  lo: Float32Array,
-  hi: Float32Array,
+  { lo, hi }: { lo: Float32Array; hi: Float32Array },
   bits: Bits,
   dtype: FloatDtype,
-): OwnBlockParams | undefined {
-  const blocks = lo.length;
-  const params = {
-    scale: new Float32Array(blocks),
-    zero_point: new Uint8Array(blocks),
-    largest: new Float32Array(blocks),
-  };
+  out: OwnBlockParams,
+): boolean {
   const qmax = qmaxOf(bits);
-  for (let block = 0; block < blocks; block++) {
+  for (let block = 0; block < lo.length; block++) {
     const [least, most] = [lo[block]!, hi[block]!];
-    if (!(most - least <= MAX_RANGE)) return undefined;
+    if (!(most - least <= MAX_RANGE)) return false;
+    out.largest[block] = Math.max(-least, most);
     if (least === most) {
-      params.scale[block] = 1;
+      out.scale[block] = 1;
+      out.zero_point[block] = 0;
       continue;
     }
     const { scale, zero_point } = fitRange(least, most, qmax, dtype);
-    params.scale[block] = scale;
-    params.zero_point[block] = zero_point;
-    params.largest[block] = Math.max(-least, most);
+    out.scale[block] = scale;
+    out.zero_point[block] = zero_point;
   }
-  return params;
+  return true;
 }
 
 /**

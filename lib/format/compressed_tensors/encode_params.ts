@@ -36,30 +36,49 @@ export function* encodeParams(
   const [first, end] = [bands[0]!, bands.at(-1)!];
   const names = packedNames(layer.name);
   const step = wholeWordRows(most / blocks);
-  let band = 0;
+  // Bands of a row each lie one behind the other already.
+  const isRow = bands.length === end - first + 1;
   let scaleAt = first * blocks * floatBytes(scaleDtype);
   let zeroPointAt = packedBytes(first, bits) * blocks;
   for (let from = first; from < end; from += step) {
     const count = Math.min(step, end - from);
-    const scale = new Float32Array(count * blocks);
-    const zeroPoint = new Uint8Array(count * blocks);
-    for (let row = 0; row < count;) {
-      while (bands[band + 1]! <= from + row) band++;
-      // Bands of a row each lie one behind the other already.
-      const isRow = bands.length === end - first + 1;
-      const rows = isRow ? count : 1;
-      const [at, last] = [band * blocks, (band + rows) * blocks];
-      scale.set(params.scale.subarray(at, last), row * blocks);
-      zeroPoint.set(params.zero_point.subarray(at, last), row * blocks);
-      row += rows;
-    }
+    const { scale, zero_point } = isRow
+      ? viewRows(params, from - first, count)
+      : expandBands(params, from, count);
     const scaleBytes = encodeFloats(scale, scaleDtype);
-    const zeroPointBytes = packZeroPoints(zeroPoint, blocks, bits);
+    const zeroPointBytes = packZeroPoints(zero_point, blocks, bits);
     yield { name: names.scale, offset: scaleAt, bytes: scaleBytes };
     yield { name: names.zeroPoint, offset: zeroPointAt, bytes: zeroPointBytes };
     scaleAt += scaleBytes.length;
     zeroPointAt += zeroPointBytes.length;
   }
+}
+
+type RowParams = Pick<LayerParams, "scale" | "zero_point">;
+
+/** The parameters of so many bands of one row. */
+function viewRows(
+  { scale, zero_point, blocks }: LayerParams,
+  row: number,
+  count: number,
+): RowParams {
+  const [first, last] = [row * blocks, (row + count) * blocks];
+  return { scale: scale.subarray(first, last), zero_point: zero_point.subarray(first, last) };
+}
+
+/** The parameters of so many rows, each those of its band. */
+function expandBands(params: LayerParams, from: number, count: number): RowParams {
+  const { bands, blocks } = params;
+  const scale = new Float32Array(count * blocks);
+  const zero_point = new Uint8Array(count * blocks);
+  let band = 0;
+  for (let row = 0; row < count; row++) {
+    while (bands[band + 1]! <= from + row) band++;
+    const [first, last] = [band * blocks, (band + 1) * blocks];
+    scale.set(params.scale.subarray(first, last), row * blocks);
+    zero_point.set(params.zero_point.subarray(first, last), row * blocks);
+  }
+  return { scale, zero_point };
 }
 
 /** Encodes the shape of a layer. */
