@@ -98,6 +98,7 @@ Deno.test("planShard() lays out the packed tensors of a layer and the copies", (
   const { layers } = selectLayers([shard], {
     bits: 2,
     timeGroups: 2,
+    granularity: "slice",
     groupSize: undefined,
     ignore: [],
     defaultIgnore: true,
@@ -136,6 +137,7 @@ Deno.test("planShard() refuses a model whose own tensor has the name of a packed
   const { layers } = selectLayers([shard], {
     bits: 4,
     timeGroups: 1,
+    granularity: "slice",
     groupSize: undefined,
     ignore: [],
     defaultIgnore: true,
