@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
+import { GRANULARITIES } from "../lib/settings.ts";
 import {
   DEFAULT_SETTINGS,
   quantizeModel,
@@ -23,6 +24,8 @@ const PHASES = [
   { phase: "optimize" },
   { phase: "optimize", smoothingWindow: 2, smoothingMethod: "cubic", markovWeight: 0 },
 ] satisfies Partial<QuantizeSettings>[];
+
+const BY_SLICES = { ...DEFAULT_SETTINGS, granularity: "slice" } satisfies QuantizeSettings;
 
 const sample = noise(11);
 
@@ -52,8 +55,12 @@ async function withModel(
 Deno.test("quantizeModel() takes more blocks in phase optimize than are rated at once", async () => {
   const value = (i: number) => sample(i);
   await withModel([matrix("a.weight", 500, 160, value, "BF16")], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 500, groupSize: 16 };
-    const report = await quantizeModel(model, join(root, "out"), settings as QuantizeSettings);
+    const report = await quantizeModel(model, join(root, "out"), {
+      ...BY_SLICES,
+      phase: "optimize",
+      timeGroups: 500,
+      groupSize: 16,
+    });
     assert.equal(report.layers.length, 1);
     assert.ok(report.sqnr_db! > report.baseline!.sqnr_db!);
   });
@@ -70,11 +77,15 @@ Deno.test("quantizeModel() gives all-zero time groups in phase optimize what the
   };
   for (const dtype of ["BF16", "F32"] satisfies FloatDtype[]) {
     await withModel([matrix("a.weight", 40, 32, value, dtype)], async (model, root) => {
-      const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 5, groupSize: 16 };
       const output = join(root, "out");
-      // At a Markov weight of 0 each group takes what is best for it.
-      const all = { ...settings, markovWeight: 0 } as QuantizeSettings;
-      const { layers: [layer] } = await quantizeModel(model, output, all);
+      const { layers: [layer] } = await quantizeModel(model, output, {
+        ...BY_SLICES,
+        phase: "optimize",
+        timeGroups: 5,
+        groupSize: 16,
+        // Each group takes what is best for it.
+        markovWeight: 0,
+      });
       const { scale, zero_point, baseline } = layer!;
       assert.notEqual(scale[1], scale[3]);
       assert.deepEqual([scale[0], scale[2], scale[4]], [scale[1], scale[1], scale[3]]);
@@ -100,35 +111,46 @@ Deno.test("quantizeModel() gives all-zero time groups in phase optimize what the
   }
 });
 
-for (const [name, value] of Object.entries(ODD)) {
-  withAdapter.test(`every phase, width and backend takes weights: ${name}`, async () => {
-    for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
-      await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
-        for (const [i, phase] of PHASES.entries()) {
-          for (const bits of [2, 4, 8] as const) {
-            for (const groupSize of [undefined, 16]) {
-              const settings = { ...DEFAULT_SETTINGS, ...phase, bits, groupSize };
-              const written = new Map<string, unknown>();
-              for (const backend of ["reference", "wasm", "webgpu"] as const) {
-                // The software adapter takes a while to open: one width and phase of each kind will do.
-                if (backend === "webgpu" && (bits !== 4 || i % 2 === 0)) continue;
-                const output = join(root, `${backend}-${i}-${bits}-${groupSize}-${dtype}`);
-                const report = await quantizeModel(model, output, { ...settings, backend });
-                assert.ok(report.smoothness_score >= 0 && report.smoothness_score <= 1);
-                const found = await verifyCheckpoint(output, model);
-                const near = Math.abs(found.cosine_similarity - report.cosine_similarity);
-                assert.ok(near < 1e-5, `cosine off by ${near}`);
-                written.set(backend, contentOf(output));
-              }
-              for (const [backend, content] of written) {
-                assert.deepEqual(content, written.get("reference"), backend);
-              }
-            }
-          }
+for (const granularity of GRANULARITIES) {
+  for (const [name, value] of Object.entries(ODD)) {
+    withAdapter.test(`every phase, width and backend takes weights by ${granularity}s: ${name}`, async () => {
+      for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
+        await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
+          await assertAllAgree(model, root, { ...DEFAULT_SETTINGS, granularity });
+        });
+      }
+    });
+  }
+}
+
+/** Quantizes a model in every phase and width, and holds the backends against each other and the reports. */
+async function assertAllAgree(
+  model: string,
+  root: string,
+  common: QuantizeSettings,
+): Promise<void> {
+  for (const [i, phase] of PHASES.entries()) {
+    for (const bits of [2, 4, 8] as const) {
+      for (const groupSize of [undefined, 16]) {
+        const settings = { ...common, ...phase, bits, groupSize };
+        const written = new Map<string, unknown>();
+        for (const backend of ["reference", "wasm", "webgpu"] as const) {
+          // The software adapter takes a while to open: one width and phase of each kind will do.
+          if (backend === "webgpu" && (bits !== 4 || i % 2 === 0)) continue;
+          const output = join(root, `${backend}-${i}-${bits}-${groupSize}`);
+          const report = await quantizeModel(model, output, { ...settings, backend });
+          assert.ok(report.smoothness_score >= 0 && report.smoothness_score <= 1);
+          const found = await verifyCheckpoint(output, model);
+          const near = Math.abs(found.cosine_similarity - report.cosine_similarity);
+          assert.ok(near < 1e-5, `cosine off by ${near}`);
+          written.set(backend, contentOf(output));
         }
-      });
+        for (const [backend, content] of written) {
+          assert.deepEqual(content, written.get("reference"), backend);
+        }
+      }
     }
-  });
+  }
 }
 
 /** The values of a tensor of time_groups.safetensors. */
@@ -151,7 +173,7 @@ Deno.test("phase smooth writes the parameters of each step, which give the score
     [matrix("a.weight", 40, 32, (i) => sample(i) * (1 + i / 500))],
     async (model, root) => {
       const output = join(root, "out");
-      const settings = { ...DEFAULT_SETTINGS, bits: 4 as const, phase: "smooth" as const };
+      const settings = { ...BY_SLICES, bits: 4 as const, phase: "smooth" as const };
       const report = await quantizeModel(model, output, settings);
       const [layer] = report.layers;
       const boundaries = readTensor(output, "a.boundaries");
@@ -176,14 +198,14 @@ Deno.test("phase optimize has one set of parameters for each time group, and les
   const bell = (i: number) => sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2);
   await withModel([matrix("a.weight", 64, 64, bell)], async (model, root) => {
     const output = join(root, "out");
-    const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, phase: "optimize" });
+    const report = await quantizeModel(model, output, { ...BY_SLICES, phase: "optimize" });
     assert.equal(readTensor(output, "a.scale").length, 4);
     assert.equal("stored_smoothness_score" in report, false);
     assert.ok(report.change!.sqnr_db! > 1, `${report.change!.sqnr_db} dB`);
   });
   // Even weights fill their range: there is nothing to gain, and phase baseline's parameters stay.
   await withModel([matrix("a.weight", 64, 64, sample)], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const settings = { ...BY_SLICES, phase: "optimize" as const };
     const report = await quantizeModel(model, join(root, "out"), settings);
     assert.deepEqual(report.layers[0]!.scale, report.layers[0]!.baseline!.scale);
     assert.equal(report.change!.smoothness_score, 0);
@@ -192,7 +214,7 @@ Deno.test("phase optimize has one set of parameters for each time group, and les
 
 Deno.test("a large Markov weight gives all time groups the same parameters", async () => {
   await withModel([matrix("a.weight", 64, 64, sample, "BF16")], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const settings = { ...BY_SLICES, phase: "optimize" as const };
     const loose = await quantizeModel(model, join(root, "0"), { ...settings, markovWeight: 0 });
     const tight = await quantizeModel(model, join(root, "9"), { ...settings, markovWeight: 1000 });
     assert.ok(tight.smoothness_score > 0.99, `${tight.smoothness_score}`);
@@ -222,11 +244,13 @@ Deno.test("every phase names the tensor and how many weights are NaN", async () 
   for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
     const value = (i: number) => i === 40 || i === 700 ? NaN : sample(i);
     await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
-      for (const phase of PHASES) {
-        await assert.rejects(
-          quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, ...phase }),
-          /tensor "a\.weight" in "model\.safetensors": 2 NaN of 1024 values, the first at \[1, 8\]/,
-        );
+      for (const granularity of GRANULARITIES) {
+        for (const phase of PHASES) {
+          await assert.rejects(
+            quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, granularity, ...phase }),
+            /tensor "a\.weight" in "model\.safetensors": 2 NaN of 1024 values, the first at \[1, 8\]/,
+          );
+        }
       }
     });
   }
