@@ -224,6 +224,53 @@ for (const [granularity, groupSize, expected] of SIZES) {
   });
 }
 
+// Settings, beside the defaults, that do not fit the small model, and what is said about them.
+const UNFIT: Row[] = [
+  [
+    { groupSize: 64 },
+    "Cannot use --group-size 64: the widest layer has 48 columns: " +
+    "give at most that, or leave --group-size out",
+  ],
+  [
+    { groupSize: 64, granularity: "slice" },
+    "Cannot use --group-size 64: the widest layer has 48 columns: " +
+    "give at most that, or leave --group-size out",
+  ],
+  [
+    { strict: true },
+    'Cannot use --group-size 128 for 2 layers, the first "blocks.0.fc": ' +
+    "it does not divide 32 columns: give a divisor, or leave --strict out",
+  ],
+  [
+    { groupSize: 32, strict: true },
+    'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
+    "it does not divide 48 columns: give a divisor, or leave --strict out",
+  ],
+  [
+    { groupSize: "row", timeGroups: 12, strict: true },
+    'Cannot use --num-time-groups 12 for 1 layer, the first "blocks.0.fc.weight": ' +
+    "it has 8 rows: lower --num-time-groups, or leave --strict out",
+  ],
+  [
+    { groupSize: "row", timeGroups: 17 },
+    'Nothing to quantize in "model": 4 tensors left as they are, and isotherm inspect says why: ' +
+    "lower --num-time-groups or give --no-default-ignore",
+  ],
+];
+
+for (const [settings, message] of UNFIT) {
+  Deno.test(`quantizeModel() refuses settings that no layer, or not every one, fits when given ${titleOf(settings)}`, async () => {
+    await withFiles(smallModel(), async (root) => {
+      const given = { ...DEFAULT_SETTINGS, ...settings };
+      await assert.rejects(quantizeModel(join(root, "model"), join(root, "out"), given), {
+        name: "BadInputError",
+        message,
+      });
+      assert.deepEqual(namesIn(root), ["model"]);
+    });
+  });
+}
+
 Deno.test("the granularity decides what a setting is that was not given", () => {
   assert.equal(DEFAULT_SETTINGS.granularity, "row");
   assert.equal(DEFAULT_GROUP_SIZE, 128);
