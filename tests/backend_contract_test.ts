@@ -247,6 +247,22 @@ Deno.test("wasm keeps what was read into its input when its memory grows", () =>
   assert.equal(bytes.findIndex((byte, i) => byte !== kept[i]), -1);
 });
 
+Deno.test("wasm keeps what was read into its input when its memory grows for parameters it leaves to the reference", () => {
+  const kernels = createWasmKernels();
+  // So many blocks that their parameters need more memory than the weights have so far.
+  const tile = tileOf("F32", [64, 4096, 1, 16]);
+  const bytes = bytesOf(tile, (i) => 2 ** -45 * noise(15)(i));
+  kernels.input(bytes.length).set(bytes);
+  const params = {
+    scale: new Float32Array(blockCount(tile)).fill(2 ** -44),
+    zero_point: new Uint8Array(blockCount(tile)).fill(2),
+  };
+  const expected = referenceKernels.encode(bytes, tile, 2, params);
+  const found = kernels.encode(kernels.input(bytes.length), tile, 2, params);
+  assert.deepEqual(found.sums, expected.sums);
+  assert.equal(expected.packed.findIndex((byte, i) => byte !== found.packed[i]), -1);
+});
+
 Deno.test("the shaders take one shape, and no more of it than the host writes", () => {
   const folder = new URL("../lib/compute/kernels/", import.meta.url);
   const shapes = ["range", "encode", "histogram"].map((name) => {

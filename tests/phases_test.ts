@@ -153,12 +153,11 @@ async function assertAllAgree(
   }
 }
 
-/** The values of a tensor of time_groups.safetensors. */
-function readTensor(output: string, name: string): number[] {
-  const path = join(output, "time_groups.safetensors");
-  const source = openSource(path, "time_groups.safetensors");
+/** The values of a tensor of a file, by default of time_groups.safetensors. */
+function readTensor(output: string, name: string, file = "time_groups.safetensors"): number[] {
+  const source = openSource(join(output, file), file);
   try {
-    const { tensors } = readHeader(source, "time_groups.safetensors");
+    const { tensors } = readHeader(source, file);
     const { begin, end, dtype } = tensors.find((tensor) => tensor.name === name)!;
     const bytes = new Uint8Array(end - begin);
     source.readInto(begin, bytes);
@@ -192,6 +191,37 @@ Deno.test("phase smooth writes the parameters of each step, which give the score
       assert.ok(Math.abs(stored.smoothness_score - report.stored_smoothness_score!) < 1e-9);
     },
   );
+});
+
+Deno.test("phase smooth by rows multiplies the scales of a row by how far the mean of its own time group moves", async () => {
+  // Groups of very different size, so that it matters which one a row belongs to.
+  const value = (i: number) => sample(i) * 4 ** Math.floor(i / 320);
+  await withModel([matrix("a.weight", 40, 32, value)], async (model, root) => {
+    const scalesOf = async (settings: Partial<QuantizeSettings>) => {
+      const output = join(root, settings.phase!);
+      const all = { ...DEFAULT_SETTINGS, bits: 4 as const, groupSize: 16, ...settings };
+      const report = await quantizeModel(model, output, all);
+      return { report, scale: readTensor(output, "a.weight_scale", "model.safetensors") };
+    };
+    const plain = await scalesOf({ phase: "baseline" });
+    const smooth = await scalesOf({ phase: "smooth", smoothingWindow: 3 });
+    const [layer] = smooth.report.layers;
+    assert.deepEqual(layer!.boundaries, [0, 10, 20, 30, 40]);
+    assert.deepEqual(layer!.scale, plain.report.layers[0]!.scale);
+    for (const [block, before] of plain.scale.entries()) {
+      const row = Math.floor(block / 2);
+      const boundary = [10, 20, 30].find((row0) => row >= row0 - 3 && row < row0 + 3);
+      let factor = 1;
+      if (boundary !== undefined) {
+        const [left, right] = [layer!.scale[boundary / 10 - 1]!, layer!.scale[boundary / 10]!];
+        const mean = left + (row - boundary + 4) / 7 * (right - left);
+        factor = mean / (row < boundary ? left : right);
+      }
+      const expected = before * factor;
+      const off = Math.abs(smooth.scale[block]! - expected);
+      assert.ok(off <= 1e-6 * expected, `row ${row}: ${smooth.scale[block]}, expected ${expected}`);
+    }
+  });
 });
 
 Deno.test("phase optimize has one set of parameters for each time group, and less error where there is any to lose", async () => {
