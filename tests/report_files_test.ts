@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { runMain } from "./run_cli.ts";
 
 /** The small model with files in a folder and with names that a file system may take for the same. */
