@@ -135,11 +135,11 @@ Deno.test("encode() rounds half to even, clamps, packs and sums", () => {
   assert.deepEqual([...codes], [6, 8, 6, 0, 15, 6, 6, 8]);
   const decoded = [0, 2, 0, -6, 9, 0, 0, 2];
   const square = (list: number[]) => list.reduce((sum, x) => sum + x * x, 0);
-  assert.deepEqual([...sums], [
-    square(values),
-    square(decoded),
-    square(values.map((x, i) => x - decoded[i]!)),
-  ]);
+  assert.deepEqual(sums, {
+    signal: square(values),
+    decoded: square(decoded),
+    error: square(values.map((x, i) => x - decoded[i]!)),
+  });
 });
 
 Deno.test("quantizing holds its promises for random matrices, widths and blocks", () => {

@@ -26,6 +26,7 @@ const BASELINE = `{
   "markov_weight": null,
   "bit_width": 2,
   "num_time_groups": 4,
+  "granularity": "slice",
   "group_size": null,
   "smoothness_threshold": 0.3,
   "ignore": ["a.*", "b.*"],
@@ -98,6 +99,20 @@ Deno.test("formatBaseline() keeps names exact and shows none that a reviewer can
 Deno.test("parseReport() reads a report and all its keys when it is whole", () => {
   const report = makeReport();
   assert.deepEqual(parseReport(JSON.stringify(report)), report);
+});
+
+Deno.test("parseReport() and parseFigures() read slices when a report does not say what shares parameters", () => {
+  const report = makeReport({ granularity: "row" });
+  const { granularity, ...old } = report;
+  assert.equal(granularity, "row");
+  assert.deepEqual(parseReport(JSON.stringify(old)), { ...old, granularity: "slice" });
+  assert.equal(parseFigures(JSON.stringify(old)).granularity, "slice");
+  assert.equal(
+    parseFigures(BASELINE.replace('  "granularity": "slice",\n', "")).granularity,
+    "slice",
+  );
+  assert.deepEqual(parseReport(JSON.stringify(report)), report);
+  assert.equal(parseFigures(formatBaseline(report)).granularity, "row");
 });
 
 Deno.test("parseFigures() reads a report when it has keys of a later version", () => {

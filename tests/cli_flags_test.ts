@@ -6,12 +6,13 @@ import { runMain } from "./run_cli.ts";
 
 Deno.test("main() logs each layer when --verbose is given", async () => {
   await withSmallModel(async ({ run }) => {
-    const { code, stderr } = await runMain(...run, "--verbose");
+    const { code, stderr } = await runMain(...run, "--group-size", "16", "--verbose");
     assert.equal(code, 0);
     const lines = stderr.split("\n");
     assert.deepEqual(lines.slice(0, 2), [
       'Not copied: "pytorch_model.bin"',
-      "Quantizing model: 2 layers to INT2, 4 time groups, 2 tensors left as they are",
+      "Quantizing model: 2 layers to INT2, 4 time groups, by rows, blocks of 16, " +
+      "2 tensors left as they are",
     ]);
     assert.deepEqual(lines.filter((line) => line.startsWith("Quantized ")).sort(), [
       "Quantized blocks.0.fc [8, 32]",
@@ -22,7 +23,8 @@ Deno.test("main() logs each layer when --verbose is given", async () => {
 
 Deno.test("main() warns when --ignore matches nothing", async () => {
   await withSmallModel(async ({ run }) => {
-    const { code, stderr } = await runMain(...run, "--ignore", "blocks.0.*", "--ignore", "blok.*");
+    const ignore = ["--ignore", "blocks.0.*", "--ignore", "blok.*"];
+    const { code, stderr } = await runMain(...run, "--group-size", "row", ...ignore);
     assert.equal(code, 0);
     assert.equal(stderr.split("\n")[0], 'Warning: --ignore "blok.*" matches no tensor');
     assert.equal(stderr.match(/Warning/g)?.length, 1);
@@ -32,23 +34,128 @@ Deno.test("main() warns when --ignore matches nothing", async () => {
   });
 });
 
-Deno.test("main() warns when blocks do not divide a layer, and fails when that is strict", async () => {
-  await withSmallModel(async ({ root, run }) => {
-    const strict = await runMain(...run, "--group-size", "32", "--strict");
-    assert.deepEqual(strict, {
-      code: 2,
-      stdout: "",
-      stderr: 'error: Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
-        "it does not divide 48 columns: give a divisor, or leave --strict out\n",
+// Flags, and what the headline says of the blocks.
+const HEADLINES: [string[], string][] = [
+  [[], "by rows, blocks of 128"],
+  [["--group-size", "48"], "by rows, blocks of 48"],
+  [["--group-size", "row"], "by rows"],
+  [["--granularity", "slice"], "by slices"],
+  [["--granularity", "slice", "--group-size", "16"], "by slices, blocks of 16"],
+];
+
+for (const [flags, blocks] of HEADLINES) {
+  Deno.test(`main() says "${blocks}" when given "${flags.join(" ")}"`, async () => {
+    await withSmallModel(async ({ run }) => {
+      const { code, stderr } = await runMain(...run, ...flags);
+      assert.equal(code, 0);
+      assert.deepEqual(stderr.match(/^Quantizing .*$/gm), [
+        `Quantizing model: 2 layers to INT2, 4 time groups, ${blocks}, 2 tensors left as they are`,
+      ]);
     });
+  });
+}
+
+/** What is warned of, and what the same flags are refused with when they are strict. */
+interface Odd {
+  flags: string[];
+  warnings: string[];
+  error: string;
+}
+
+const ODD: Odd[] = [
+  {
+    flags: ["--granularity", "slice", "--group-size", "32"],
+    warnings: [
+      "Warning: --group-size 32 does not divide the columns of 1 layer: " +
+      'the first, "blocks.1.fc", takes one block a slice',
+    ],
+    error: 'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
+      "it does not divide 48 columns: give a divisor, or leave --strict out",
+  },
+  {
+    flags: ["--group-size", "32"],
+    warnings: [
+      "Warning: --group-size 32 does not divide the columns of 1 layer: " +
+      'the first, "blocks.1.fc", takes blocks of 16 a row',
+    ],
+    error: 'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
+      "it does not divide 48 columns: give a divisor, or leave --strict out",
+  },
+  {
+    flags: ["--group-size", "48"],
+    warnings: [
+      "Warning: --group-size 48 does not divide the columns of 1 layer: " +
+      'the first, "blocks.0.fc", takes one block a row',
+    ],
+    error: 'Cannot use --group-size 48 for 1 layer, the first "blocks.0.fc": ' +
+      "it does not divide 32 columns: give a divisor, or leave --strict out",
+  },
+  {
+    flags: [],
+    warnings: [
+      "Warning: --group-size 128 does not divide the columns of 2 layers: " +
+      'the first, "blocks.0.fc", takes one block a row',
+    ],
+    error: 'Cannot use --group-size 128 for 2 layers, the first "blocks.0.fc": ' +
+      "it does not divide 32 columns: give a divisor, or leave --strict out",
+  },
+  {
+    flags: ["--group-size", "16", "--num-time-groups", "9"],
+    warnings: [
+      "Warning: 1 layer with fewer rows than the 9 time groups are left as they are, " +
+      'the first "blocks.0.fc.weight" (8 rows): lower --num-time-groups to quantize them',
+    ],
+    error: 'Cannot use --num-time-groups 9 for 1 layer, the first "blocks.0.fc.weight": ' +
+      "it has 8 rows: lower --num-time-groups, or leave --strict out",
+  },
+  {
+    flags: ["--granularity", "slice", "--num-time-groups", "16", "--no-default-ignore"],
+    warnings: [
+      "Warning: 2 layers with fewer rows than the 16 time groups are left as they are, " +
+      'the first "blocks.0.fc.weight" (8 rows): lower --num-time-groups to quantize them',
+    ],
+    error: 'Cannot use --num-time-groups 16 for 2 layers, the first "blocks.0.fc.weight": ' +
+      "it has 8 rows: lower --num-time-groups, or leave --strict out",
+  },
+];
+
+for (const { flags, warnings, error } of ODD) {
+  Deno.test(`main() warns of odd sizes, and fails when that is strict, given "${flags.join(" ")}"`, async () => {
+    await withSmallModel(async ({ root, run }) => {
+      const strict = await runMain(...run, ...flags, "--strict");
+      assert.deepEqual(strict, { code: 2, stdout: "", stderr: `error: ${error}\n` });
+      assert.deepEqual(namesIn(root), ["model"]);
+      const { code, stderr } = await runMain(...run, ...flags);
+      assert.equal(code, 0);
+      assert.deepEqual(stderr.match(/^Warning.*$/gm), warnings);
+    });
+  });
+}
+
+Deno.test("main() warns of nothing, and is as strict as can be, when the sizes are even", async () => {
+  await withSmallModel(async ({ run }) => {
+    for (const flags of [["--group-size", "16"], ["--group-size", "row"]]) {
+      const { code, stderr } = await runMain(...run, ...flags, "--strict", "--overwrite");
+      assert.equal(code, 0);
+      assert.doesNotMatch(stderr, /Warning/);
+    }
+  });
+});
+
+Deno.test("main() refuses a block size that no layer is as wide as, by rows and by slices", async () => {
+  await withSmallModel(async ({ root, run }) => {
+    for (const granularity of ["row", "slice"]) {
+      const sized = (size: string) =>
+        runMain(...run, "--granularity", granularity, "--group-size", size, "--dry-run");
+      assert.deepEqual(await sized("64"), {
+        code: 2,
+        stdout: "",
+        stderr: "error: Cannot use --group-size 64: the widest layer has 48 columns: " +
+          "give at most that, or leave --group-size out\n",
+      });
+      assert.equal((await sized("48")).code, 0);
+    }
     assert.deepEqual(namesIn(root), ["model"]);
-    const { code, stderr } = await runMain(...run, "--group-size", "32");
-    assert.equal(code, 0);
-    assert.equal(
-      stderr.split("\n")[0],
-      "Warning: --group-size does not divide the columns of 1 layer, " +
-        'the first "blocks.1.fc": they take one block a slice',
-    );
   });
 });
 
@@ -70,7 +177,7 @@ Deno.test("main() replaces an earlier output when --overwrite is given", async (
     assert.equal((await runMain(...run, "--bit-width", "8")).code, 0);
     Deno.writeTextFileSync(join(output, "stale.json"), "{}");
     const before = contentOf(output);
-    const refused = await runMain(...run);
+    const refused = await runMain(...run, "--group-size", "16");
     assert.deepEqual(refused, {
       code: 2,
       stdout: "",

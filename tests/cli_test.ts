@@ -41,19 +41,19 @@ ${RULE}
 
 const withoutTime = (text: string) => text.replace(/(Quantization time: )\d+\.\d\ds/, "$1#s");
 
-Deno.test("main() prints the results block when the digits model is quantized", async () => {
+Deno.test("main() prints the results block when the digits model is quantized by slices", async () => {
   await withFiles({}, async (root) => {
     const [output, report] = [join(root, "q"), join(root, "r.json")];
     const args = ["--model", DIGITS, "--output", output, "--report", report];
-    const { code, stdout, stderr } = await runProcess(...args);
+    const { code, stdout, stderr } = await runProcess(...args, "--granularity", "slice");
     assert.equal(code, 0);
     assert.equal(withoutTime(stdout), DIGITS_BLOCK);
     const closing =
       "Score: Good (no --phase smooth needed). Violations: Perfect. Next: Keep this report as " +
       "the baseline to compare later runs with.\n" +
       `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
-    const headline =
-      "Quantizing digits-dit: 16 layers to INT2, 4 time groups, 36 tensors left as they are\n";
+    const headline = "Quantizing digits-dit: 16 layers to INT2, 4 time groups, by slices, " +
+      "36 tensors left as they are\n";
     assert.equal(stderr, headline + closing);
     assert.deepEqual(namesIn(root), ["q", "r.json", "r.log"]);
     assert.deepEqual(namesIn(output), [
@@ -117,41 +117,68 @@ Deno.test("main() writes nothing when the run is dry", async () => {
   });
 });
 
-Deno.test("main() shows the plan when inspecting and when the run is dry", async () => {
-  await withSmallModel(async ({ model }) => {
-    const plan = [
-      "model: 1 weight file, 4 tensors, 0.00 M parameters, 0.00 MB",
-      "INT2, 4 time groups: 2 layers to quantize, 0.00 MB -> 0.00 MB (1.90x)",
-      "",
-      "To be quantized (2):",
-      "  blocks.0.fc  F32  [8, 32], blocks of 32",
-      "  blocks.1.fc  BF16 [16, 48], one block a slice: the block size does not divide 48",
-      "",
-      "Left as they are (2):",
-      "  not a matrix (rank 1) (1): blocks.0.fc.bias",
-      "  sensitive layer: embedding (1): embed_tokens.weight",
-      "",
-      'Files not copied: "pytorch_model.bin"',
-      "",
-    ].join("\n");
-    const inspect = await runMain("inspect", model, "--group-size", "32");
-    assert.equal(inspect.stdout, plan);
-    assert.deepEqual({ code: inspect.code, stderr: inspect.stderr }, { code: 0, stderr: "" });
-    const dry = await runMain("--model", model, "--dry-run", "--group-size", "32");
-    assert.equal(dry.stdout, plan);
+/** Flags, the compression ratio they come to, and what is said about the blocks of both layers. */
+const PLANS: [flags: string[], ratio: string, blocks: [string, string]][] = [
+  [["--group-size", "32"], "1.83", [
+    "blocks of 32",
+    "blocks of 16: the block size does not divide 48",
+  ]],
+  [[], "1.90", [
+    "one block a row: the block size does not divide 32",
+    "one block a row: the block size does not divide 48",
+  ]],
+  [["--group-size", "row"], "1.90", ["one block a row", "one block a row"]],
+  [["--granularity", "slice"], "1.90", ["one block a slice", "one block a slice"]],
+  [["--granularity", "slice", "--group-size", "32"], "1.90", [
+    "blocks of 32",
+    "one block a slice: the block size does not divide 48",
+  ]],
+];
+
+for (const [flags, ratio, [first, second]] of PLANS) {
+  Deno.test(`main() shows the plan when inspecting and when the run is dry, given "${flags.join(" ")}"`, async () => {
+    await withSmallModel(async ({ model }) => {
+      const plan = [
+        "model: 1 weight file, 4 tensors, 0.00 M parameters, 0.00 MB",
+        `INT2, 4 time groups: 2 layers to quantize, 0.00 MB -> 0.00 MB (${ratio}x)`,
+        "",
+        "To be quantized (2):",
+        `  blocks.0.fc  F32  [8, 32], ${first}`,
+        `  blocks.1.fc  BF16 [16, 48], ${second}`,
+        "",
+        "Left as they are (2):",
+        "  not a matrix (rank 1) (1): blocks.0.fc.bias",
+        "  sensitive layer: embedding (1): embed_tokens.weight",
+        "",
+        'Files not copied: "pytorch_model.bin"',
+        "",
+      ].join("\n");
+      const inspect = await runMain("inspect", model, ...flags);
+      assert.equal(inspect.stdout, plan);
+      assert.deepEqual({ code: inspect.code, stderr: inspect.stderr }, { code: 0, stderr: "" });
+      const dry = await runMain("--model", model, "--dry-run", ...flags);
+      assert.equal(dry.stdout, plan);
+    });
   });
-});
+}
 
 Deno.test("main() gives the same figures when the output is verified", async () => {
   await withSmallModel(async ({ model, output, run }) => {
-    assert.equal((await runMain(...run, "--json", "--group-size", "16")).code, 0);
+    const blocks = ["--group-size", "16"];
+    assert.equal((await runMain(...run, ...blocks)).code, 0);
     const report = JSON.parse(Deno.readTextFileSync(run.at(-1)!));
+    const exactly = [...blocks, "--backend", "reference", "--overwrite"];
+    assert.equal((await runMain(...run, ...exactly)).code, 0);
+    const exact = JSON.parse(Deno.readTextFileSync(run.at(-1)!));
     const { code, stdout, stderr } = await runMain("verify", output, "--against", model, "--json");
     assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
     const result = JSON.parse(stdout);
     assert.equal(result.model_name, "out");
     assert.equal(result.copied_tensor_count, 2);
-    assert.ok(Math.abs(result.cosine_similarity - report.cosine_similarity) < 1e-9);
+    assert.ok(Math.abs(result.cosine_similarity - exact.cosine_similarity) < 1e-9);
+    assert.ok(Math.abs(result.sqnr_db - exact.sqnr_db) < 1e-9);
+    // WebAssembly adds up squares in F32.
+    assert.ok(Math.abs(result.cosine_similarity - report.cosine_similarity) < 1e-8);
     assert.ok(Math.abs(result.sqnr_db - report.sqnr_db) < 1e-6);
     assert.deepEqual(Object.keys(result.layers[0]), ["name", "cosine_similarity", "sqnr_db"]);
     const human = await runMain("verify", output, "--against", model);

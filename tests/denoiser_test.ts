@@ -140,7 +140,7 @@ Deno.test("evaluate() says in one line what is no digits DiT, and goes on with t
   });
 });
 
-/** Denoiser SQNR in dB and recognised share of what phase baseline of this program leaves of the model. */
+/** Denoiser SQNR in dB and recognised share of what phase baseline by slices leaves of the model. */
 const FIGURES: [Bits, number, number, number][] = [
   [2, 4, -0.82, 0.62],
   [8, 4, 48.35, 1],
@@ -153,7 +153,8 @@ Deno.test("createEvaluator() tells a ruined model from one that is nearly whole"
   for (const [bits, timeGroups, sqnr, share] of FIGURES) {
     await withFiles({}, async (directory) => {
       const output = join(directory, "out");
-      await quantizeModel(MODEL, output, { ...DEFAULT_SETTINGS, bits, timeGroups });
+      const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits, timeGroups } as const;
+      await quantizeModel(MODEL, output, settings);
       const found = await evaluate(output);
       near(found.denoiser_sqnr_db, sqnr, 0.1, `INT${bits} SQNR`);
       near(found.recognized_share, share, bits === 8 ? 0 : 0.05, `INT${bits} share`);

@@ -24,14 +24,18 @@ const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 
 const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema);
 
-/** Quantizes the digits model, hands the report and the output directory over, and removes it. */
+/** Quantizes the digits model, by slices unless told otherwise, hands the report and the output directory over, and removes it. */
 async function onDigits(
   settings: Partial<QuantizeSettings>,
   use: (report: Report, output: string) => void | Promise<void>,
 ): Promise<void> {
   await withFiles({}, async (directory) => {
     const output = join(directory, "out");
-    const report = await quantizeModel(MODEL, output, { ...DEFAULT_SETTINGS, ...settings });
+    const report = await quantizeModel(MODEL, output, {
+      ...DEFAULT_SETTINGS,
+      granularity: "slice",
+      ...settings,
+    });
     await use(report, output);
   });
 }

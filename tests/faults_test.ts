@@ -51,7 +51,8 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
         code,
         stdout: "",
         stderr: [
-          "Quantizing model: 128 layers to INT2, 4 time groups, 0 tensors left as they are",
+          "Quantizing model: 128 layers to INT2, 4 time groups, by rows, blocks of 128, " +
+          "0 tensors left as they are",
           "error: Interrupted: nothing was written",
           "",
         ],

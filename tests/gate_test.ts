@@ -454,6 +454,7 @@ const UNLIKE: [Partial<Report>, string][] = [
   [{ model_name: "x\n\x1b[31m" }, 'model_name is "x\\n\\u001b[31m", the baseline has "tiny"'],
   [{ bit_width: 4 }, "bit_width is 4, the baseline has 2"],
   [{ num_time_groups: 8 }, "num_time_groups is 8, the baseline has 4"],
+  [{ granularity: "row" }, 'granularity is "row", the baseline has "slice"'],
   [{ group_size: 16 }, "group_size is 16, the baseline has null"],
   [{ smoothness_threshold: 0.31 }, "smoothness_threshold is 0.31, the baseline has 0.3"],
   [broken({ source: "calibrated" }), 'source is "calibrated", the baseline has "positional"'],

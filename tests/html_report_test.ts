@@ -9,6 +9,7 @@ import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { repeatArguments, repeatCommand } from "../lib/render/repeat_command.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import type { Report } from "../mod.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
 
@@ -87,6 +88,23 @@ Deno.test("renderHtml() shows score, cards, chart, ranges, skipped tensors and s
     ]
   ) assert.ok(page.includes(text), text);
 });
+
+// Granularity, columns of a block, and what the page says of them.
+const BLOCKS: [Report["granularity"], number | null, string][] = [
+  ["row", null, "a whole row"],
+  ["row", 128, "128 columns of a row"],
+  ["slice", null, "the whole slice of a time group"],
+  ["slice", 32, "32 columns of the slice of a time group"],
+];
+
+for (const [granularity, group_size, text] of BLOCKS) {
+  Deno.test(`renderHtml() says that a block is ${text}`, async () => {
+    const page = markupOf(await renderHtml({ ...PLAIN, granularity, group_size }));
+    assert.deepEqual(page.match(/<dt>Block<\/dt><dd>[^<]*<\/dd>/g), [
+      `<dt>Block</dt><dd>${text}</dd>`,
+    ]);
+  });
+}
 
 Deno.test("renderHtml() keeps hostile names text when layers, tensors and settings have them", async () => {
   const hostile = inventReport({ names: HOSTILE_NAMES });
@@ -172,6 +190,7 @@ Deno.test("repeatArguments() gives the settings of the run when they are parsed 
     ...settings,
     bits: 2,
     timeGroups: 8,
+    granularity: "slice",
     groupSize: 32,
     threshold: 0.3,
     ignore: ["-a*", "it's"],

@@ -48,6 +48,7 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
     backend: "wasm",
     bit_width: 2,
     num_time_groups: groups,
+    granularity: "slice",
     group_size: null,
     smoothness_threshold: 0.3,
     ignore: [],

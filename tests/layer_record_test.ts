@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type LayerRecord, recordLayer } from "../lib/layer/layer_record.ts";
+import { storedParams, trackOf } from "../lib/params/score_track.ts";
 import { smoothParams } from "../lib/params/smooth_params.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { buildReport } from "../lib/report/build_report.ts";
@@ -13,7 +14,7 @@ import { noise } from "./make_model.ts";
 const { layers: [LAYER] } = selectLayers([{
   name: "model.safetensors",
   tensors: [{ name: "a.fc.weight", dtype: "BF16", shape: [24, 64], begin: 8, end: 3080 }],
-}], { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 3, groupSize: 32 });
+}], { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4, timeGroups: 3, groupSize: 32 });
 
 const GROUPS: LayerParams = {
   bands: [0, 8, 16, 24],
@@ -22,14 +23,28 @@ const GROUPS: LayerParams = {
   zero_point: Uint8Array.of(7, 8, 6, 9, 8, 8),
 };
 
+/** The means of parameters over the blocks of each band. */
+function meansOf(params: LayerParams) {
+  const { scale, zero_point } = trackOf(params);
+  return { scale, zero_point };
+}
+
+/** The parameters of each step, before and after rounding. */
+function scheduleOf(params: LayerParams) {
+  return { exact: trackOf(params), stored: trackOf(storedParams(params)) };
+}
+
 /** A layer as each phase leaves it. */
 function recordOf(phase: Phase): LayerRecord {
   const sums = { signal: 1 / 3, decoded: 0.3, error: 1 / 700 };
-  const baseline = { params: GROUPS, sums: { ...sums, error: 1 / 90 } };
-  const params = phase === "smooth"
-    ? smoothParams(GROUPS, { window: 2, method: "linear", dtype: "BF16" })
-    : GROUPS;
-  const found = { params, groups: GROUPS, sums, ...phase === "baseline" ? {} : { baseline } };
+  const means = meansOf(GROUPS);
+  const smooth = smoothParams(GROUPS, { window: 2, method: "linear", dtype: "BF16" });
+  const found = {
+    ...means,
+    sums,
+    schedule: phase === "smooth" ? scheduleOf(smooth) : null,
+    baseline: phase === "baseline" ? null : { ...means, sums: { ...sums, error: 1 / 90 } },
+  };
   return recordLayer(LAYER!, found, 1000);
 }
 
@@ -69,7 +84,8 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
   const layer = { ...LAYER!, axis: { source: "positional" as const, boundaries: [0, 12, 24] } };
   const smooth = smoothParams(params, { window: 2, method: "linear", dtype: "BF16" });
   const sums = { signal: 1, decoded: 1, error: 0.1 };
-  const record = recordLayer(layer, { params: smooth, groups: params, sums }, 1);
+  const found = { ...meansOf(params), sums, schedule: scheduleOf(smooth), baseline: null };
+  const record = recordLayer(layer, found, 1);
   const bytes = encodeTimeGroups([record], "positional", "smooth");
   // The zero points are the last of its tensors: one for each of 24 steps.
   const zeroPoints = new Int32Array(bytes.slice(-24 * 4).buffer);
@@ -77,7 +93,7 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
   assert.deepEqual([...zeroPoints.subarray(9, 15)], [0, 1, 3, 5, 7, 8]);
 });
 
-Deno.test("recordLayer() keeps the means over the blocks of each time group, and of each step where it has its own", () => {
+Deno.test("a record keeps the means over the blocks of each time group, and of each step where it has its own", () => {
   const [a, b] = [GROUPS.scale[0]!, GROUPS.scale[1]!];
   const plain = recordOf("baseline");
   assert.equal(plain.scale[0], (a + b) / 2);

@@ -45,6 +45,7 @@ export function makeReport(parts: Partial<Report> = {}): Report {
     backend: "wasm",
     bit_width: 2,
     num_time_groups: 4,
+    granularity: "slice",
     group_size: null,
     smoothness_threshold: 0.3,
     ignore: ["b.*", "a.*"],

@@ -17,7 +17,8 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
       DEFAULT_SETTINGS, quantizeModel, renderHtml, renderSummary, verifyCheckpoint,
     } from "${base}/mod.ts";
     const [model, output, large] = Deno.args;
-    const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, bits: 4 });
+    const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4 };
+    const report = await quantizeModel(model, output, settings);
     const { sqnr_db } = await verifyCheckpoint(output, model);
     const page = await renderHtml(report);
     const summary = await renderSummary(report);

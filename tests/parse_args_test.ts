@@ -36,6 +36,7 @@ const QUANTIZE = {
   settings: {
     bits: 2,
     timeGroups: 4,
+    granularity: "row",
     groupSize: undefined,
     threshold: 0.3,
     ignore: [],
@@ -44,7 +45,7 @@ const QUANTIZE = {
     phase: "baseline",
     smoothingWindow: undefined,
     smoothingMethod: "linear",
-    markovWeight: 1,
+    markovWeight: undefined,
     backend: "auto",
   },
   files: [],
@@ -76,9 +77,8 @@ Deno.test("parseArgs() gives every default when only the directories are named",
 });
 
 Deno.test("parseArgs() reads every flag when all of quantize are given", async () => {
-  const all =
-    "--bit-width 4 --num-time-groups 8 --group-size 128 --smoothness-threshold 0.25 --ignore a.* " +
-    "--no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
+  const all = "--bit-width 4 --num-time-groups 8 --granularity slice --group-size 128 " +
+    "--smoothness-threshold 0.25 --ignore a.* --no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
     "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
     "--compare b.json --report r.json --overwrite --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
@@ -86,6 +86,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
     settings: {
       bits: 4,
       timeGroups: 8,
+      granularity: "slice",
       groupSize: 128,
       threshold: 0.25,
       ignore: ["a.*", "re:b"],
@@ -129,6 +130,10 @@ Deno.test("parseArgs() takes each limit itself when a number is on the edge", as
   }
   for (const size of ["16", "48", "65536"]) {
     assert.equal((await settings("--group-size", size)).groupSize, Number(size));
+  }
+  assert.equal((await settings("--group-size", "row")).groupSize, "row");
+  for (const granularity of ["row", "slice"]) {
+    assert.equal((await settings("--granularity", granularity)).granularity, granularity);
   }
   for (const threshold of ["10", "1e1", ".5", "5.", "1e-9"]) {
     const read = (await settings("--smoothness-threshold", threshold)).threshold;
@@ -220,9 +225,27 @@ refuses(
   ),
 );
 refuses(
-  "a block size that is not a multiple of 16 up to 65536",
-  integer("group-size", "a multiple of 16 from 16 to 65536", "0", "8", "17", "100", "-16", "65552"),
+  "a block size that is neither a multiple of 16 up to 65536 nor a row",
+  integer(
+    "group-size",
+    "a multiple of 16 from 16 to 65536, or row",
+    ...["0", "8", "15", "17", "24", "100", "-16", "65552", "rows", "ROW", "slice", "row "],
+  ),
 );
+refuses("a granularity that is neither row nor slice", [
+  ...integer("granularity", "row or slice", "rows", "Slice", "1", "block"),
+  [["inspect", "m", "--granularity", "none"], '--granularity is "none", must be row or slice'],
+]);
+refuses("a row as a block of slices", [
+  [
+    [...PATHS, "--granularity", "slice", "--group-size", "row"],
+    '--group-size row needs --granularity row: it is "slice"',
+  ],
+  [
+    ["inspect", "m", "--group-size", "row", "--granularity=slice"],
+    '--group-size row needs --granularity row: it is "slice"',
+  ],
+]);
 refuses(
   "a threshold that is not above 0 and at most 10",
   integer(

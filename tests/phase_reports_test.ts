@@ -12,6 +12,7 @@ import { renderSummary } from "../lib/render/render_summary.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
 import { makeReport } from "./make_report.ts";
+import type { Report } from "../mod.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
 const SMOOTHED = inventPhase(PLAIN, SMOOTH);
@@ -297,9 +298,28 @@ Deno.test("repeatArguments() gives the phase and its settings when they are pars
       [phase.phase, phase.smoothing_window, phase.smoothing_method ?? "linear"],
       listPhase(phase).join(", "),
     );
-    assert.equal(settings.markovWeight, phase.markov_weight ?? 1);
+    assert.equal(settings.markovWeight, phase.markov_weight ?? undefined);
   }
   const heavy = repeatArguments({ ...PLAIN, ...OPTIMIZE, markov_weight: 2.5 });
   assert.equal((await parseArgs(heavy)).settings.markovWeight, 2.5);
   assert.ok(!repeatArguments(PLAIN).includes("--phase"));
 });
+
+// Granularity, columns of a block in the report, and the flags and settings that say so again.
+const REPEATED: [Report["granularity"], number | null, string[], number | "row" | undefined][] = [
+  ["row", 128, ["--group-size", "128"], 128],
+  ["row", 32, ["--group-size", "32"], 32],
+  ["row", null, ["--group-size", "row"], "row"],
+  ["slice", null, ["--granularity", "slice"], undefined],
+  ["slice", 32, ["--granularity", "slice", "--group-size", "32"], 32],
+];
+
+for (const [granularity, group_size, flags, groupSize] of REPEATED) {
+  Deno.test(`repeatArguments() gives blocks of ${group_size} by ${granularity}s when they are parsed again`, async () => {
+    const argv = repeatArguments({ ...PLAIN, granularity, group_size });
+    const first = argv.indexOf("--num-time-groups") + 2;
+    assert.deepEqual(argv.slice(first, argv.indexOf("--smoothness-threshold")), flags);
+    const { settings } = await parseArgs(argv);
+    assert.deepEqual([settings.granularity, settings.groupSize], [granularity, groupSize]);
+  });
+}

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
+import { GRANULARITIES } from "../lib/settings.ts";
 import {
   DEFAULT_SETTINGS,
   quantizeModel,
@@ -23,6 +24,8 @@ const PHASES = [
   { phase: "optimize" },
   { phase: "optimize", smoothingWindow: 2, smoothingMethod: "cubic", markovWeight: 0 },
 ] satisfies Partial<QuantizeSettings>[];
+
+const BY_SLICES = { ...DEFAULT_SETTINGS, granularity: "slice" } satisfies QuantizeSettings;
 
 const sample = noise(11);
 
@@ -52,8 +55,12 @@ async function withModel(
 Deno.test("quantizeModel() takes more blocks in phase optimize than are rated at once", async () => {
   const value = (i: number) => sample(i);
   await withModel([matrix("a.weight", 500, 160, value, "BF16")], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 500, groupSize: 16 };
-    const report = await quantizeModel(model, join(root, "out"), settings as QuantizeSettings);
+    const report = await quantizeModel(model, join(root, "out"), {
+      ...BY_SLICES,
+      phase: "optimize",
+      timeGroups: 500,
+      groupSize: 16,
+    });
     assert.equal(report.layers.length, 1);
     assert.ok(report.sqnr_db! > report.baseline!.sqnr_db!);
   });
@@ -70,11 +77,15 @@ Deno.test("quantizeModel() gives all-zero time groups in phase optimize what the
   };
   for (const dtype of ["BF16", "F32"] satisfies FloatDtype[]) {
     await withModel([matrix("a.weight", 40, 32, value, dtype)], async (model, root) => {
-      const settings = { ...DEFAULT_SETTINGS, phase: "optimize", timeGroups: 5, groupSize: 16 };
       const output = join(root, "out");
-      // At a Markov weight of 0 each group takes what is best for it.
-      const all = { ...settings, markovWeight: 0 } as QuantizeSettings;
-      const { layers: [layer] } = await quantizeModel(model, output, all);
+      const { layers: [layer] } = await quantizeModel(model, output, {
+        ...BY_SLICES,
+        phase: "optimize",
+        timeGroups: 5,
+        groupSize: 16,
+        // Each group takes what is best for it.
+        markovWeight: 0,
+      });
       const { scale, zero_point, baseline } = layer!;
       assert.notEqual(scale[1], scale[3]);
       assert.deepEqual([scale[0], scale[2], scale[4]], [scale[1], scale[1], scale[3]]);
@@ -100,43 +111,53 @@ Deno.test("quantizeModel() gives all-zero time groups in phase optimize what the
   }
 });
 
-for (const [name, value] of Object.entries(ODD)) {
-  withAdapter.test(`every phase, width and backend takes weights: ${name}`, async () => {
-    for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
-      await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
-        for (const [i, phase] of PHASES.entries()) {
-          for (const bits of [2, 4, 8] as const) {
-            for (const groupSize of [undefined, 16]) {
-              const settings = { ...DEFAULT_SETTINGS, ...phase, bits, groupSize };
-              const written = new Map<string, unknown>();
-              for (const backend of ["reference", "wasm", "webgpu"] as const) {
-                // The software adapter takes a while to open: one width and phase of each kind will do.
-                if (backend === "webgpu" && (bits !== 4 || i % 2 === 0)) continue;
-                const output = join(root, `${backend}-${i}-${bits}-${groupSize}-${dtype}`);
-                const report = await quantizeModel(model, output, { ...settings, backend });
-                assert.ok(report.smoothness_score >= 0 && report.smoothness_score <= 1);
-                const found = await verifyCheckpoint(output, model);
-                const near = Math.abs(found.cosine_similarity - report.cosine_similarity);
-                assert.ok(near < 1e-5, `cosine off by ${near}`);
-                written.set(backend, contentOf(output));
-              }
-              for (const [backend, content] of written) {
-                assert.deepEqual(content, written.get("reference"), backend);
-              }
-            }
-          }
-        }
-      });
-    }
-  });
+for (const granularity of GRANULARITIES) {
+  for (const [name, value] of Object.entries(ODD)) {
+    withAdapter.test(`every phase, width and backend takes weights by ${granularity}s: ${name}`, async () => {
+      for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
+        await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
+          await assertAllAgree(model, root, { ...DEFAULT_SETTINGS, granularity });
+        });
+      }
+    });
+  }
 }
 
-/** The values of a tensor of time_groups.safetensors. */
-function readTensor(output: string, name: string): number[] {
-  const path = join(output, "time_groups.safetensors");
-  const source = openSource(path, "time_groups.safetensors");
+/** Quantizes a model in every phase and width, and holds the backends against each other and the reports. */
+async function assertAllAgree(
+  model: string,
+  root: string,
+  common: QuantizeSettings,
+): Promise<void> {
+  for (const [i, phase] of PHASES.entries()) {
+    for (const bits of [2, 4, 8] as const) {
+      for (const groupSize of [undefined, 16]) {
+        const settings = { ...common, ...phase, bits, groupSize };
+        const written = new Map<string, unknown>();
+        for (const backend of ["reference", "wasm", "webgpu"] as const) {
+          // The software adapter takes a while to open: one width and phase of each kind will do.
+          if (backend === "webgpu" && (bits !== 4 || i % 2 === 0)) continue;
+          const output = join(root, `${backend}-${i}-${bits}-${groupSize}`);
+          const report = await quantizeModel(model, output, { ...settings, backend });
+          assert.ok(report.smoothness_score >= 0 && report.smoothness_score <= 1);
+          const found = await verifyCheckpoint(output, model);
+          const near = Math.abs(found.cosine_similarity - report.cosine_similarity);
+          assert.ok(near < 1e-5, `cosine off by ${near}`);
+          written.set(backend, contentOf(output));
+        }
+        for (const [backend, content] of written) {
+          assert.deepEqual(content, written.get("reference"), backend);
+        }
+      }
+    }
+  }
+}
+
+/** The values of a tensor of a file, by default of time_groups.safetensors. */
+function readTensor(output: string, name: string, file = "time_groups.safetensors"): number[] {
+  const source = openSource(join(output, file), file);
   try {
-    const { tensors } = readHeader(source, "time_groups.safetensors");
+    const { tensors } = readHeader(source, file);
     const { begin, end, dtype } = tensors.find((tensor) => tensor.name === name)!;
     const bytes = new Uint8Array(end - begin);
     source.readInto(begin, bytes);
@@ -151,7 +172,7 @@ Deno.test("phase smooth writes the parameters of each step, which give the score
     [matrix("a.weight", 40, 32, (i) => sample(i) * (1 + i / 500))],
     async (model, root) => {
       const output = join(root, "out");
-      const settings = { ...DEFAULT_SETTINGS, bits: 4 as const, phase: "smooth" as const };
+      const settings = { ...BY_SLICES, bits: 4 as const, phase: "smooth" as const };
       const report = await quantizeModel(model, output, settings);
       const [layer] = report.layers;
       const boundaries = readTensor(output, "a.boundaries");
@@ -172,18 +193,49 @@ Deno.test("phase smooth writes the parameters of each step, which give the score
   );
 });
 
+Deno.test("phase smooth by rows multiplies the scales of a row by how far the mean of its own time group moves", async () => {
+  // Groups of very different size, so that it matters which one a row belongs to.
+  const value = (i: number) => sample(i) * 4 ** Math.floor(i / 320);
+  await withModel([matrix("a.weight", 40, 32, value)], async (model, root) => {
+    const scalesOf = async (settings: Partial<QuantizeSettings>) => {
+      const output = join(root, settings.phase!);
+      const all = { ...DEFAULT_SETTINGS, bits: 4 as const, groupSize: 16, ...settings };
+      const report = await quantizeModel(model, output, all);
+      return { report, scale: readTensor(output, "a.weight_scale", "model.safetensors") };
+    };
+    const plain = await scalesOf({ phase: "baseline" });
+    const smooth = await scalesOf({ phase: "smooth", smoothingWindow: 3 });
+    const [layer] = smooth.report.layers;
+    assert.deepEqual(layer!.boundaries, [0, 10, 20, 30, 40]);
+    assert.deepEqual(layer!.scale, plain.report.layers[0]!.scale);
+    for (const [block, before] of plain.scale.entries()) {
+      const row = Math.floor(block / 2);
+      const boundary = [10, 20, 30].find((row0) => row >= row0 - 3 && row < row0 + 3);
+      let factor = 1;
+      if (boundary !== undefined) {
+        const [left, right] = [layer!.scale[boundary / 10 - 1]!, layer!.scale[boundary / 10]!];
+        const mean = left + (row - boundary + 4) / 7 * (right - left);
+        factor = mean / (row < boundary ? left : right);
+      }
+      const expected = before * factor;
+      const off = Math.abs(smooth.scale[block]! - expected);
+      assert.ok(off <= 1e-6 * expected, `row ${row}: ${smooth.scale[block]}, expected ${expected}`);
+    }
+  });
+});
+
 Deno.test("phase optimize has one set of parameters for each time group, and less error where there is any to lose", async () => {
   const bell = (i: number) => sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2);
   await withModel([matrix("a.weight", 64, 64, bell)], async (model, root) => {
     const output = join(root, "out");
-    const report = await quantizeModel(model, output, { ...DEFAULT_SETTINGS, phase: "optimize" });
+    const report = await quantizeModel(model, output, { ...BY_SLICES, phase: "optimize" });
     assert.equal(readTensor(output, "a.scale").length, 4);
     assert.equal("stored_smoothness_score" in report, false);
     assert.ok(report.change!.sqnr_db! > 1, `${report.change!.sqnr_db} dB`);
   });
   // Even weights fill their range: there is nothing to gain, and phase baseline's parameters stay.
   await withModel([matrix("a.weight", 64, 64, sample)], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const settings = { ...BY_SLICES, phase: "optimize" as const };
     const report = await quantizeModel(model, join(root, "out"), settings);
     assert.deepEqual(report.layers[0]!.scale, report.layers[0]!.baseline!.scale);
     assert.equal(report.change!.smoothness_score, 0);
@@ -192,7 +244,7 @@ Deno.test("phase optimize has one set of parameters for each time group, and les
 
 Deno.test("a large Markov weight gives all time groups the same parameters", async () => {
   await withModel([matrix("a.weight", 64, 64, sample, "BF16")], async (model, root) => {
-    const settings = { ...DEFAULT_SETTINGS, phase: "optimize" as const };
+    const settings = { ...BY_SLICES, phase: "optimize" as const };
     const loose = await quantizeModel(model, join(root, "0"), { ...settings, markovWeight: 0 });
     const tight = await quantizeModel(model, join(root, "9"), { ...settings, markovWeight: 1000 });
     assert.ok(tight.smoothness_score > 0.99, `${tight.smoothness_score}`);
@@ -222,11 +274,13 @@ Deno.test("every phase names the tensor and how many weights are NaN", async () 
   for (const dtype of ["BF16", "F16", "F32"] satisfies FloatDtype[]) {
     const value = (i: number) => i === 40 || i === 700 ? NaN : sample(i);
     await withModel([matrix("a.weight", 32, 32, value, dtype)], async (model, root) => {
-      for (const phase of PHASES) {
-        await assert.rejects(
-          quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, ...phase }),
-          /tensor "a\.weight" in "model\.safetensors": 2 NaN of 1024 values, the first at \[1, 8\]/,
-        );
+      for (const granularity of GRANULARITIES) {
+        for (const phase of PHASES) {
+          await assert.rejects(
+            quantizeModel(model, join(root, "out"), { ...DEFAULT_SETTINGS, granularity, ...phase }),
+            /tensor "a\.weight" in "model\.safetensors": 2 NaN of 1024 values, the first at \[1, 8\]/,
+          );
+        }
       }
     });
   }

@@ -1,12 +1,14 @@
-/** plan_time_groups.ts, plan_tiles.ts and plan_checkpoint.ts: plans are plain data, asserted as literals. */
+/** plan_layer.ts, plan_time_groups.ts, plan_tiles.ts and plan_checkpoint.ts: plans are plain data, asserted as literals. */
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
 import { packedTensors, planShard } from "../lib/format/compressed_tensors/plan_checkpoint.ts";
 import { planTiles } from "../lib/compute/plan_tiles.ts";
+import { planLayer } from "../lib/plan/plan_layer.ts";
 import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
+import type { TensorInfo } from "../lib/safetensors/header.ts";
 
 Deno.test("planTimeGroups() splits into contiguous groups", () => {
   assert.deepEqual(planTimeGroups(8, 4), [0, 2, 4, 6, 8]);
@@ -19,6 +21,76 @@ Deno.test("planTimeGroups() refuses more groups than steps, and less than one", 
   for (const [steps, groups] of [[3, 4], [3, 0], [3, 1.5], [0, 1]] as const) {
     assert.throws(() => planTimeGroups(steps, groups), BadInputError);
   }
+});
+
+/** A matrix in BF16. */
+const matrixOf = (rows: number, columns: number): TensorInfo => ({
+  name: "a.weight",
+  dtype: "BF16",
+  shape: [rows, columns],
+  begin: 0,
+  end: rows * columns * 2,
+});
+
+Deno.test("planLayer() gives each row blocks of its own by rows, and the rows of a time group common ones by slices", () => {
+  const tensor = matrixOf(10, 192);
+  const options = { bits: 4, timeGroups: 2, groupSize: undefined } as const;
+  const common = {
+    name: "a",
+    tensor,
+    shard: "m.safetensors",
+    dtype: "BF16",
+    scaleDtype: "BF16",
+    rows: 10,
+    columns: 192,
+    bits: 4,
+    axis: { source: "positional", boundaries: [0, 5, 10] },
+  };
+  assert.deepEqual(planLayer(tensor, "m.safetensors", { ...options, granularity: "row" }), {
+    ...common,
+    grid: { bands: null, blockColumns: 96, groupSize: 96, fallback: true },
+  });
+  assert.deepEqual(planLayer(tensor, "m.safetensors", { ...options, granularity: "slice" }), {
+    ...common,
+    grid: { bands: [0, 5, 10], blockColumns: 192, groupSize: null, fallback: false },
+  });
+});
+
+Deno.test("planLayer() refuses a matrix with fewer rows than time groups, and what is no matrix of floats", () => {
+  for (const granularity of ["row", "slice"] as const) {
+    const options = { bits: 2, timeGroups: 4, granularity, groupSize: undefined } as const;
+    assert.throws(() => planLayer(matrixOf(3, 16), "m", options), BadInputError);
+    assert.throws(() => planLayer({ ...matrixOf(8, 16), dtype: "I8" }, "m", options), {
+      name: "BadInputError",
+      message: 'Cannot quantize "a.weight"',
+    });
+  }
+});
+
+Deno.test("planLayer() gives rows the largest block up to the one wanted, for random columns", () => {
+  const cases = fc.record({
+    columns: fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.constantFrom(65536, 65552, 131072)),
+    sixteenths: fc.option(fc.integer({ min: 1, max: 64 }), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(cases, ({ columns, sixteenths }) => {
+      const wanted = sixteenths === undefined ? 128 : 16 * sixteenths;
+      const groupSize = sixteenths === undefined ? undefined : wanted;
+      const { grid } = planLayer(matrixOf(2, columns), "m", {
+        bits: 2,
+        timeGroups: 1,
+        granularity: "row",
+        groupSize,
+      });
+      const sizes = Array.from({ length: wanted / 16 }, (_, i) => 16 * (i + 1));
+      const best = sizes.findLast((size) => columns % size === 0) ?? columns;
+      assert.equal(grid.blockColumns, best);
+      assert.equal(grid.fallback, best !== wanted);
+      // A block that is a row is called one only where that was not the size wanted.
+      assert.equal(grid.groupSize, best === columns && best !== wanted ? null : best);
+    }),
+    { seed: 8 },
+  );
 });
 
 Deno.test("planTiles() keeps rows whole when one fits and cuts at blocks when none does", () => {
@@ -98,6 +170,7 @@ Deno.test("planShard() lays out the packed tensors of a layer and the copies", (
   const { layers } = selectLayers([shard], {
     bits: 2,
     timeGroups: 2,
+    granularity: "slice",
     groupSize: undefined,
     ignore: [],
     defaultIgnore: true,
@@ -122,6 +195,42 @@ Deno.test("planShard() lays out the packed tensors of a layer and the copies", (
   assert.equal(plan.tensorBytes, 116);
 });
 
+// Columns, block size asked for, blocks side by side in a row; words of its packed zero points.
+const ROWS: [number, number | "row" | undefined, number, number][] = [
+  [96, 32, 3, 1],
+  [96, undefined, 1, 1],
+  [256, undefined, 2, 1],
+  [192, undefined, 2, 1],
+  [100, undefined, 1, 1],
+  [256, "row", 1, 1],
+];
+
+for (const [columns, groupSize, blocks, words] of ROWS) {
+  Deno.test(`packedTensors() has ${blocks} scales a row when ${groupSize} of ${columns} columns are asked for by rows`, () => {
+    const tensor = { name: "a.weight", dtype: "F16", shape: [6, columns], begin: 0, end: 0 };
+    const { layers: [layer] } = selectLayers([{ name: "model.safetensors", tensors: [tensor] }], {
+      bits: 2,
+      timeGroups: 2,
+      granularity: "row",
+      groupSize,
+      ignore: [],
+      defaultIgnore: true,
+    });
+    const packed = Math.ceil(columns / 16);
+    assert.deepEqual(packedTensors(layer!), [
+      { name: "a.weight_packed", dtype: "I32", shape: [6, packed], byteLength: 24 * packed },
+      { name: "a.weight_scale", dtype: "F16", shape: [6, blocks], byteLength: 12 * blocks },
+      {
+        name: "a.weight_zero_point",
+        dtype: "I32",
+        shape: [words, blocks],
+        byteLength: 4 * words * blocks,
+      },
+      { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
+    ]);
+  });
+}
+
 Deno.test("planShard() refuses a model whose own tensor has the name of a packed one", () => {
   const taken = {
     ...shard,
@@ -136,6 +245,7 @@ Deno.test("planShard() refuses a model whose own tensor has the name of a packed
   const { layers } = selectLayers([shard], {
     bits: 4,
     timeGroups: 1,
+    granularity: "slice",
     groupSize: undefined,
     ignore: [],
     defaultIgnore: true,

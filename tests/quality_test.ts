@@ -6,6 +6,7 @@ import type { Backend } from "../lib/jobs/backend.ts";
 import { quantizeLayer } from "../lib/layer/quantize_layer.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
+import { GRANULARITIES } from "../lib/settings.ts";
 import { BINS } from "../lib/types.ts";
 import {
   type Bits,
@@ -14,6 +15,7 @@ import {
   measureQuality,
   type Phase,
   quantizeModel,
+  type QuantizeSettings,
 } from "../mod.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 
@@ -47,36 +49,53 @@ const PHASES: Phase[] = ["baseline", "smooth", "optimize"];
 const STOPPED: [Phase, boolean][] = [...PHASES.map((phase): [Phase, boolean] => [phase, false])];
 STOPPED.push(["smooth", true]);
 
-for (const [phase, isFirstGood] of STOPPED) {
-  const when = isFirstGood ? "only after smoothing" : `in phase ${phase}`;
-  Deno.test(`quantizeLayer() stops with the layer's name when a quality is NaN ${when}`, async () => {
-    const tensor = { name: "a.weight", dtype: "F32", shape: [8, 16], begin: 0, end: 512 };
-    const { layers: [layer] } = selectLayers(
-      [{ name: "model.safetensors", tensors: [tensor] }],
-      { ...DEFAULT_SETTINGS, timeGroups: 2 },
-    );
-    const bad = { signal: 1, decoded: 1, error: NaN };
-    const range = { lo: Float32Array.of(-1), hi: Float32Array.of(1) };
-    const counts = new Uint32Array(BINS).fill(1, 0x3e80, 0x3f80);
-    const dtypes = { dtype: "F32", scaleDtype: "F32" } as const;
-    const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, 2, dtypes)];
-    const answers: Record<string, unknown> = {
-      quantize: { ...range, sums: isFirstGood ? { ...bad, error: 1 } : bad },
-      encode: bad,
-      reencode: { before: bad, after: bad },
-      rate: { ...range, ratings, sums: bad },
-    };
-    const backend = {
-      run: ({ verb }: { verb: string }) => Promise.resolve(answers[verb]),
-    } as unknown as Backend;
-    const place = { path: "model.safetensors", label: "model.safetensors", begin: 0 };
-    const job = { layer: layer!, source: place, target: place };
-    await assert.rejects(quantizeLayer(job, backend, { ...DEFAULT_SETTINGS, phase }), {
-      name: "BadInputError",
-      message:
-        'Cannot measure the quality of tensor "a.weight" in "model.safetensors": its errors ' +
-        "are no finite numbers: leave it out with --ignore",
-    });
+for (const granularity of GRANULARITIES) {
+  for (const [phase, isFirstGood] of STOPPED) {
+    const when = isFirstGood ? "only after smoothing" : `in phase ${phase}`;
+    Deno.test(`quantizeLayer() stops with the layer's name when a quality by ${granularity}s is NaN ${when}`, () =>
+      assertStops({ ...DEFAULT_SETTINGS, granularity, phase }, isFirstGood));
+  }
+}
+
+Deno.test("quantizeLayer() stops by rows when only the quality by the ranges is NaN", () =>
+  assertStops({ ...DEFAULT_SETTINGS, phase: "optimize" }, true));
+
+/** Quantizes with a backend that answers with a NaN: at once, or where the first answer is good, later. */
+async function assertStops(settings: QuantizeSettings, isFirstGood: boolean): Promise<void> {
+  const tensor = { name: "a.weight", dtype: "F32", shape: [8, 16], begin: 0, end: 512 };
+  const { layers: [layer] } = selectLayers(
+    [{ name: "model.safetensors", tensors: [tensor] }],
+    { ...settings, timeGroups: 2 },
+  );
+  const bad = { signal: 1, decoded: 1, error: NaN };
+  const first = isFirstGood ? { ...bad, error: 1 } : bad;
+  const range = { lo: Float32Array.of(-1), hi: Float32Array.of(1) };
+  const counts = new Uint32Array(BINS).fill(1, 0x3e80, 0x3f80);
+  const dtypes = { dtype: "F32", scaleDtype: "F32" } as const;
+  const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, 2, dtypes)];
+  const rows = { scale: new Float64Array(8).fill(0.5), zero_point: new Float64Array(8).fill(2) };
+  const params = {
+    scale: new Float32Array(8).fill(0.5),
+    zero_point: new Uint8Array(8).fill(2),
+    code_scale: new Float32Array(8).fill(0.5),
+  };
+  const filled = new Uint32Array(8).fill(1);
+  const answers: Record<string, unknown> = {
+    quantize: { ...range, sums: first },
+    quantizeRows: { params, filled, rows, sums: first, own: { rows, sums: bad } },
+    encode: bad,
+    reencode: { before: bad, after: bad },
+    rate: { ...range, ratings, sums: bad },
+  };
+  const backend = {
+    run: ({ verb }: { verb: string }) => Promise.resolve(answers[verb]),
+  } as unknown as Backend;
+  const place = { path: "model.safetensors", label: "model.safetensors", begin: 0 };
+  const job = { layer: layer!, source: place, target: place };
+  await assert.rejects(quantizeLayer(job, backend, settings, () => Promise.resolve()), {
+    name: "BadInputError",
+    message: 'Cannot measure the quality of tensor "a.weight" in "model.safetensors": its errors ' +
+      "are no finite numbers: leave it out with --ignore",
   });
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
@@ -199,3 +200,20 @@ Deno.test("main() replaces a report of another version, and a baseline, when --o
     assert.equal(code, 0, stderr);
   });
 });
+
+for (const granularity of ["row", "slice"]) {
+  Deno.test(`a run by ${granularity}s can be repeated as its report says when layers are narrower than a default block`, async () => {
+    await withFiles(smallModel(), async (root) => {
+      const [model, report] = [join(root, "model"), join(root, "r.json")];
+      const argv = ["--granularity", granularity, "--json"];
+      const run = (output: string, ...flags: string[]) =>
+        runMain("--model", model, "--output", join(root, output), "--report", report, ...flags);
+      const first = await run("first", ...argv);
+      assert.equal(first.code, 0, first.stderr);
+      const [, , , , ...flags] = repeatArguments(JSON.parse(first.stdout));
+      const again = await run("again", "--overwrite", ...flags);
+      assert.equal(again.code, 0, again.stderr);
+      assert.deepEqual(contentOf(join(root, "again")), contentOf(join(root, "first")));
+    });
+  });
+}

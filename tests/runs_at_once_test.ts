@@ -24,9 +24,12 @@ function model(seed: number): Uint8Array<ArrayBuffer> {
 }
 
 const SETTINGS: Partial<QuantizeSettings>[] = [
+  { granularity: "slice", backend: "wasm", bits: 4 },
+  { granularity: "slice", backend: "wasm", bits: 2, phase: "optimize" },
+  { granularity: "slice", backend: "reference", bits: 4 },
+  { granularity: "slice", backend: "reference", bits: 2, phase: "smooth" },
   { backend: "wasm", bits: 4 },
   { backend: "wasm", bits: 2, phase: "optimize" },
-  { backend: "reference", bits: 4 },
   { backend: "reference", bits: 2, phase: "smooth" },
 ];
 

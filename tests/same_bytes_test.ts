@@ -33,6 +33,18 @@ for (
       "model.safetensors",
       "time_groups.safetensors",
     ]],
+    ["the digits model by slices", DIGITS, ["--granularity", "slice"], [
+      "config.json",
+      "model.safetensors",
+      "time_groups.safetensors",
+    ]],
+    ["the digits model by slices in blocks", DIGITS, [
+      ...["--granularity", "slice", "--group-size", "32", "--bit-width", "4"],
+    ], [
+      "config.json",
+      "model.safetensors",
+      "time_groups.safetensors",
+    ]],
     ["a sharded model", "model", ["--num-time-groups", "3"], [
       "config.json",
       "model-00001-of-00002.safetensors",
@@ -119,7 +131,8 @@ Deno.test("main() copies side files and leaves other weights out when a model ha
     "model/.git/HEAD": "hidden",
   };
   await withFiles({ ...smallModel(), ...beside, ...leftOut }, async (root) => {
-    const { code, stderr } = await runMain(...run(root, "out", join(root, "model")));
+    const flags = ["--group-size", "row"];
+    const { code, stderr } = await runMain(...run(root, "out", join(root, "model"), ...flags));
     assert.equal(code, 0);
     assert.equal(
       stderr.split("\n")[0],

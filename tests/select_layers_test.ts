@@ -101,6 +101,7 @@ Deno.test("moduleName() drops .weight when the name ends in it", () => {
 const OPTIONS: SelectOptions = {
   bits: 2,
   timeGroups: 4,
+  granularity: "row",
   groupSize: undefined,
   ignore: [],
   defaultIgnore: true,
@@ -117,6 +118,7 @@ function select(tensors: TensorInfo[], options: Partial<SelectOptions> = {}) {
     layers: chosen.layers.map(({ name }) => name),
     skipped: Object.fromEntries(chosen.skipped.map(({ name, reason }) => [name, reason])),
     unused: chosen.unusedPatterns,
+    tooFewRows: chosen.tooFewRows,
   };
 }
 
@@ -182,20 +184,88 @@ Deno.test("selectLayers() keeps the order of files and tensors when there are se
   assert.deepEqual(skipped.map(({ name }) => name), ["b.bias"]);
 });
 
-// Columns, block size asked for, the plan's three fields about blocks.
-const BLOCKS: [number, number | undefined, number | null, number, boolean][] = [
-  [16, undefined, null, 16, false],
-  [16, 8, 8, 8, false],
-  [16, 16, 16, 16, false],
-  [16, 32, null, 16, true],
-  [20, 8, null, 20, true],
+Deno.test("selectLayers() lists the layers whose rows alone are too few, and no others", () => {
+  const { layers, skipped, tooFewRows } = select([
+    tensor("a.weight", [3, 16]),
+    tensor("b.weight", [4, 16]),
+    tensor("lm_head.weight", [3, 16]),
+    tensor("c.weight", [2, 16]),
+    tensor("d.weight", [1, 16]),
+    tensor("e.weight", [0, 16]),
+  ], { ignore: ["d"] });
+  assert.deepEqual(layers, ["b"]);
+  assert.deepEqual(tooFewRows, [{ name: "a.weight", rows: 3 }, { name: "c.weight", rows: 2 }]);
+  assert.deepEqual(skipped, {
+    "a.weight": "3 rows are fewer than the time groups",
+    "lm_head.weight": "sensitive layer: output head",
+    "c.weight": "2 rows are fewer than the time groups",
+    "d.weight": 'ignored by "d"',
+    "e.weight": "empty",
+  });
+});
+
+Deno.test("selectLayers() leaves rows alone that are one block of more than 4194304 columns", () => {
+  const [widest, wider] = [2 ** 22 - 1, 2 ** 22 + 1];
+  const rows = select([tensor("a.weight", [4, wider]), tensor("b.weight", [4, widest])]);
+  assert.deepEqual(rows.layers, ["b"]);
+  assert.deepEqual(rows.skipped, { "a.weight": "rows of 4194305 columns are too wide" });
+  assert.deepEqual(rows.tooFewRows, []);
+  // Wide rows of several blocks are none too wide, nor are slices.
+  assert.deepEqual(select([tensor("a.weight", [4, 2 ** 23])]).layers, ["a"]);
+  const slices = select([tensor("a.weight", [4, wider])], { granularity: "slice" });
+  assert.deepEqual(slices.layers, ["a"]);
+});
+
+/** What shares parameters, columns, block size asked for, the plan's three fields about blocks. */
+type BlockRow = [
+  granularity: SelectOptions["granularity"],
+  columns: number,
+  asked: SelectOptions["groupSize"],
+  groupSize: number | null,
+  blockColumns: number,
+  fallback: boolean,
 ];
 
-for (const [columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
-  Deno.test(`selectLayers() plans blocks of ${blockColumns} when ${asked} of ${columns} columns are asked for`, () => {
+const BLOCKS: BlockRow[] = [
+  ["slice", 16, undefined, null, 16, false],
+  ["slice", 16, 8, 8, 8, false],
+  ["slice", 16, 16, 16, 16, false],
+  ["slice", 16, 32, null, 16, true],
+  ["slice", 20, 8, null, 20, true],
+  ["slice", 192, 128, null, 192, true],
+  ["slice", 131072, undefined, null, 131072, false],
+  ["row", 128, undefined, 128, 128, false],
+  ["row", 256, undefined, 128, 128, false],
+  // The largest multiple of 16 up to 128 that divides them.
+  ["row", 192, undefined, 96, 96, true],
+  ["row", 144, undefined, 48, 48, true],
+  ["row", 1152, 512, 384, 384, true],
+  // 16 * 257 columns, a prime.
+  ["row", 4112, undefined, 16, 16, true],
+  // Nothing divides them, so that a row is a block.
+  ["row", 100, undefined, null, 100, true],
+  ["row", 100, 16, null, 100, true],
+  ["row", 1, undefined, null, 1, true],
+  // Rows that are narrower than the block wanted, and divide it, are a block each.
+  ["row", 48, 128, null, 48, true],
+  ["row", 48, undefined, null, 48, true],
+  ["row", 48, 48, 48, 48, false],
+  ["row", 48, 32, 16, 16, true],
+  ["row", 100, "row", null, 100, false],
+  ["row", 128, "row", null, 128, false],
+  ["row", 65536, "row", null, 65536, false],
+  // Wider than a block may be.
+  ["row", 131072, "row", 65536, 65536, true],
+  ["row", 65552, "row", 3856, 3856, true],
+  ["row", 65537, "row", null, 65537, false],
+];
+
+for (const [granularity, columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
+  Deno.test(`selectLayers() plans blocks of ${blockColumns} when ${asked} of ${columns} columns are asked for by ${granularity}s`, () => {
     const source = tensor("fc.weight", [10, columns], "BF16");
     const { layers } = selectLayers([{ name: "m.safetensors", tensors: [source] }], {
       ...OPTIONS,
+      granularity,
       groupSize: asked,
     });
     assert.deepEqual(layers, [{
@@ -207,7 +277,12 @@ for (const [columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
       rows: 10,
       columns,
       bits: 2,
-      grid: { bands: [0, 2, 5, 7, 10], blockColumns, groupSize, fallback },
+      grid: {
+        bands: granularity === "slice" ? [0, 2, 5, 7, 10] : null,
+        blockColumns,
+        groupSize,
+        fallback,
+      },
       axis: { source: "positional", boundaries: [0, 2, 5, 7, 10] },
     }]);
   });

@@ -16,19 +16,27 @@ import {
   smoothGroups,
 } from "../mod.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
-import { checkSettings } from "../lib/settings.ts";
+import {
+  checkSettings,
+  DEFAULT_GROUP_SIZE,
+  DEFAULT_WINDOWS,
+  groupSizeOf,
+  markovWeightOf,
+} from "../lib/settings.ts";
+import { smoothingWindowOf } from "../lib/params/smooth_params.ts";
 import { namesIn, smallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
 
 const BITS = "must be 2, 4 or 8";
 const GROUPS = "must be a whole number from 1 to 1000";
-const SIZE = "must be a multiple of 16 from 16 to 65536";
+const SIZE = "must be a multiple of 16 from 16 to 65536, or row";
 const THRESHOLD = "must be a number above 0 and at most 10";
 const WINDOW = "must be a whole number from 1 to 20";
 const WEIGHT = "must be a number from 0 to 1000";
 const SWITCH = "must be true or false";
 const CHOICES = {
+  granularity: "must be row or slice",
   phase: "must be baseline, smooth or optimize",
   method: "must be linear, cubic or sigmoid",
   backend: "must be auto, webgpu, wasm or reference",
@@ -58,7 +66,7 @@ const not = [NaN, Infinity, -Infinity, -0];
 const NUMBERS: Row[] = [
   ...quoted("bits", "--bit-width", BITS, [0, 1, 3, 16, -2, 2.5, ...not]),
   ...quoted("timeGroups", "--num-time-groups", GROUPS, [0, 1001, -1, 2.5, ...not]),
-  ...quoted("groupSize", "--group-size", SIZE, [0, 3, 8, 17, 16.5, -16, 65552, ...not]),
+  ...quoted("groupSize", "--group-size", SIZE, [0, 3, 8, 15, 17, 24, 16.5, -16, 65552, ...not]),
   ...quoted("threshold", "--smoothness-threshold", THRESHOLD, [0, -0.3, 10.01, ...not]),
   ...quoted("smoothingWindow", "--smoothing-window", WINDOW, [0, 21, 2.5, -1, ...not], smooth),
   ...quoted("smoothingWindow", "--smoothing-window", WINDOW, [0, 20.5], optimize),
@@ -66,7 +74,8 @@ const NUMBERS: Row[] = [
 ];
 
 const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
-const KNOWN = "bits, timeGroups, groupSize, threshold, ignore, defaultIgnore, strict, phase, " +
+const KNOWN =
+  "bits, timeGroups, granularity, groupSize, threshold, ignore, defaultIgnore, strict, phase, " +
   "smoothingWindow, smoothingMethod, markovWeight, backend, overwrite";
 
 /** What is of the wrong kind, or cannot be together. */
@@ -76,7 +85,12 @@ const OTHERS: Row[] = [
   [{ bits: 4n }, `--bit-width is of type bigint, ${BITS}`],
   [{ timeGroups: "4" }, `--num-time-groups is the text "4", ${GROUPS}`],
   [{ timeGroups: null }, `--num-time-groups is null, ${GROUPS}`],
+  [{ granularity: "rows" }, `--granularity is the text "rows", ${CHOICES.granularity}`],
+  [{ granularity: undefined }, `--granularity is undefined, ${CHOICES.granularity}`],
+  [{ granularity: ["row"] }, `--granularity is a list, ${CHOICES.granularity}`],
   [{ groupSize: "16" }, `--group-size is the text "16", ${SIZE}`],
+  [{ groupSize: "rows" }, `--group-size is the text "rows", ${SIZE}`],
+  [{ groupSize: "slice" }, `--group-size is the text "slice", ${SIZE}`],
   [{ groupSize: null }, `--group-size is null, ${SIZE}`],
   [{ groupSize: [16] }, `--group-size is a list, ${SIZE}`],
   [{ threshold: "0.3" }, `--smoothness-threshold is the text "0.3", ${THRESHOLD}`],
@@ -105,6 +119,10 @@ const OTHERS: Row[] = [
 
 /** Settings that are right by themselves, but not together. */
 const TOGETHER: Row[] = [
+  [
+    { granularity: "slice", groupSize: "row" },
+    '--group-size row needs --granularity row: it is "slice"',
+  ],
   [
     { smoothingWindow: 5 },
     '--smoothing-window needs --phase smooth or optimize: the phase is "baseline"',
@@ -149,6 +167,7 @@ for (const [settings, message] of [...NUMBERS, ...OTHERS, ...TOGETHER]) {
 const FLAGS: Record<string, string> = {
   bits: "--bit-width",
   timeGroups: "--num-time-groups",
+  granularity: "--granularity",
   groupSize: "--group-size",
   threshold: "--smoothness-threshold",
   phase: "--phase",
@@ -173,7 +192,101 @@ Deno.test("checkSettings() goes by the flags given, and by what differs from the
     parseArgs(["--model", "m", "--output", "o", "--markov-weight", "1"]),
     /^BadInputError: --markov-weight needs --phase optimize: the phase is "baseline"$/,
   );
-  checkSettings({ ...DEFAULT_SETTINGS, markovWeight: 1, overwrite: true });
+  // The weight has no value of its own by default, so that any is one that was given.
+  assert.throws(() => checkSettings({ ...DEFAULT_SETTINGS, markovWeight: 1 }), {
+    name: "BadInputError",
+    message: '--markov-weight needs --phase optimize: the phase is "baseline"',
+  });
+  checkSettings({ ...DEFAULT_SETTINGS, smoothingMethod: "linear", overwrite: true });
+});
+
+Deno.test("checkSettings() takes both granularities, and each block size that goes with them", () => {
+  for (const granularity of ["row", "slice"]) {
+    for (const groupSize of [undefined, 16, 48, 65536]) {
+      checkSettings({ ...DEFAULT_SETTINGS, granularity, groupSize });
+    }
+  }
+  checkSettings({ ...DEFAULT_SETTINGS, groupSize: "row" });
+});
+
+// Granularity and block size, columns of a block.
+const SIZES: [QuantizeSettings["granularity"], QuantizeSettings["groupSize"], number | null][] = [
+  ["row", undefined, 128],
+  ["row", 32, 32],
+  ["row", "row", null],
+  ["slice", undefined, null],
+  ["slice", 32, 32],
+];
+
+for (const [granularity, groupSize, expected] of SIZES) {
+  Deno.test(`groupSizeOf() is ${expected} when ${granularity}s are given ${groupSize}`, () => {
+    assert.equal(groupSizeOf({ granularity, groupSize }), expected);
+  });
+}
+
+// Settings, beside the defaults, that do not fit the small model, and what is said about them.
+const UNFIT: Row[] = [
+  [
+    { groupSize: 64 },
+    "Cannot use --group-size 64: the widest layer has 48 columns: " +
+    "give at most that, or leave --group-size out",
+  ],
+  [
+    { groupSize: 64, granularity: "slice" },
+    "Cannot use --group-size 64: the widest layer has 48 columns: " +
+    "give at most that, or leave --group-size out",
+  ],
+  [
+    { strict: true },
+    'Cannot use --group-size 128 for 2 layers, the first "blocks.0.fc": ' +
+    "it does not divide 32 columns: give a divisor, or leave --strict out",
+  ],
+  [
+    { groupSize: 32, strict: true },
+    'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
+    "it does not divide 48 columns: give a divisor, or leave --strict out",
+  ],
+  [
+    { groupSize: "row", timeGroups: 12, strict: true },
+    'Cannot use --num-time-groups 12 for 1 layer, the first "blocks.0.fc.weight": ' +
+    "it has 8 rows: lower --num-time-groups, or leave --strict out",
+  ],
+  [
+    { groupSize: "row", timeGroups: 17 },
+    'Nothing to quantize in "model": 4 tensors left as they are, and isotherm inspect says why: ' +
+    "lower --num-time-groups or give --no-default-ignore",
+  ],
+];
+
+for (const [settings, message] of UNFIT) {
+  Deno.test(`quantizeModel() refuses settings that no layer, or not every one, fits when given ${titleOf(settings)}`, async () => {
+    await withFiles(smallModel(), async (root) => {
+      const given = { ...DEFAULT_SETTINGS, ...settings };
+      await assert.rejects(quantizeModel(join(root, "model"), join(root, "out"), given), {
+        name: "BadInputError",
+        message,
+      });
+      assert.deepEqual(namesIn(root), ["model"]);
+    });
+  });
+}
+
+Deno.test("the granularity decides what a setting is that was not given", () => {
+  assert.equal(DEFAULT_SETTINGS.granularity, "row");
+  assert.equal(DEFAULT_GROUP_SIZE, 128);
+  assert.deepEqual(DEFAULT_WINDOWS, { row: 1, slice: 5 });
+  for (const [granularity, weight, window] of [["row", 0, 1], ["slice", 1, 5]] as const) {
+    assert.equal(markovWeightOf({ granularity, markovWeight: undefined }), weight);
+    assert.equal(markovWeightOf({ granularity, markovWeight: 0.5 }), 0.5);
+    assert.equal(markovWeightOf({ granularity, markovWeight: 0 }), 0);
+    const windowOf = (phase: QuantizeSettings["phase"], smoothingWindow?: number) =>
+      smoothingWindowOf({ granularity, phase, smoothingWindow });
+    assert.equal(windowOf("smooth"), window);
+    assert.equal(windowOf("smooth", 3), 3);
+    assert.equal(windowOf("baseline"), null);
+    assert.equal(windowOf("optimize"), null);
+    assert.equal(windowOf("optimize", 3), 3);
+  }
 });
 
 Deno.test("checkSettings() says where to start when there are no settings", () => {
@@ -189,6 +302,8 @@ Deno.test("checkSettings() shows a number as its flag wrote it", async () => {
   const words: [string, string, string][] = [
     ["--smoothness-threshold", "1e-400", THRESHOLD],
     ["--group-size", "007", SIZE],
+    ["--group-size", "rows", SIZE],
+    ["--granularity", "Row", CHOICES.granularity],
     ["--bit-width", "4.0", BITS],
     ["--num-time-groups", "0x10", GROUPS],
   ];

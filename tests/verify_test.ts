@@ -155,15 +155,17 @@ async function withReport(
 
 Deno.test("verify --report agrees with the report of every phase, width and kind of model", async () => {
   for (const files of [smallModel(), shardedModel()]) {
-    for (const phase of ["baseline", "smooth", "optimize"]) {
-      for (const bits of ["2", "4", "8"]) {
-        const flags = ["--phase", phase, "--bit-width", bits];
-        await withReport(files, flags, async (verify) => {
-          const { code, stderr, stdout } = await runMain(...verify);
-          assert.equal(code, 0, `${phase} INT${bits}: ${stderr}`);
-          assert.match(stdout, /^Verified out: 2 layers decoded from disk\n/);
-          assert.match(stderr, /^The report "[^\n]*r\.json" agrees with what is on disk\n$/);
-        });
+    for (const granularity of ["row", "slice"]) {
+      for (const phase of ["baseline", "smooth", "optimize"]) {
+        for (const bits of ["2", "4", "8"]) {
+          const flags = ["--granularity", granularity, "--phase", phase, "--bit-width", bits];
+          await withReport(files, flags, async (verify) => {
+            const { code, stderr, stdout } = await runMain(...verify);
+            assert.equal(code, 0, `${granularity} ${phase} INT${bits}: ${stderr}`);
+            assert.match(stdout, /^Verified out: 2 layers decoded from disk\n/);
+            assert.match(stderr, /^The report "[^\n]*r\.json" agrees with what is on disk\n$/);
+          });
+        }
       }
     }
   }
