@@ -31,6 +31,7 @@ export type {
   BackendChoice,
   BackendName,
   Bits,
+  Granularity,
   Phase,
   QualitySums,
   QuantParams,

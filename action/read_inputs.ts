@@ -11,6 +11,7 @@ export type ReadEnv = (name: string) => string | undefined;
 export const RUN_INPUTS = [
   "bit-width",
   "num-time-groups",
+  "granularity",
   "group-size",
   "smoothness-threshold",
   "phase",

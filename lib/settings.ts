@@ -60,8 +60,8 @@ export const DEFAULT_GROUP_SIZE = 128;
 
 /**
  * Steps on each side of a boundary over which phase smooth moves parameters, unless told otherwise. By rows
- * one is enough for a score of 0.98 and more, while each further one costs small models at 8 bits 0.2 to
- * 0.3 dB.
+ * one is enough for a score of 0.98 and more and costs nothing; five cost a small model of 8 bits 0.5 dB,
+ * and 2 dB where the windows cover most of its rows.
  */
 export const DEFAULT_WINDOWS: Record<Granularity, number> = { row: 1, slice: 5 };
 
@@ -246,6 +246,14 @@ export function groupSizeOf(
 ): number | null {
   if (groupSize === WHOLE_ROW) return null;
   return groupSize ?? (granularity === "row" ? DEFAULT_GROUP_SIZE : null);
+}
+
+/** The block size of a run as a message names it. */
+export function describeGroupSize(
+  settings: Pick<QuantizeSettings, "granularity" | "groupSize">,
+): string {
+  const isGiven = settings.groupSize !== undefined;
+  return `--group-size ${groupSizeOf(settings) ?? WHOLE_ROW}${isGiven ? "" : ", the default,"}`;
 }
 
 /**

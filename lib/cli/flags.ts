@@ -84,13 +84,14 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "granularity",
     value: GRANULARITIES.join("|"),
-    help: `what shares parameters (default ${DEFAULT_SETTINGS.granularity})`,
+    help: `default ${DEFAULT_SETTINGS.granularity}`,
     commands: PLANNING,
   },
   {
     name: "group-size",
     value: "N|row",
-    help: `columns in a block (rows: ${DEFAULT_GROUP_SIZE}; slices: all)`,
+    joined: true,
+    help: `columns, default ${DEFAULT_GROUP_SIZE}`,
     commands: PLANNING,
   },
   {

@@ -2,7 +2,7 @@
 
 import { packedBytes } from "./pack_codes.ts";
 import type { Bits } from "../types.ts";
-import type { BlockRun, Tile } from "./kernels.ts";
+import type { BlockParams, BlockRun, Tile } from "./kernels.ts";
 
 /**
  * How a dispatch is cut: `solo`, one invocation a piece and no barriers, which software adapters are
@@ -74,4 +74,23 @@ export function layOut(tile: Tile, kernel: Kernel, bits: Bits, most: Form): Layo
 export function layOutRun(tile: Tile, run: BlockRun, most: Form): Layout {
   const layout = layOut(tile, "histogram", 8, most);
   return { ...layout, across: run.count, units: layout.rows * run.count * layout.pieces };
+}
+
+/** Four F32 a block: inverse of the scale that makes the codes, stored scale in two parts, zero point. */
+export function layOutParams(
+  { scale, zero_point, code_scale = scale }: BlockParams,
+  blocks: number,
+): Float32Array<ArrayBuffer> {
+  const params = new Float32Array(blocks * 4);
+  const high = new Float32Array(1);
+  const bits = new Uint32Array(high.buffer);
+  for (let block = 0; block < blocks; block++) {
+    high[0] = scale[block]!;
+    bits[0] = bits[0]! & 0xffff_f000;
+    params[block * 4] = 1 / code_scale[block]!;
+    params[block * 4 + 1] = high[0]!;
+    params[block * 4 + 2] = scale[block]! - high[0]!;
+    params[block * 4 + 3] = zero_point[block]!;
+  }
+  return params;
 }

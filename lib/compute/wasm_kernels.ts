@@ -255,6 +255,11 @@ export function createWasmKernels(): SyncKernels {
   ): EncodedTile {
     const { scale, zero_point, code_scale = scale } = params;
     const blocks = blockCount(tile);
+    // Before the memory may grow, which would take the weights away from the reference.
+    for (let block = 0; block < blocks; block++) {
+      if (isCommon(code_scale[block]!) && isCommon(scale[block]!)) continue;
+      return encodeReference(bytes, tile, bits, params);
+    }
     const outBytes = tile.rows * packedBytes(tile.columns, bits);
     const paramBytes = align(blocks * BLOCK_BYTES.params);
     const { at, free } = place(bytes, paramBytes + align(SUM_BYTES) + outBytes);
@@ -263,9 +268,6 @@ export function createWasmKernels(): SyncKernels {
     const floats = new Float32Array(buffer, free, blocks * 3);
     const integers = new Int32Array(buffer, free, blocks * 3);
     for (let block = 0; block < blocks; block++) {
-      if (!isCommon(code_scale[block]!) || !isCommon(scale[block]!)) {
-        return encodeReference(bytes, tile, bits, params);
-      }
       floats[block * 3] = 1 / code_scale[block]!;
       floats[block * 3 + 1] = scale[block]!;
       integers[block * 3 + 2] = zero_point[block]!;

@@ -10,19 +10,24 @@ import {
   type BlockRun,
   DeviceError,
   type EncodedTile,
-  type FoundParams,
   type Kernels,
-  type OwnParams,
-  type SyncKernels,
   type Tile,
 } from "./kernels.ts";
-import { type Form, GROUP, type Kernel, type Layout, layOut, layOutRun } from "./lay_out_tile.ts";
+import {
+  type Form,
+  GROUP,
+  type Kernel,
+  type Layout,
+  layOut,
+  layOutParams,
+  layOutRun,
+} from "./lay_out_tile.ts";
 import { growing } from "./growing_buffer.ts";
 import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
 import histogramSource from "./kernels/histogram.wgsl" with { type: "text" };
 import rangeSource from "./kernels/range.wgsl" with { type: "text" };
 import { readRanges } from "./read_ranges.ts";
-import { createWasmKernels } from "./wasm_kernels.ts";
+import { searchOnProcessor } from "./search_on_processor.ts";
 import { reduceRanges, reduceSums, SUMS_PER_PIECE } from "./reduce_pieces.ts";
 
 /** A whole slice at a time: each answer of a device takes ten milliseconds, however little was asked. */
@@ -36,9 +41,6 @@ const SHAPE_BYTES = 48;
 
 /** Bytes of a histogram: a multiple of what every device wants bindings to begin at. */
 const HISTOGRAM_BYTES = 4 * BINS;
-
-/** What searches for all lanes, which take turns on this thread. */
-let searcher: SyncKernels | undefined;
 
 /** Kernels on a device, and the end of their buffers. */
 export interface DeviceKernels extends Kernels {
@@ -123,47 +125,6 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const { rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords } = layout;
     const words = [base, rows, columns, blockRows, blockColumns, across, pieces, piece, rowWords];
     device.queue.writeBuffer(shapeBuffer, 0, Uint32Array.from(words));
-  }
-
-  /**
-   * Searches on the processor: integers of 16 bits go eight at a time there, and what a search finds would
-   * have to come back to it before the weights are encoded.
-   */
-  function search(
-    bytes: Uint8Array,
-    tile: Tile,
-    own: OwnParams,
-    scaleDtype: FloatDtype,
-  ): FoundParams {
-    searcher ??= createWasmKernels();
-    const { rows, columns, blockColumns, dtype } = tile;
-    const across = Math.ceil(columns / blockColumns);
-    const rowBytes = columns * floatBytes(dtype);
-    const found = {
-      scale: new Float32Array(own.scale.length),
-      zero_point: new Uint8Array(own.scale.length),
-      code_scale: new Float32Array(own.scale.length),
-    };
-    // As much at a time as suits the processor's cache.
-    const most = Math.max(1, Math.floor(searcher.tileBytes / rowBytes));
-    for (let row = 0; row < rows; row += most) {
-      const end = Math.min(rows, row + most);
-      const [first, last] = [row * across, end * across];
-      const part = searcher.search(
-        bytes.subarray(row * rowBytes, end * rowBytes),
-        { ...tile, rows: end - row },
-        {
-          scale: own.scale.subarray(first, last),
-          zero_point: own.zero_point.subarray(first, last),
-          largest: own.largest.subarray(first, last),
-        },
-        scaleDtype,
-      );
-      found.scale.set(part.scale, first);
-      found.zero_point.set(part.zero_point, first);
-      found.code_scale.set(part.code_scale, first);
-    }
-    return found;
   }
 
   /** Has a kernel run, with its buffers from binding 0 on. */
@@ -273,7 +234,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const read = await onDevice((encoder) => {
       writeShape(upload(bytes, tile, isHeld), layout);
       const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
-      device.queue.writeBuffer(paramsOnDevice, 0, encodeParams(params, blocks));
+      device.queue.writeBuffer(paramsOnDevice, 0, layOutParams(params, blocks));
       const out = outBuffer.atLeast(outBytes);
       const sums = sumBuffer.atLeast(sumBytes);
       const pipeline = pipelineOf("encode", layout.form, { KIND: KIND[tile.dtype], BITS: bits });
@@ -338,7 +299,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     tileBytes: Math.min(TILE_BYTES, device.limits.maxStorageBufferBindingSize),
     input,
     range,
-    search,
+    search: searchOnProcessor,
     encode,
     clearCounts,
     count,
@@ -349,23 +310,4 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
       shapeBuffer.destroy();
     },
   };
-}
-
-/** Four F32 a block: inverse of the scale that makes the codes, stored scale in two parts, zero point. */
-function encodeParams(
-  { scale, zero_point, code_scale = scale }: BlockParams,
-  blocks: number,
-): Float32Array<ArrayBuffer> {
-  const params = new Float32Array(blocks * 4);
-  const high = new Float32Array(1);
-  const bits = new Uint32Array(high.buffer);
-  for (let block = 0; block < blocks; block++) {
-    high[0] = scale[block]!;
-    bits[0] = bits[0]! & 0xffff_f000;
-    params[block * 4] = 1 / code_scale[block]!;
-    params[block * 4 + 1] = high[0]!;
-    params[block * 4 + 2] = scale[block]! - high[0]!;
-    params[block * 4 + 3] = zero_point[block]!;
-  }
-  return params;
 }

@@ -9,7 +9,7 @@ import { replaceSums } from "../params/measure_quality.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
-import type { LayerFindings } from "./quantize_layer.ts";
+import type { LayerFindings } from "./layer_record.ts";
 import { copyParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 

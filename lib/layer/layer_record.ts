@@ -46,6 +46,9 @@ export interface LayerRecord extends GroupsRecord {
   baseline: GroupsRecord | null;
 }
 
+/** What became of a layer. */
+export type LayerFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "baseline">;
+
 /**
  * Records a layer.
  *
@@ -53,7 +56,7 @@ export interface LayerRecord extends GroupsRecord {
  */
 export function recordLayer(
   layer: LayerPlan,
-  found: Pick<LayerRecord, keyof GroupsRecord | "schedule" | "baseline">,
+  found: LayerFindings,
   outputBytes: number,
 ): LayerRecord {
   return {

@@ -4,24 +4,11 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { areMeasured } from "../params/measure_quality.ts";
-import type { QuantizeSettings } from "../settings.ts";
-import type { LayerParams, QualitySums } from "../types.ts";
-import type { GroupsRecord, LayerRecord } from "./layer_record.ts";
+import type { QualitySums } from "../types.ts";
+import type { LayerFindings } from "./layer_record.ts";
 import { quantizeByRows } from "./quantize_rows.ts";
 import { quantizeBySlices } from "./quantize_slices.ts";
-import type { LayerJob } from "./slice_layer.ts";
-
-/** What of the settings a layer needs to know. */
-export type PhaseSettings = Pick<
-  QuantizeSettings,
-  "granularity" | "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
->;
-
-/** What became of a layer. */
-export type LayerFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "baseline">;
-
-/** Told of parameters that are final: those of all rows of a layer, or of some. */
-export type OnParams = (params: LayerParams) => Promise<void>;
+import type { LayerJob, OnParams, PhaseSettings } from "./slice_layer.ts";
 
 /**
  * Quantizes a layer.

@@ -8,11 +8,16 @@ import { meanOfGroups } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { markovWeightOf } from "../settings.ts";
 import { coupleGroups } from "./couple_groups.ts";
-import type { GroupsRecord } from "./layer_record.ts";
-import type { LayerFindings, OnParams, PhaseSettings } from "./quantize_layer.ts";
+import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { refuseLayer } from "./refuse_layer.ts";
 import { bandsOfRows, holdParams, putParams } from "./row_params.ts";
-import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
+import {
+  cutRows,
+  type LayerJob,
+  type OnParams,
+  type PhaseSettings,
+  sliceRows,
+} from "./slice_layer.ts";
 import { smoothRows } from "./smooth_rows.ts";
 
 /** Whether a phase moves parameters after a first look at all of a layer, so that they have to be kept. */

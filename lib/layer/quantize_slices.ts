@@ -7,11 +7,17 @@ import { storedParams, trackOf } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { markovWeightOf } from "../settings.ts";
 import type { QuantizedParams } from "../types.ts";
-import type { GroupsRecord } from "./layer_record.ts";
+import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
-import type { LayerFindings, OnParams, PhaseSettings } from "./quantize_layer.ts";
 import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, paramsOfBand, sliceBands } from "./slice_layer.ts";
+import {
+  joinRanges,
+  type LayerJob,
+  type OnParams,
+  paramsOfBand,
+  type PhaseSettings,
+  sliceBands,
+} from "./slice_layer.ts";
 import { smoothLayer } from "./smooth_layer.ts";
 
 /**

@@ -1,4 +1,4 @@
-/** Cuts a layer into the slices that jobs are about. */
+/** What quantizing a layer needs to know, and how its rows are cut into the slices that jobs are about. */
 
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
 import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
@@ -7,6 +7,7 @@ import type { CodesTarget } from "../jobs/encode_slice.ts";
 import type { FilePlace, Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
+import type { QuantizeSettings } from "../settings.ts";
 import type { LayerParams } from "../types.ts";
 
 /** A layer, where it is read and where its codes go. */
@@ -18,6 +19,15 @@ export interface LayerJob {
   /** First byte of its packed tensor in the output shard. */
   target: FilePlace;
 }
+
+/** What of the settings a layer needs to know. */
+export type PhaseSettings = Pick<
+  QuantizeSettings,
+  "granularity" | "phase" | "smoothingWindow" | "smoothingMethod" | "markovWeight"
+>;
+
+/** Told of parameters that are final: those of all rows of a layer, or of some. */
+export type OnParams = (params: LayerParams) => Promise<void>;
 
 /** A slice and where its codes go. */
 export interface SliceJob extends CodesTarget {

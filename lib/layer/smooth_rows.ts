@@ -7,7 +7,7 @@ import { replaceSums } from "../params/measure_quality.ts";
 import { planSegments, planWindows, type Smoothing, smoothTrack } from "../params/smooth_params.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
-import type { LayerFindings } from "./quantize_layer.ts";
+import type { LayerFindings } from "./layer_record.ts";
 import { copyParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
 
@@ -34,9 +34,12 @@ export async function smoothRows(
   const segments = planSegments(boundaries, smoothing);
   const exact = smoothTrack(groups, segments);
   const stored = { ...exact, scale: [...exact.scale], zero_point: [...exact.zero_point] };
+  // A window begins in the group on its left, and half of its rows belong to the one on its right.
   const moving = new Map(
     segments.flatMap(({ start, group, share }, segment) =>
-      share === 0 ? [] : [[start, { segment, group }]]
+      share === 0
+        ? []
+        : [[start, { segment, group: start < boundaries[group + 1]! ? group : group + 1 }]]
     ),
   );
   const moveRows = ({ from, to }: RowRun) => {
@@ -93,15 +96,18 @@ function moveRow(
   dtype: FloatDtype,
 ): Move {
   const qmax = qmaxOf(bits);
-  let [before, after, steps] = [0, 0, 0];
+  let [before, after, steps, moved] = [0, 0, 0, 0];
   for (let block = 0; block < scale.length; block++) {
+    // The parameters of nothing but zeros: they are no part of the mean, and stay.
+    if (scale[block] === 1 && zero_point[block] === 0) continue;
+    moved++;
     before += scale[block]!;
     scale[block] = roundScale(scale[block]! * factor, dtype);
     after += scale[block]!;
     if (code_scale !== undefined) code_scale[block] = code_scale[block]! * factor;
-    const moved = Math.min(Math.max(roundHalfEven(zero_point[block]! + shift), 0), qmax);
-    steps += moved - zero_point[block]!;
-    zero_point[block] = moved;
+    const zeroPoint = Math.min(Math.max(roundHalfEven(zero_point[block]! + shift), 0), qmax);
+    steps += zeroPoint - zero_point[block]!;
+    zero_point[block] = zeroPoint;
   }
-  return { factor: after / before, shift: steps / scale.length };
+  return moved === 0 ? { factor, shift } : { factor: after / before, shift: steps / moved };
 }

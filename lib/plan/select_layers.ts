@@ -72,7 +72,7 @@ export function selectLayers(
       }
       const [rows = 0] = tensor.shape;
       if (rows < options.timeGroups) {
-        tooFewRows.push({ name: tensor.name, rows });
+        tooFewRows.push({ name: moduleName(tensor.name), rows });
         skipped.push({ name: tensor.name, reason: `${rows} rows are fewer than the time groups` });
         continue;
       }

@@ -11,7 +11,9 @@ export function renderPlan(summary: PlanSummary): string {
     `${escapeText(summary.model_name)}: ${countNouns(summary.files.length, "weight file")}, ` +
     `${countNouns(layers.length + skipped.length, "tensor")}, ` +
     `${(summary.parameter_count / 1e6).toFixed(2)} M parameters, ${mb(summary.source_bytes)}`,
-    `INT${summary.bit_width}, ${countNouns(summary.num_time_groups, "time group")}: ` +
+    `INT${summary.bit_width}, ${
+      countNouns(summary.num_time_groups, "time group")
+    }, by ${summary.granularity}s: ` +
     `${countNouns(layers.length, "layer")} to quantize, ${mb(summary.source_bytes)} -> ` +
     `${mb(summary.output_bytes)} (${(summary.source_bytes / summary.output_bytes).toFixed(2)}x)`,
     "",

@@ -1,6 +1,7 @@
 /** The command that repeats a run. */
 
 import type { Report } from "../report/build_report.ts";
+import { DEFAULT_GROUP_SIZE } from "../settings.ts";
 
 /**
  * The arguments that repeat a run, but for the paths, of which a report keeps only the model's name.
@@ -8,7 +9,7 @@ import type { Report } from "../report/build_report.ts";
  * @returns As a program is given them: not quoted.
  */
 export function repeatArguments(report: Report): string[] {
-  const { model_name, bit_width, num_time_groups, group_size, smoothness_threshold } = report;
+  const { model_name, bit_width, num_time_groups, smoothness_threshold } = report;
   const { granularity, phase, smoothing_window, smoothing_method, markov_weight } = report;
   const given = (flag: string, value: string | number | null) =>
     value === null ? [] : [flag, String(value)];
@@ -18,7 +19,7 @@ export function repeatArguments(report: Report): string[] {
     ...["--bit-width", String(bit_width)],
     ...["--num-time-groups", String(num_time_groups)],
     ...given("--granularity", granularity === "row" ? null : granularity),
-    ...given("--group-size", granularity === "row" ? group_size ?? "row" : group_size),
+    ...given("--group-size", groupSizeArgument(report)),
     ...["--smoothness-threshold", String(smoothness_threshold)],
     ...given("--phase", phase === "baseline" ? null : phase),
     ...given("--smoothing-window", smoothing_window),
@@ -29,6 +30,12 @@ export function repeatArguments(report: Report): string[] {
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
     ...["--backend", report.backend],
   ];
+}
+
+/** The block size as it has to be given; `null`: it is the default, which a narrow model could not be given. */
+function groupSizeArgument({ granularity, group_size }: Report): number | "row" | null {
+  if (granularity === "slice") return group_size;
+  return group_size === DEFAULT_GROUP_SIZE ? null : group_size ?? "row";
 }
 
 /** The command that repeats a run, to be pasted into a shell. */

@@ -4,7 +4,7 @@ import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
-import { groupSizeOf, type QuantizeSettings } from "../settings.ts";
+import { describeGroupSize, type QuantizeSettings } from "../settings.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /**
@@ -44,20 +44,18 @@ function checkStrictly({ layers, tooFewRows }: Selection, settings: QuantizeSett
   const fallback = layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
     throw new BadInputError(
-      `Cannot use --group-size ${groupSizeOf(settings) ?? "row"} for ${
-        countNouns(fallback.length, "layer")
-      }, the first ` +
-        `${quote(fallback[0].name)}: it does not divide ${fallback[0].columns} columns: ` +
-        "give a divisor, or leave --strict out",
+      `Cannot cut ${countNouns(fallback.length, "layer")} into blocks: ` +
+        `${describeGroupSize(settings)} does not suit the ${
+          countNouns(fallback[0].columns, "column")
+        } of ${quote(fallback[0].name)}: give a size that does, or leave --strict out`,
     );
   }
   if (tooFewRows[0] !== undefined) {
     throw new BadInputError(
-      `Cannot use --num-time-groups ${settings.timeGroups} for ${
+      `Cannot use --num-time-groups ${settings.timeGroups}: it leaves out ${
         countNouns(tooFewRows.length, "layer")
-      }, the first ` +
-        `${quote(tooFewRows[0].name)}: it has ${countNouns(tooFewRows[0].rows, "row")}: ` +
-        "lower --num-time-groups, or leave --strict out",
+      } with fewer rows, the first ${quote(tooFewRows[0].name)} ` +
+        `(${countNouns(tooFewRows[0].rows, "row")}): lower it, or leave --strict out`,
     );
   }
 }

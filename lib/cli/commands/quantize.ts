@@ -4,7 +4,7 @@ import { writeWhole } from "../../safetensors/write.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
-import { groupSizeOf, type QuantizeSettings } from "../../settings.ts";
+import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../../settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
@@ -148,7 +148,7 @@ function warnings({ model, selection }: RunPlan, settings: QuantizeSettings): st
     const size = fallback[0].grid.groupSize;
     const taken = size === null ? "one block" : `blocks of ${size}`;
     lines.push(
-      `Warning: --group-size ${groupSizeOf(settings) ?? "row"} does not divide the columns of ${
+      `Warning: ${describeGroupSize(settings)} does not suit the columns of ${
         countNouns(fallback.length, "layer")
       }: the first, ${quote(fallback[0].name)}, takes ${taken} a ${settings.granularity}`,
     );
@@ -156,9 +156,10 @@ function warnings({ model, selection }: RunPlan, settings: QuantizeSettings): st
   const [short] = selection.tooFewRows;
   if (short !== undefined) {
     lines.push(
-      `Warning: ${countNouns(selection.tooFewRows.length, "layer")} with fewer rows than the ` +
-        `${settings.timeGroups} time groups are left as they are, the first ${quote(short.name)} ` +
-        `(${countNouns(short.rows, "row")}): lower --num-time-groups to quantize them`,
+      `Warning: --num-time-groups ${settings.timeGroups} leaves out ${
+        countNouns(selection.tooFewRows.length, "layer")
+      } with fewer rows, the first ${quote(short.name)} (${countNouns(short.rows, "row")}): ` +
+        "lower it to quantize them",
     );
   }
   if (model.leftOut.length > 0) {
