@@ -127,7 +127,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothing-window",
     value: "N",
-    help: "steps beside a boundary, 1 to 20 (rows: 1; slices: 5)",
+    help: "steps beside a boundary, 1 to 20 (rows 1, slices 5)",
     commands: ["quantize"],
   },
   {

@@ -76,21 +76,31 @@ export function layOutRun(tile: Tile, run: BlockRun, most: Form): Layout {
   return { ...layout, across: run.count, units: layout.rows * run.count * layout.pieces };
 }
 
-/** Four F32 a block: inverse of the scale that makes the codes, stored scale in two parts, zero point. */
+/** F32 of each block's parameters in {@linkcode layOutParams}. */
+export const PARAM_FLOATS = 5;
+
+/**
+ * The parameters as the shader takes them: a power of 2, the inverse of the scale that makes the codes over
+ * it, the stored scale times it in two parts, and the zero point.
+ */
 export function layOutParams(
   { scale, zero_point, code_scale = scale }: BlockParams,
   blocks: number,
 ): Float32Array<ArrayBuffer> {
-  const params = new Float32Array(blocks * 4);
+  const params = new Float32Array(blocks * PARAM_FLOATS);
   const high = new Float32Array(1);
   const bits = new Uint32Array(high.buffer);
   for (let block = 0; block < blocks; block++) {
-    high[0] = scale[block]!;
+    const power = 2 ** -Math.floor(Math.log2(code_scale[block]!));
+    const stored = scale[block]! * power;
+    high[0] = stored;
     bits[0] = bits[0]! & 0xffff_f000;
-    params[block * 4] = 1 / code_scale[block]!;
-    params[block * 4 + 1] = high[0]!;
-    params[block * 4 + 2] = scale[block]! - high[0]!;
-    params[block * 4 + 3] = zero_point[block]!;
+    const at = block * PARAM_FLOATS;
+    params[at] = power;
+    params[at + 1] = Math.fround(1 / code_scale[block]!) / power;
+    params[at + 2] = high[0]!;
+    params[at + 3] = stored - high[0]!;
+    params[at + 4] = zero_point[block]!;
   }
   return params;
 }

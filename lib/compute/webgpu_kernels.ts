@@ -21,6 +21,7 @@ import {
   layOut,
   layOutParams,
   layOutRun,
+  PARAM_FLOATS,
 } from "./lay_out_tile.ts";
 import { growing } from "./growing_buffer.ts";
 import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
@@ -233,7 +234,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     const sumBytes = layout.units * SUMS_PER_PIECE * 4;
     const read = await onDevice((encoder) => {
       writeShape(upload(bytes, tile, isHeld), layout);
-      const paramsOnDevice = paramBuffer.atLeast(blocks * 16);
+      const paramsOnDevice = paramBuffer.atLeast(blocks * PARAM_FLOATS * 4);
       device.queue.writeBuffer(paramsOnDevice, 0, layOutParams(params, blocks));
       const out = outBuffer.atLeast(outBytes);
       const sums = sumBuffer.atLeast(sumBytes);

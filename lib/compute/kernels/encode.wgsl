@@ -32,10 +32,13 @@ struct Shape {
   row_words: u32,
 }
 
+/// Weights are multiplied by a power of 2 that brings the scale near 1: devices may take subnormal numbers
+/// for 0, and parts of a small scale would be some.
 struct Params {
-  /// f32(1 / code_scale).
+  power: f32,
+  /// f32(1 / code_scale) / power.
   inverse: f32,
-  /// The stored scale without its last 12 bits: times a step count it is exact.
+  /// power * the stored scale, without its last 12 bits: times a step count it is exact.
   scale_high: f32,
   /// The rest of it.
   scale_low: f32,
@@ -99,7 +102,7 @@ fn encode_word(piece: Piece, word: u32, p: Params) -> vec3<f32> {
   var codes = 0u;
   var total = vec3(0.0);
   for (var i = 0u; i < count; i++) {
-    let x = weight(piece.first + start + i);
+    let x = weight(piece.first + start + i) * p.power;
     let t = x * p.inverse;
     let s = round(clamp(t, -p.zero_point, most));
     codes |= u32(s + p.zero_point) << (i * BITS);
