@@ -24,6 +24,7 @@ const VERDICTS: Record<string, string> = {
   output: "pass",
   "bit-width": "bad-input",
   "num-time-groups": "bad-input",
+  granularity: "bad-input",
   "group-size": "bad-input",
   "smoothness-threshold": "bad-input",
   phase: "bad-input",

@@ -141,7 +141,7 @@ for (const { what, files, flags = [], message } of REFUSED) {
       assert.equal(lines.at(-2), `error: ${message.replace("MODEL", model)}`);
       // The models of a few columns are narrower than the default blocks.
       const said =
-        /^(Not copied|Quantizing|Warning: --group-size 128 does not divide the columns) /;
+        /^(Not copied|Quantizing|Warning: --group-size 128, the default, does not suit the columns) /;
       for (const line of lines.slice(0, -2)) assert.match(line, said);
       assert.deepEqual(stateOf(root), before);
     });

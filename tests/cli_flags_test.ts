@@ -66,56 +66,56 @@ const ODD: Odd[] = [
   {
     flags: ["--granularity", "slice", "--group-size", "32"],
     warnings: [
-      "Warning: --group-size 32 does not divide the columns of 1 layer: " +
+      "Warning: --group-size 32 does not suit the columns of 1 layer: " +
       'the first, "blocks.1.fc", takes one block a slice',
     ],
-    error: 'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
-      "it does not divide 48 columns: give a divisor, or leave --strict out",
+    error: "Cannot cut 1 layer into blocks: --group-size 32 does not suit the 48 columns of " +
+      '"blocks.1.fc": give a size that does, or leave --strict out',
   },
   {
     flags: ["--group-size", "32"],
     warnings: [
-      "Warning: --group-size 32 does not divide the columns of 1 layer: " +
+      "Warning: --group-size 32 does not suit the columns of 1 layer: " +
       'the first, "blocks.1.fc", takes blocks of 16 a row',
     ],
-    error: 'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
-      "it does not divide 48 columns: give a divisor, or leave --strict out",
+    error: "Cannot cut 1 layer into blocks: --group-size 32 does not suit the 48 columns of " +
+      '"blocks.1.fc": give a size that does, or leave --strict out',
   },
   {
     flags: ["--group-size", "48"],
     warnings: [
-      "Warning: --group-size 48 does not divide the columns of 1 layer: " +
+      "Warning: --group-size 48 does not suit the columns of 1 layer: " +
       'the first, "blocks.0.fc", takes one block a row',
     ],
-    error: 'Cannot use --group-size 48 for 1 layer, the first "blocks.0.fc": ' +
-      "it does not divide 32 columns: give a divisor, or leave --strict out",
+    error: "Cannot cut 1 layer into blocks: --group-size 48 does not suit the 32 columns of " +
+      '"blocks.0.fc": give a size that does, or leave --strict out',
   },
   {
     flags: [],
     warnings: [
-      "Warning: --group-size 128 does not divide the columns of 2 layers: " +
+      "Warning: --group-size 128, the default, does not suit the columns of 2 layers: " +
       'the first, "blocks.0.fc", takes one block a row',
     ],
-    error: 'Cannot use --group-size 128 for 2 layers, the first "blocks.0.fc": ' +
-      "it does not divide 32 columns: give a divisor, or leave --strict out",
+    error: "Cannot cut 2 layers into blocks: --group-size 128, the default, does not suit the " +
+      '32 columns of "blocks.0.fc": give a size that does, or leave --strict out',
   },
   {
     flags: ["--group-size", "16", "--num-time-groups", "9"],
     warnings: [
-      "Warning: 1 layer with fewer rows than the 9 time groups are left as they are, " +
-      'the first "blocks.0.fc.weight" (8 rows): lower --num-time-groups to quantize them',
+      "Warning: --num-time-groups 9 leaves out 1 layer with fewer rows, " +
+      'the first "blocks.0.fc" (8 rows): lower it to quantize them',
     ],
-    error: 'Cannot use --num-time-groups 9 for 1 layer, the first "blocks.0.fc.weight": ' +
-      "it has 8 rows: lower --num-time-groups, or leave --strict out",
+    error: "Cannot use --num-time-groups 9: it leaves out 1 layer with fewer rows, " +
+      'the first "blocks.0.fc" (8 rows): lower it, or leave --strict out',
   },
   {
     flags: ["--granularity", "slice", "--num-time-groups", "16", "--no-default-ignore"],
     warnings: [
-      "Warning: 2 layers with fewer rows than the 16 time groups are left as they are, " +
-      'the first "blocks.0.fc.weight" (8 rows): lower --num-time-groups to quantize them',
+      "Warning: --num-time-groups 16 leaves out 2 layers with fewer rows, " +
+      'the first "blocks.0.fc" (8 rows): lower it to quantize them',
     ],
-    error: 'Cannot use --num-time-groups 16 for 2 layers, the first "blocks.0.fc.weight": ' +
-      "it has 8 rows: lower --num-time-groups, or leave --strict out",
+    error: "Cannot use --num-time-groups 16: it leaves out 2 layers with fewer rows, " +
+      'the first "blocks.0.fc" (8 rows): lower it, or leave --strict out',
   },
 ];
 

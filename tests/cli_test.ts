@@ -117,30 +117,30 @@ Deno.test("main() writes nothing when the run is dry", async () => {
   });
 });
 
-/** Flags, the compression ratio they come to, and what is said about the blocks of both layers. */
-const PLANS: [flags: string[], ratio: string, blocks: [string, string]][] = [
-  [["--group-size", "32"], "1.83", [
+/** Flags, what shares parameters, the compression ratio, and what is said about both layers' blocks. */
+const PLANS: [flags: string[], by: string, ratio: string, blocks: [string, string]][] = [
+  [["--group-size", "32"], "rows", "1.83", [
     "blocks of 32",
     "blocks of 16: the block size does not divide 48",
   ]],
-  [[], "1.90", [
+  [[], "rows", "1.90", [
     "one block a row: the block size does not divide 32",
     "one block a row: the block size does not divide 48",
   ]],
-  [["--group-size", "row"], "1.90", ["one block a row", "one block a row"]],
-  [["--granularity", "slice"], "1.90", ["one block a slice", "one block a slice"]],
-  [["--granularity", "slice", "--group-size", "32"], "1.90", [
+  [["--group-size", "row"], "rows", "1.90", ["one block a row", "one block a row"]],
+  [["--granularity", "slice"], "slices", "1.90", ["one block a slice", "one block a slice"]],
+  [["--granularity", "slice", "--group-size", "32"], "slices", "1.90", [
     "blocks of 32",
     "one block a slice: the block size does not divide 48",
   ]],
 ];
 
-for (const [flags, ratio, [first, second]] of PLANS) {
+for (const [flags, by, ratio, [first, second]] of PLANS) {
   Deno.test(`main() shows the plan when inspecting and when the run is dry, given "${flags.join(" ")}"`, async () => {
     await withSmallModel(async ({ model }) => {
       const plan = [
         "model: 1 weight file, 4 tensors, 0.00 M parameters, 0.00 MB",
-        `INT2, 4 time groups: 2 layers to quantize, 0.00 MB -> 0.00 MB (${ratio}x)`,
+        `INT2, 4 time groups, by ${by}: 2 layers to quantize, 0.00 MB -> 0.00 MB (${ratio}x)`,
         "",
         "To be quantized (2):",
         `  blocks.0.fc  F32  [8, 32], ${first}`,

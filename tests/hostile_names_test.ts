@@ -117,7 +117,7 @@ Deno.test("main() escapes names when a message, a directory or a pattern holds t
     assert.equal(code, 2);
     assert.deepEqual(stderr.split("\n"), [
       'Warning: --ignore "b\\u{a}\\u{7}" matches no tensor',
-      "Warning: --group-size 128 does not divide the columns of 1 layer: " +
+      "Warning: --group-size 128, the default, does not suit the columns of 1 layer: " +
       'the first, "a\\u{1b}[31m\\u{a}", takes one block a row',
       "Quantizing m\\u{1b}[2J\\u{202e}: 1 layer to INT2, 4 time groups, by rows, blocks of 128, " +
       "0 tensors left as they are",

@@ -307,11 +307,12 @@ Deno.test("repeatArguments() gives the phase and its settings when they are pars
 
 // Granularity, columns of a block in the report, and the flags and settings that say so again.
 const REPEATED: [Report["granularity"], number | null, string[], number | "row" | undefined][] = [
-  ["row", 128, ["--group-size", "128"], 128],
+  ["row", 128, [], undefined],
   ["row", 32, ["--group-size", "32"], 32],
   ["row", null, ["--group-size", "row"], "row"],
   ["slice", null, ["--granularity", "slice"], undefined],
   ["slice", 32, ["--granularity", "slice", "--group-size", "32"], 32],
+  ["slice", 128, ["--granularity", "slice", "--group-size", "128"], 128],
 ];
 
 for (const [granularity, group_size, flags, groupSize] of REPEATED) {

@@ -194,7 +194,7 @@ Deno.test("selectLayers() lists the layers whose rows alone are too few, and no 
     tensor("e.weight", [0, 16]),
   ], { ignore: ["d"] });
   assert.deepEqual(layers, ["b"]);
-  assert.deepEqual(tooFewRows, [{ name: "a.weight", rows: 3 }, { name: "c.weight", rows: 2 }]);
+  assert.deepEqual(tooFewRows, [{ name: "a", rows: 3 }, { name: "c", rows: 2 }]);
   assert.deepEqual(skipped, {
     "a.weight": "3 rows are fewer than the time groups",
     "lm_head.weight": "sensitive layer: output head",

@@ -238,18 +238,18 @@ const UNFIT: Row[] = [
   ],
   [
     { strict: true },
-    'Cannot use --group-size 128 for 2 layers, the first "blocks.0.fc": ' +
-    "it does not divide 32 columns: give a divisor, or leave --strict out",
+    "Cannot cut 2 layers into blocks: --group-size 128, the default, does not suit the " +
+    '32 columns of "blocks.0.fc": give a size that does, or leave --strict out',
   ],
   [
     { groupSize: 32, strict: true },
-    'Cannot use --group-size 32 for 1 layer, the first "blocks.1.fc": ' +
-    "it does not divide 48 columns: give a divisor, or leave --strict out",
+    "Cannot cut 1 layer into blocks: --group-size 32 does not suit the 48 columns of " +
+    '"blocks.1.fc": give a size that does, or leave --strict out',
   ],
   [
     { groupSize: "row", timeGroups: 12, strict: true },
-    'Cannot use --num-time-groups 12 for 1 layer, the first "blocks.0.fc.weight": ' +
-    "it has 8 rows: lower --num-time-groups, or leave --strict out",
+    "Cannot use --num-time-groups 12: it leaves out 1 layer with fewer rows, " +
+    'the first "blocks.0.fc" (8 rows): lower it, or leave --strict out',
   ],
   [
     { groupSize: "row", timeGroups: 17 },

@@ -138,7 +138,13 @@ Deno.test("createEvaluator() gives the figures of the judge that the model came 
     for (const [i, kl] of byLevel.entries()) near(twin.levels[i]!.kl, kl, 0.0003, `KL ${i}`);
     await withFiles({}, async (directory) => {
       const output = join(directory, "out");
-      const settings = { ...DEFAULT_SETTINGS, bits: 2, timeGroups: 4, phase: "baseline" } as const;
+      const settings = {
+        ...DEFAULT_SETTINGS,
+        granularity: "slice",
+        bits: 2,
+        timeGroups: 4,
+        phase: "baseline",
+      } as const;
       await quantizeModel(MODEL, output, settings);
       assertFigures(await evaluator.evaluate(output), [0.8854, 0.4094, 2.2212, 10.74], 0.0003);
     });
