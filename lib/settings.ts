@@ -33,7 +33,7 @@ export interface QuantizeSettings {
   /** Whether the built-in list of sensitive layers is left alone as well. Default true. */
   defaultIgnore: boolean;
   /**
-   * Whether it is an error that `groupSize` does not divide the columns of a layer, or that a layer has
+   * Whether it is an error that `groupSize` does not suit the columns of a layer, or that a layer has
    * fewer rows than there are time groups. Default false.
    */
   strict: boolean;

@@ -121,17 +121,17 @@ Deno.test("main() writes nothing when the run is dry", async () => {
 const PLANS: [flags: string[], by: string, ratio: string, blocks: [string, string]][] = [
   [["--group-size", "32"], "rows", "1.83", [
     "blocks of 32",
-    "blocks of 16: the block size does not divide 48",
+    "blocks of 16: the block size does not suit 48",
   ]],
   [[], "rows", "1.90", [
-    "one block a row: the block size does not divide 32",
-    "one block a row: the block size does not divide 48",
+    "one block a row: the block size does not suit 32",
+    "one block a row: the block size does not suit 48",
   ]],
   [["--group-size", "row"], "rows", "1.90", ["one block a row", "one block a row"]],
   [["--granularity", "slice"], "slices", "1.90", ["one block a slice", "one block a slice"]],
   [["--granularity", "slice", "--group-size", "32"], "slices", "1.90", [
     "blocks of 32",
-    "one block a slice: the block size does not divide 48",
+    "one block a slice: the block size does not suit 48",
   ]],
 ];
 

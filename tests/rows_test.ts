@@ -116,7 +116,7 @@ Deno.test("rows by range are what estimateParams() and the plain kernels make of
     }
     assert.ok(Math.abs(found.sums.error - error) < 1e-6 * error);
     assert.ok(Math.abs(found.rows.scale.reduce((a, b) => a + b) - scales) < 1e-9);
-    assert.deepEqual([...found.filled], [3, 3, 3, 3, 3]);
+    assert.deepEqual([...found.filled], new Array(15).fill(1));
   });
 });
 
@@ -126,7 +126,7 @@ Deno.test("an all-zero block of a row decodes to 0 and counts for no mean", asyn
     await withSlice({ rows: 4, columns: 64, bits: 2, value }, async (whole) => {
       const slice = { ...whole, blockRows: 1, blockColumns: 32 };
       const found = (await quantize(await OPEN["wasm on this thread"]!(), slice, isSearched))!;
-      assert.deepEqual([...found.filled], [1, 1, 2, 2]);
+      assert.deepEqual([...found.filled], [0, 1, 0, 1, 1, 1, 1, 1]);
       for (const block of [0, 2]) {
         assert.deepEqual([found.params.scale[block], found.params.zero_point[block]], [1, 0]);
       }
@@ -354,6 +354,40 @@ Deno.test("smoothing by rows moves the rows of a window by what their group's me
       const verified = await verifyCheckpoint(output, model);
       assert.ok(Math.abs(verified.sqnr_db! - report.sqnr_db!) < 1e-3);
     });
+  });
+});
+
+Deno.test("smoothing by rows moves blocks of scale 1 and zero point 0, and no all-zero ones", async () => {
+  // Rows of 0 to 3, and of 0 to 6 in the second time group: scales 1 and 2 at two bits.
+  const value = (i: number) => (i % 64 < 32 ? i % 4 : 0) * (i < 256 ? 1 : 2);
+  const model = encodeFile([matrix("layer.weight", 8, 64, value)]);
+  await withFiles({ "model/model.safetensors": model }, async (directory) => {
+    const report = await quantizeModel(join(directory, "model"), join(directory, "out"), {
+      ...DEFAULT_SETTINGS,
+      timeGroups: 2,
+      groupSize: 32,
+      phase: "smooth",
+      smoothingWindow: 2,
+    });
+    assert.deepEqual(report.layers[0]!.scale, [1, 2]);
+    const bytes = Deno.readFileSync(join(directory, "out", "model.safetensors"));
+    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    const [from, to] = header["layer.weight_scale"].data_offsets;
+    const scale = new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
+    const [filled, empty] = [0, 1].map((part) => [...scale].filter((_, i) => i % 2 === part));
+    assert.deepEqual(filled!.map((x) => x.toFixed(2)), [
+      "1.00",
+      "1.00",
+      "1.20",
+      "1.40",
+      "1.60",
+      "1.80",
+      "2.00",
+      "2.00",
+    ]);
+    assert.deepEqual(empty, new Array(8).fill(1));
+    assert.equal(report.smoothness_score, report.stored_smoothness_score);
   });
 });
 

@@ -41,8 +41,8 @@ export interface RowsFound {
 export interface QuantizedRows extends RowsFound {
   /** [rows * blocks] row by row; `code_scale` where they were searched. */
   params: BlockParams;
-  /** Blocks of each row that hold anything but zeros, [rows]. */
-  filled: Uint32Array;
+  /** [rows * blocks]: 1 where a block holds anything but zeros, else 0. */
+  filled: Uint8Array;
   /** What the parameters of the blocks' ranges come to, where others were searched. */
   own?: RowsFound;
 }
@@ -58,7 +58,7 @@ export async function quantizeRows(
   const width = floatBytes(dtype);
   const rowBytes = packedBytes(columns, bits);
   const params = emptyParams(rows * (columns / blockColumns), isSearched);
-  const filled = new Uint32Array(rows);
+  const filled = new Uint8Array(params.scale.length);
   const found = emptyRows(rows);
   const ranged = emptyRows(rows);
   const room = createRoom();
@@ -79,8 +79,10 @@ export async function quantizeRows(
     }
     const { packed, sums } = await kernels.encode(held(), tile, bits, best, true);
     addTile(found, best, own, plan.row, blocksAcross(tile), sums);
-    countFilled(filled, own, plan.row, blocksAcross(tile));
     const first = firstBlockOf(slice, plan);
+    for (const [block, largest] of own.largest.entries()) {
+      filled[first + block] = largest > 0 ? 1 : 0;
+    }
     params.scale.set(best.scale, first);
     params.zero_point.set(best.zero_point, first);
     if (isSearched) params.code_scale?.set(best.code_scale ?? best.scale, first);
@@ -147,17 +149,4 @@ function addTile(
     rows.zero_point[row] = rows.zero_point[row]! + zeroPoints;
   }
   found.sums = addSums([found.sums, sums]);
-}
-
-function countFilled(
-  filled: Uint32Array,
-  { largest }: OwnParams,
-  row: number,
-  across: number,
-): void {
-  for (let block = 0; block < largest.length; row++) {
-    for (const end = block + across; block < end; block++) {
-      if (largest[block] !== 0) filled[row] = filled[row]! + 1;
-    }
-  }
 }

@@ -3,14 +3,13 @@
  * that all its blocks share, so that no block is judged by its neighbour's weights.
  */
 
-import type { BlockParams } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { replaceSums } from "../params/measure_quality.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, viewParams } from "./row_params.ts";
+import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
@@ -31,7 +30,7 @@ type Groups = Pick<LayerFindings, "scale" | "zero_point" | "sums">;
 export async function coupleGroups(
   job: LayerJob,
   backend: Backend,
-  kept: BlockParams,
+  kept: KeptParams,
   found: Groups,
   weight: number,
 ): Promise<Groups> {
@@ -86,11 +85,12 @@ export async function coupleGroups(
 
 /** Multiplies scales in place. */
 function multiply(
-  { scale, code_scale }: BlockParams,
+  { scale, code_scale, filled }: KeptParams,
   ratio: number,
   dtype: FloatDtype,
 ): void {
   for (let block = 0; block < scale.length; block++) {
+    if (filled[block] === 0) continue;
     scale[block] = roundScale(scale[block]! * ratio, dtype);
     if (code_scale !== undefined) code_scale[block] = code_scale[block]! * ratio;
   }

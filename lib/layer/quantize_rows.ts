@@ -10,7 +10,7 @@ import { markovWeightOf } from "../settings.ts";
 import { coupleGroups } from "./couple_groups.ts";
 import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { refuseLayer } from "./refuse_layer.ts";
-import { bandsOfRows, holdParams, putParams } from "./row_params.ts";
+import { bandsOfRows, keepParams, putParams } from "./row_params.ts";
 import {
   cutRows,
   type LayerJob,
@@ -40,7 +40,7 @@ export async function quantizeByRows(
   const window = smoothingWindowOf(settings);
   const blocks = columns / grid.blockColumns;
   const isSearched = isOptimized && bits === SEARCHED_BITS;
-  const kept = keepsParams(settings) ? holdParams(rows * blocks, isSearched) : undefined;
+  const kept = keepsParams(settings) ? keepParams(rows * blocks, isSearched) : undefined;
   const runs = cutRows(layer, { from: 0, to: rows });
   const found = await Promise.all(runs.map(async (run) => {
     const piece = await backend.run({
@@ -50,10 +50,10 @@ export async function quantizeByRows(
       isSearched,
     });
     if (piece === undefined) return refuseLayer(job);
-    const { params, ...rest } = piece;
+    const { params, filled, ...rest } = piece;
     if (kept === undefined) await onParams(bandsOfRows(params, run, blocks));
-    else putParams(kept, run.from * blocks, params);
-    return rest;
+    else putParams(kept, run.from * blocks, { ...params, filled });
+    return { ...rest, count: countByRow(filled, blocks) };
   }));
   const groups = describeGroups(found, ({ rows }) => rows, boundaries);
   let findings: LayerFindings = {
@@ -88,7 +88,21 @@ export async function quantizeByRows(
   return findings;
 }
 
-type Piece = Omit<QuantizedRows, "params">;
+/** How many blocks of each row are filled. */
+function countByRow(filled: Uint8Array, blocks: number): Float64Array {
+  const count = new Float64Array(filled.length / blocks);
+  for (let row = 0, block = 0; row < count.length; row++) {
+    for (const end = block + blocks; block < end; block++) {
+      count[row] = count[row]! + filled[block]!;
+    }
+  }
+  return count;
+}
+
+/** What is left of a run of rows when its parameters are written. */
+interface Piece extends Omit<QuantizedRows, "params" | "filled"> {
+  count: Float64Array;
+}
 
 /** The mean parameters of each time group: over the blocks that hold anything but zeros. */
 function describeGroups(
@@ -96,11 +110,18 @@ function describeGroups(
   rowsOf: (piece: Piece) => RowSums,
   boundaries: readonly number[],
 ): Pick<GroupsRecord, "scale" | "zero_point"> {
-  const join = (part: (piece: Piece) => Iterable<number>) =>
-    Float64Array.from(pieces.flatMap((piece) => [...part(piece)]));
+  const join = (part: (piece: Piece) => Float64Array) => {
+    const all = new Float64Array(boundaries.at(-1)!);
+    let row = 0;
+    for (const piece of pieces) {
+      all.set(part(piece), row);
+      row += part(piece).length;
+    }
+    return all;
+  };
   return meanOfGroups({
     scale: join((piece) => rowsOf(piece).scale),
     zero_point: join((piece) => rowsOf(piece).zero_point),
-    count: join(({ filled }) => filled),
+    count: join(({ count }) => count),
   }, boundaries);
 }

@@ -5,29 +5,38 @@ import { sliceParams } from "../jobs/encode_slice.ts";
 import type { LayerParams } from "../types.ts";
 import type { RowRun } from "./slice_layer.ts";
 
+/** Parameters that may still move, and which of them stand for weights. */
+export interface KeptParams extends BlockParams {
+  /** 1 where a block holds anything but zeros, else 0. */
+  filled: Uint8Array;
+}
+
 /** Room for the parameters of so many blocks. */
-export function holdParams(blocks: number, hasCodeScale: boolean): BlockParams {
+export function keepParams(blocks: number, hasCodeScale: boolean): KeptParams {
   return {
     scale: new Float32Array(blocks),
     zero_point: new Uint8Array(blocks),
     code_scale: hasCodeScale ? new Float32Array(blocks) : undefined,
+    filled: new Uint8Array(blocks),
   };
 }
 
 /** Puts parameters in their place among those of all rows. */
-export function putParams(all: BlockParams, first: number, params: BlockParams): void {
+export function putParams(all: KeptParams, first: number, params: KeptParams): void {
   all.scale.set(params.scale, first);
   all.zero_point.set(params.zero_point, first);
+  all.filled.set(params.filled, first);
   if (params.code_scale !== undefined) all.code_scale?.set(params.code_scale, first);
 }
 
 /** The parameters of some rows among those of all: a view, which is not to be sent away: all would go along. */
-export function viewParams(all: BlockParams, { from, to }: RowRun, blocks: number): BlockParams {
-  return sliceParams(all, from * blocks, to * blocks);
+export function viewParams(all: KeptParams, { from, to }: RowRun, blocks: number): KeptParams {
+  const [first, last] = [from * blocks, to * blocks];
+  return { ...sliceParams(all, first, last), filled: all.filled.subarray(first, last) };
 }
 
 /** A copy of the parameters of some rows. */
-export function copyParams(all: BlockParams, run: RowRun, blocks: number): BlockParams {
+export function copyParams(all: KeptParams, run: RowRun, blocks: number): BlockParams {
   const { scale, zero_point, code_scale } = viewParams(all, run, blocks);
   return {
     scale: scale.slice(),

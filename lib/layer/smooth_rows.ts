@@ -1,6 +1,5 @@
 /** Phase smooth by rows: the rows around a boundary move with the mean of their time group. */
 
-import type { BlockParams } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { roundHalfEven } from "../params/estimate_params.ts";
 import { replaceSums } from "../params/measure_quality.ts";
@@ -8,11 +7,11 @@ import { planSegments, planWindows, type Smoothing, smoothTrack } from "../param
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, viewParams } from "./row_params.ts";
+import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
 
 /** Runs of rows that are encoded anew at once. */
-const RUNS_AT_ONCE = 32;
+const RUNS_AT_ONCE = 16;
 
 /**
  * Smooths a layer that is already encoded: the scales of a row in a window are multiplied by the
@@ -24,7 +23,7 @@ const RUNS_AT_ONCE = 32;
 export async function smoothRows(
   job: LayerJob,
   backend: Backend,
-  kept: BlockParams,
+  kept: KeptParams,
   { scale, zero_point, sums }: Pick<LayerFindings, "scale" | "zero_point" | "sums">,
   smoothing: Pick<Smoothing, "window" | "method">,
 ): Promise<Pick<LayerFindings, "sums" | "schedule">> {
@@ -90,7 +89,7 @@ interface Move {
 
 /** Moves the parameters of one row in place; gives how far they went on average, after rounding. */
 function moveRow(
-  { scale, zero_point, code_scale }: BlockParams,
+  { scale, zero_point, code_scale, filled }: KeptParams,
   { factor, shift }: Move,
   bits: Bits,
   dtype: FloatDtype,
@@ -98,8 +97,8 @@ function moveRow(
   const qmax = qmaxOf(bits);
   let [before, after, steps, moved] = [0, 0, 0, 0];
   for (let block = 0; block < scale.length; block++) {
-    // The parameters of nothing but zeros: they are no part of the mean, and stay.
-    if (scale[block] === 1 && zero_point[block] === 0) continue;
+    // All-zero blocks are no part of the mean, and stay.
+    if (filled[block] === 0) continue;
     moved++;
     before += scale[block]!;
     scale[block] = roundScale(scale[block]! * factor, dtype);

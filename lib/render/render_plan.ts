@@ -24,7 +24,7 @@ export function renderPlan(summary: PlanSummary): string {
     const blocks = layer.group_size === null
       ? `, one block a ${summary.granularity}`
       : `, blocks of ${layer.group_size}`;
-    const why = layer.fallback ? `: the block size does not divide ${layer.columns}` : "";
+    const why = layer.fallback ? `: the block size does not suit ${layer.columns}` : "";
     lines.push(
       `  ${escapeText(layer.name).padEnd(width)}  ${layer.dtype.padEnd(4)} ` +
         `[${layer.rows}, ${layer.columns}]${blocks}${why}`,

@@ -109,20 +109,21 @@ async function copyTensor(
   await Promise.all(pieces);
 }
 
-/** Slices' blocks whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
-const RATED_AT_ONCE = 4096;
+/** Blocks of slices whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
+const RATED_AT_ONCE = 2 ** 12;
 
-/** Blocks of rows whose parameters may be kept at once, of 9 bytes each and again for those that move. */
-const KEPT_AT_ONCE = 2 ** 22;
+/** Blocks whose parameters may be in memory at once, with all that is made of them on the way. */
+const KEPT_AT_ONCE = 2 ** 21;
 
 /** How many tasks a run may have under way; two at least, so that one can wait for the other. */
 function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   const isRow = settings.granularity === "row";
-  if (isRow ? !keepsParams(settings) : settings.phase !== "optimize") return TASKS_AT_ONCE;
+  if (isRow && !keepsParams(settings)) return TASKS_AT_ONCE;
   const most = layers.reduce((most, { rows, columns, grid }) => {
     return Math.max(most, (isRow ? rows : settings.timeGroups) * columns / grid.blockColumns);
   }, 1);
-  const room = isRow ? KEPT_AT_ONCE : RATED_AT_ONCE;
+  const isRated = !isRow && settings.phase === "optimize";
+  const room = isRated ? RATED_AT_ONCE : KEPT_AT_ONCE;
   return Math.min(TASKS_AT_ONCE, Math.max(2, Math.floor(room / most)));
 }
 
