@@ -129,7 +129,7 @@ async function workerScaling(): Promise<string> {
   const seconds: number[][] = [[], []];
   for (let round = 0; round <= ROUNDS; round++) {
     for (const workers of [1, 2]) {
-      const pool = createPool(workers, "", () => {});
+      const pool = createPool(workers, () => {});
       await Promise.all(slices.slice(0, 4).map((slice) => pool.run({ verb: "measure", slice })));
       const start = performance.now();
       await Promise.all(

@@ -51,7 +51,7 @@ export interface QuantizeSettings {
    * by slices, see {@linkcode markovWeightOf}.
    */
   markovWeight: number | undefined;
-  /** What computes. Default `auto`: the fastest this machine has; all give the same bytes. */
+  /** What computes. Default `auto`: the fastest, which is `wasm`; all give the same bytes. */
   backend: BackendChoice;
 }
 

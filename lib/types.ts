@@ -6,7 +6,7 @@ export type Bits = 2 | 4 | 8;
 /** Name of a backend, as `--backend` and the report give it. */
 export type BackendName = "webgpu" | "wasm" | "reference";
 
-/** What is asked for: a backend, or the fastest this machine has. */
+/** What is asked for: a backend, or the fastest one, whichever that is. */
 export type BackendChoice = BackendName | "auto";
 
 /**

@@ -11,7 +11,6 @@ import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import { SLICE_BYTES } from "../lib/jobs/desk.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
-import { whileProbing } from "../lib/jobs/while_probing.ts";
 import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import { BadInputError, InterruptedError } from "../lib/base/errors.ts";
@@ -206,7 +205,7 @@ withAdapter.test("every backend fails a job with an error of ours as a bug, and 
 
 Deno.test("createPool() ends every call when progress says that the run is to stop", async () => {
   await withSlice({ rows: 4200, columns: 4096 }, async (slice) => {
-    const pool = createPool(2, "", () => {
+    const pool = createPool(2, () => {
       throw new InterruptedError("Interrupted");
     });
     const calls = [
@@ -248,30 +247,27 @@ withAdapter.test("withFallback() goes on with wasm, with one warning and the sam
   });
 });
 
-Deno.test("whileProbing() stays where it is when nothing better is found", async () => {
-  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
-    const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
-    const wasm = await openBackend("wasm", 0, silent);
-    const backend = whileProbing(wasm, () => Promise.resolve(undefined));
-    assert.deepEqual((await outcomeOf(backend, slice, read)).bytes, expected.bytes);
-    assert.equal(backend.name, "wasm");
-  });
-});
-
-Deno.test("whileProbing() does every job again on the better backend", async () => {
-  await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
-    const expected = await outcomeOf(await OPEN["the reference"]!(), slice, read);
-    const wasm = await openBackend("wasm", 0, silent);
-    const backend = whileProbing(wasm, () => openBackend("reference", 0, silent));
-    const jobs = [
-      backend.run({ verb: "quantize", ...jobOf(slice) }),
-      backend.run({ verb: "quantize", ...jobOf(slice) }),
-    ];
-    // Exactly the reference's sums: none of the first backend's results counts.
-    for (const { sums } of await Promise.all(jobs)) assert.deepEqual(sums, expected.sums);
-    assert.deepEqual((await outcomeOf(backend, slice, read)).bytes, expected.bytes);
-    assert.equal(backend.name, "reference");
-  });
+Deno.test("openBackend() takes WebAssembly for auto and asks for no device, however large the model", async () => {
+  const { requestAdapter } = GPU.prototype;
+  let asked = 0;
+  GPU.prototype.requestAdapter = function (options) {
+    asked++;
+    return requestAdapter.call(this, options);
+  };
+  try {
+    await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
+      for (const bytes of [0, 2 ** 40]) {
+        const backend = await openBackend("auto", bytes, silent);
+        await outcomeOf(backend, slice, read);
+        assert.deepEqual([backend.name, asked], ["wasm", 0]);
+      }
+      // The device is asked for in this way where it is wanted.
+      await openBackend("webgpu", 0, silent).then((gpu) => gpu.close(), () => {});
+      assert.equal(asked, 1);
+    });
+  } finally {
+    GPU.prototype.requestAdapter = requestAdapter;
+  }
 });
 
 withAdapter.test("createDeviceKernels() fails the lane whose buffer was refused, and no other", async () => {

@@ -88,7 +88,7 @@ const OUTSIDE = new Set([
 
 /** The files of lib/jobs that are a backend, and not a kind of job. */
 const BACKEND =
-  /^lib\/jobs\/(backend|desk|inline|messages|open_backend|open_files|slice|webgpu|while_probing|with_fallback|worker|worker_pool)\.ts$/;
+  /^lib\/jobs\/(backend|desk|inline|messages|open_backend|open_files|slice|webgpu|with_fallback|worker|worker_pool)\.ts$/;
 
 Deno.test("lib/ is made of these folders, and every one is used", () => {
   const found = [...Deno.readDirSync(join(ROOT, "lib"))].map(({ name }) => name);

@@ -18,13 +18,13 @@ import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/
 import { noise, withFiles } from "./make_model.ts";
 
 /** Hooks that do nothing. */
-export const silent = { onBytes: () => {}, onWarning: () => {} };
+export const silent = { onBytes: () => {} };
 
 /** Each backend, opened as a run would; without an adapter the last one fails. */
 export const OPEN: Record<string, () => Promise<Backend>> = {
   "the reference": () => openBackend("reference", 0, silent),
   "wasm on this thread": () => openBackend("wasm", 0, silent),
-  "wasm in workers": () => Promise.resolve(createPool(2, "", silent.onBytes)),
+  "wasm in workers": () => Promise.resolve(createPool(2, silent.onBytes)),
   "webgpu": () => openBackend("webgpu", 0, silent),
 };
 

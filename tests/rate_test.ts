@@ -8,7 +8,6 @@ import { openBackend } from "../lib/jobs/open_backend.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import { SLICE_BYTES } from "../lib/jobs/desk.ts";
 import { createWebGpu, openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
-import { whileProbing } from "../lib/jobs/while_probing.ts";
 import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { estimateLayerParams } from "../lib/params/estimate_params.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
@@ -251,17 +250,6 @@ withAdapter.test("withFallback() rates with wasm when the device is lost", async
       assert.deepEqual(ratings, expected.ratings);
     }
     assert.equal(backend.name, "wasm");
-    backend.close();
-  });
-});
-
-Deno.test("whileProbing() rates again on the better backend", async () => {
-  await withSlice({ rows: 40, columns: 64, dtype: "F32" }, async (slice, read) => {
-    const expected = await rateWith(OPEN["the reference"]!, slice, read);
-    const wasm = await openBackend("wasm", 0, silent);
-    const backend = whileProbing(wasm, () => openBackend("reference", 0, silent));
-    // Exactly the reference's: nothing of the first backend's results counts.
-    assert.deepEqual(await backend.run({ verb: "rate", ...jobOf(slice) }), expected);
     backend.close();
   });
 });

@@ -145,7 +145,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "backend",
     value: BACKEND_CHOICES.join("|"),
-    help: `what computes (default ${DEFAULT_SETTINGS.backend})`,
+    help: `what computes (default ${DEFAULT_SETTINGS.backend}: wasm)`,
     commands: ["quantize"],
   },
   {

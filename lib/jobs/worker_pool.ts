@@ -6,7 +6,7 @@ import type { OnBytes } from "./desk.ts";
 import type { Reply } from "./messages.ts";
 import type { Job, ResultOf } from "./verbs.ts";
 
-/** Jobs a worker has at once: enough that it never waits, even while this thread looks for a GPU. */
+/** Jobs a worker has at once: enough that it never waits for this thread to hand it the next. */
 const JOBS_PER_WORKER = 8;
 
 /** The worker's module. */
@@ -38,10 +38,9 @@ interface Pending {
  * Starts a pool.
  *
  * @param size Workers, at least 1.
- * @param why What made it the choice, for the log.
  * @param onBytes Told of source bytes worked through; what it throws fails every call.
  */
-export function createPool(size: number, why: string, onBytes: OnBytes): Backend {
+export function createPool(size: number, onBytes: OnBytes): Backend {
   const waiting: Pending[] = [];
   const running = new Map<number, Pending>();
   let nextId = 0;
@@ -105,7 +104,7 @@ export function createPool(size: number, why: string, onBytes: OnBytes): Backend
 
   return {
     name: "wasm",
-    description: `SIMD WebAssembly in ${size} workers${why}`,
+    description: `SIMD WebAssembly in ${size} workers`,
     run<J extends Job>(job: J): Promise<ResultOf<J>> {
       return new Promise<ResultOf<Job>>((resolve, reject) => {
         if (failure !== undefined) return reject(failure);

@@ -37,8 +37,6 @@ export interface RunHooks {
   onProgress?: (tensor: string, bytes: number) => Promise<void>;
   /** A line for the log. */
   onLog?: (line: string) => void;
-  /** A line the user should see. */
-  onWarning?: (line: string) => void;
   /** Ends the run at once, whatever it waits for, with an `InterruptedError`. */
   signal?: AbortSignal;
 }
@@ -64,7 +62,6 @@ export async function runPlan(
   let finished = "";
   const opening = openBackend(settings.backend, modelBytes(model), {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
-    onWarning: (line) => hooks.onWarning?.(line),
   });
   const filling = opening.then(fill);
   try {
