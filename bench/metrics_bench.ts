@@ -1,7 +1,8 @@
 /**
  * Which figure of a report tells what a model will do: the rank correlation of weight SQNR, cosine
  * similarity and smoothness score with what two judges find, over many settings of both models.
- * `deno task metrics` writes the table that docs/metrics.md shows.
+ * `deno run --allow-read --allow-write --allow-env bench/metrics_bench.ts` prints the table that
+ * docs/metrics.md shows.
  */
 
 import { join } from "node:path";
