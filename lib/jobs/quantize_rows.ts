@@ -80,9 +80,7 @@ export async function quantizeRows(
     const { packed, sums } = await kernels.encode(held(), tile, bits, best, true);
     addTile(found, best, own, plan.row, blocksAcross(tile), sums);
     const first = firstBlockOf(slice, plan);
-    for (const [block, largest] of own.largest.entries()) {
-      filled[first + block] = largest > 0 ? 1 : 0;
-    }
+    for (let i = 0; i < own.largest.length; i++) filled[first + i] = own.largest[i]! > 0 ? 1 : 0;
     params.scale.set(best.scale, first);
     params.zero_point.set(best.zero_point, first);
     if (isSearched) params.code_scale?.set(best.code_scale ?? best.scale, first);

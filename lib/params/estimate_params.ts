@@ -1,7 +1,7 @@
 /** From the range of each block to its scale and zero point. */
 
 import { BadInputError } from "../base/errors.ts";
-import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
+import { type FloatDtype, roundScale, roundScales } from "../safetensors/dtype.ts";
 import { checkBits } from "../settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
@@ -45,14 +45,14 @@ export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatD
       `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
     );
   }
-  return fitRange(lo, hi, qmaxOf(bits), dtype);
+  const qmax = qmaxOf(bits);
+  const scale = roundScale((hi - lo) / qmax, dtype);
+  return { scale, zero_point: zeroPointOf(lo, scale, qmax) };
 }
 
-/** What {@linkcode estimateParams} gives; nothing is checked. */
-function fitRange(lo: number, hi: number, qmax: number, dtype: FloatDtype): QuantParams {
-  const scale = roundScale((hi - lo) / qmax, dtype);
-  const zero_point = Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
-  return { scale, zero_point };
+/** The zero point with which the lowest code is nearest to the lower end of a range. */
+function zeroPointOf(lo: number, scale: number, qmax: number): number {
+  return Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
 }
 
 /** Parameters of blocks that share none, [blocks] each. */
@@ -79,18 +79,17 @@ export function estimateBlocks(
   out: OwnBlockParams,
 ): boolean {
   const qmax = qmaxOf(bits);
+  const { scale, zero_point, largest } = out;
   for (let block = 0; block < lo.length; block++) {
     const [least, most] = [lo[block]!, hi[block]!];
     if (!(most - least <= MAX_RANGE)) return false;
-    out.largest[block] = Math.max(-least, most);
-    if (least === most) {
-      out.scale[block] = 1;
-      out.zero_point[block] = 0;
-      continue;
-    }
-    const { scale, zero_point } = fitRange(least, most, qmax, dtype);
-    out.scale[block] = scale;
-    out.zero_point[block] = zero_point;
+    largest[block] = -least > most ? -least : most;
+    scale[block] = (most - least) / qmax;
+  }
+  roundScales(scale, dtype);
+  for (let block = 0; block < lo.length; block++) {
+    if (largest[block] === 0) scale[block] = 1;
+    zero_point[block] = zeroPointOf(lo[block]!, scale[block]!, qmax);
   }
   return true;
 }

@@ -115,7 +115,10 @@ const RATED_AT_ONCE = 2 ** 12;
 /** Blocks whose parameters may be in memory at once, with all that is made of them on the way. */
 const KEPT_AT_ONCE = 2 ** 21;
 
-/** How many tasks a run may have under way; two at least, so that one can wait for the other. */
+/**
+ * How many tasks a run may have under way: few enough that memory stays flat. Of layers cut into many jobs
+ * one is enough to keep the workers busy.
+ */
 function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   const isRow = settings.granularity === "row";
   if (isRow && !keepsParams(settings)) return TASKS_AT_ONCE;
@@ -124,7 +127,7 @@ function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   }, 1);
   const isRated = !isRow && settings.phase === "optimize";
   const room = isRated ? RATED_AT_ONCE : KEPT_AT_ONCE;
-  return Math.min(TASKS_AT_ONCE, Math.max(2, Math.floor(room / most)));
+  return Math.min(TASKS_AT_ONCE, Math.max(isRated ? 2 : 1, Math.floor(room / most)));
 }
 
 /** Milliseconds between two flushes: often enough that the last one has little to do. */
