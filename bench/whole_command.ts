@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import type { Slice } from "../lib/jobs/slice.ts";
+import type { Bits } from "../lib/types.ts";
 import { makeBenchModel } from "./make_bench_model.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 7);
@@ -57,7 +58,7 @@ async function level(): Promise<void> {
   await time("sync");
 }
 
-const quantize = (bits: number, phase = "baseline") => () =>
+const quantize = (bits: number, phase: string, granularity: string) => () =>
   time(
     Deno.execPath(),
     "run",
@@ -66,20 +67,23 @@ const quantize = (bits: number, phase = "baseline") => () =>
     "--allow-write",
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
-    ...["--phase", phase],
+    ...["--phase", phase, "--granularity", granularity],
     ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
 const CONTENDERS: Record<string, () => Promise<number>> = {
   "cp": () => time("cp", source, copy),
   "cp and sync": () => time("sh", "-c", `cp "${source}" "${copy}" && sync "${copy}"`),
-  "isotherm INT2": quantize(2),
-  "isotherm INT4": quantize(4),
-  "isotherm INT8": quantize(8),
-  "smooth INT4": quantize(4, "smooth"),
-  "optimize INT2": quantize(2, "optimize"),
-  "optimize INT4": quantize(4, "optimize"),
-  "optimize INT8": quantize(8, "optimize"),
+  "rows INT2": quantize(2, "baseline", "row"),
+  "rows INT4": quantize(4, "baseline", "row"),
+  "rows INT8": quantize(8, "baseline", "row"),
+  "rows INT2, optimize": quantize(2, "optimize", "row"),
+  "rows INT4, optimize": quantize(4, "optimize", "row"),
+  "rows INT4, smooth": quantize(4, "smooth", "row"),
+  "slices INT2": quantize(2, "baseline", "slice"),
+  "slices INT4": quantize(4, "baseline", "slice"),
+  "slices INT8": quantize(8, "baseline", "slice"),
+  "slices INT2, optimize": quantize(2, "optimize", "slice"),
   "isotherm --version": () => time(Deno.execPath(), "run", CLI, "--version"),
   "deno eval 0": () => time(Deno.execPath(), "eval", "0"),
 };
@@ -99,16 +103,15 @@ try {
   const ratio = (name: string, to: string) =>
     median(times.get(name)!.map((seconds, round) => seconds / times.get(to)![round]!)).toFixed(2);
   for (const [name, seconds] of times) {
-    const against = name.startsWith("isotherm INT")
+    const against = /^(rows|slices) /.test(name)
       ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync`
-      : /^(smooth|optimize) /.test(name)
-      ? `  ${ratio(name, `isotherm ${name.split(" ")[1]}`)} x phase baseline`
       : name === "isotherm --version"
       ? `  ${ratio(name, "deno eval 0")} x deno eval 0`
       : "";
-    print(`${name.padEnd(20)} ${median(seconds).toFixed(3)} s${against}`);
+    print(`${name.padEnd(22)} ${median(seconds).toFixed(3)} s${against}`);
   }
   print(await workerScaling());
+  for (const line of await rowSpeed()) print(line);
 } finally {
   remove(directory);
 }
@@ -143,4 +146,42 @@ async function workerScaling(): Promise<string> {
   }
   const gain = median(seconds[0]!.map((one, round) => one / seconds[1]![round]!));
   return `two workers           ${gain.toFixed(2)} x one`;
+}
+
+/** What rows take on one thread, from the page cache: nanoseconds a weight, reading and writing included. */
+async function rowSpeed(): Promise<string[]> {
+  Deno.writeFileSync(copy, new Uint8Array(0));
+  const jobs = (bits: Bits, isSearched: boolean) =>
+    Array.from({ length: 24 }, (_, i) => ({
+      verb: "quantizeRows" as const,
+      slice: {
+        source: { path: source, label: "model", begin: 2 ** 20 + i * 2 ** 23 },
+        dtype: "BF16" as const,
+        rows: 2048,
+        columns: 2048,
+        blockRows: 1,
+        blockColumns: 128,
+      },
+      bits,
+      isSearched,
+      scaleDtype: "BF16" as const,
+      target: { path: copy, label: "copy", begin: i * 2 ** 22 },
+    }));
+  const cases: [string, Bits, boolean][] = [["INT4", 4, false], ["INT2, optimize", 2, true]];
+  const lines: string[] = [];
+  for (const [name, bits, isSearched] of cases) {
+    const nanoseconds: number[] = [];
+    for (let round = 0; round <= ROUNDS; round++) {
+      const pool = createPool(1, () => {});
+      const all = jobs(bits, isSearched);
+      await pool.run(all[0]!);
+      const start = performance.now();
+      await Promise.all(all.slice(1).map((job) => pool.run(job)));
+      const weights = (all.length - 1) * 2048 ** 2;
+      if (round > 0) nanoseconds.push((performance.now() - start) * 1e6 / weights);
+      pool.close();
+    }
+    lines.push(`one worker, rows of 128, ${name}: ${median(nanoseconds).toFixed(2)} ns a weight`);
+  }
+  return lines;
 }
