@@ -115,7 +115,7 @@ const REFUSED: Refused[] = [
     files: { "model/model.safetensors": smallModel()["model/model.safetensors"]! },
     flags: ["--ignore", "*"],
     message: 'Nothing to quantize in "model": 4 tensors left as they are, and isotherm ' +
-      "inspect says why: lower --num-time-groups or give --no-default-ignore",
+      "inspect says why: give --no-default-ignore, or another --ignore",
   },
   {
     what: "a pattern is malformed",

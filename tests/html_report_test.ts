@@ -84,7 +84,8 @@ Deno.test("renderHtml() shows score, cards, chart, ranges, skipped tensors and s
       "<li>pos_embed</li>",
       "3 B to 10 B (Dream 7B)",
       "--num-time-groups 8",
-      "slices of the weight matrices",
+      "runs of rows of the weight matrices",
+      "the means over its rows and blocks",
     ]
   ) assert.ok(page.includes(text), text);
 });

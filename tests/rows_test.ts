@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
+  costOfPath,
   optimizePath,
   quantizeModel,
   type QuantizeSettings,
@@ -10,6 +11,7 @@ import {
   verifyCheckpoint,
 } from "../mod.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
+import { encodeParams } from "../lib/format/compressed_tensors/encode_params.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
 import { createInline } from "../lib/jobs/inline.ts";
@@ -214,6 +216,15 @@ function stairs(rows: number, columns: number): Uint8Array {
   ]);
 }
 
+/** The stored F32 scales of a checkpoint's one layer. */
+function scalesIn(directory: string): Float32Array {
+  const bytes = Deno.readFileSync(join(directory, "model.safetensors"));
+  const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+  const [from, to] = header["layer.weight_scale"].data_offsets;
+  return new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
+}
+
 async function onStairs(
   settings: Partial<QuantizeSettings>,
   use: (report: Report, directory: string, model: string) => void | Promise<void>,
@@ -260,6 +271,13 @@ Deno.test("a Markov weight by rows draws the groups' means together, and never m
         found.push(report);
         const verified = await verifyCheckpoint(output, model);
         assert.ok(Math.abs(verified.sqnr_db! - report.sqnr_db!) < 1e-3);
+        // What is stored has moved as far as the report says.
+        const stored = scalesIn(output);
+        for (const [group, mean] of report.layers[0]!.scale.entries()) {
+          const own = stored.subarray(group * 16 * 3, (group + 1) * 16 * 3);
+          const found = own.reduce((sum, scale) => sum + scale, 0) / own.length;
+          assert.ok(Math.abs(found / mean - 1) < 1e-5, `${found}, reported ${mean}`);
+        }
       });
     }
     const [free, light, heavy] = found.map(jumpsOf);
@@ -311,29 +329,80 @@ Deno.test("ratios are rated by the errors of their rows, alike on every backend"
   });
 });
 
+Deno.test("the parameters of a layer come out the same in one part or in several", () => {
+  const [rows, columns, bits] = [80, 64, 2] as const;
+  const end = rows * columns * 4;
+  const plan = planLayer(
+    { name: "x.weight", dtype: "F32", shape: [rows, columns], begin: 0, end },
+    "model.safetensors",
+    { bits, timeGroups: 1, granularity: "row", groupSize: 32 },
+  );
+  const scale = Float32Array.from({ length: rows * 2 }, (_, i) => i + 1);
+  const zero_point = Uint8Array.from({ length: rows * 2 }, (_, i) => i * 7 % 4);
+  const encode = (cuts: number[]) => {
+    const file = new Map<string, Uint8Array>();
+    for (const [i, to] of cuts.slice(1).entries()) {
+      const from = cuts[i]!;
+      const params = {
+        bands: Array.from({ length: to - from + 1 }, (_, row) => from + row),
+        blocks: 2,
+        scale: scale.subarray(from * 2, to * 2),
+        zero_point: zero_point.subarray(from * 2, to * 2),
+      };
+      for (const { name, offset, bytes } of encodeParams(plan, params)) {
+        const whole = file.get(name) ?? new Uint8Array(rows * 2 * 4);
+        whole.set(bytes, offset);
+        file.set(name, whole);
+      }
+    }
+    return file;
+  };
+  const whole = encode([0, 80]);
+  assert.equal(whole.size, 2);
+  assert.deepEqual(encode([0, 16, 48, 80]), whole);
+});
+
+Deno.test("code scales stay normal where weights are next to subnormal, on every backend", async () => {
+  const tiny = encodeFile([
+    matrix("layer.weight", 16, 32, (i) => 2 ** -124 * (noise(51)(i) + (i < 256 ? 0 : 2))),
+  ]);
+  await withFiles({ "model/model.safetensors": tiny }, async (directory) => {
+    const sqnr = [];
+    for (const backend of ["reference", "wasm"] as const) {
+      const report = await quantizeModel(join(directory, "model"), join(directory, backend), {
+        ...DEFAULT_SETTINGS,
+        timeGroups: 2,
+        groupSize: 16,
+        phase: "optimize",
+        smoothingWindow: 4,
+        markovWeight: 5,
+        backend,
+      });
+      sqnr.push(report.sqnr_db);
+    }
+    assert.ok(sqnr[0]! > 3, `${sqnr[0]} dB`);
+    assert.equal(sqnr[0], sqnr[1]);
+  });
+});
+
 Deno.test("the path by ratios is the cheapest of all", () => {
   const groups = [1, 1.2, 0.9].map((mean) => ({
     scale: [0.9, 1, 1.1].map((ratio) => mean * ratio),
     zero_point: [1.5, 1.5, 1.5],
     error: [1.2, 1, 1.3],
   }));
-  const { path } = optimizePath(groups, 2, 1);
-  assert.deepEqual(path, [1, 0, 1]);
+  const all = [0, 1, 2].flatMap((a) => [0, 1, 2].flatMap((b) => [0, 1, 2].map((c) => [a, b, c])));
+  const cheapest =
+    all.toSorted((a, b) => costOfPath(groups, a, 2, 1) - costOfPath(groups, b, 2, 1))[0];
+  assert.deepEqual(optimizePath(groups, 2, 1).path, cheapest);
 });
 
 Deno.test("smoothing by rows moves the rows of a window by what their group's mean moves", async () => {
   const settings = { bits: 8, phase: "smooth", smoothingWindow: 3 } as const;
   await onStairs({ bits: 8 }, async (baseline, before) => {
-    const scalesOf = (directory: string) => {
-      const bytes = Deno.readFileSync(join(directory, "model.safetensors"));
-      const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-      const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
-      const [from, to] = header["layer.weight_scale"].data_offsets;
-      return new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
-    };
-    const own = scalesOf(before);
+    const own = scalesIn(before);
     await onStairs(settings, async (report, output, model) => {
-      const moved = scalesOf(output);
+      const moved = scalesIn(output);
       const { scale } = baseline.layers[0]!;
       for (let row = 0; row < 64; row++) {
         const group = Math.floor(row / 16);
@@ -370,11 +439,7 @@ Deno.test("smoothing by rows moves blocks of scale 1 and zero point 0, and no al
       smoothingWindow: 2,
     });
     assert.deepEqual(report.layers[0]!.scale, [1, 2]);
-    const bytes = Deno.readFileSync(join(directory, "out", "model.safetensors"));
-    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
-    const [from, to] = header["layer.weight_scale"].data_offsets;
-    const scale = new Float32Array(bytes.slice(8 + length + from, 8 + length + to).buffer);
+    const scale = scalesIn(join(directory, "out"));
     const [filled, empty] = [0, 1].map((part) => [...scale].filter((_, i) => i % 2 === part));
     assert.deepEqual(filled!.map((x) => x.toFixed(2)), [
       "1.00",

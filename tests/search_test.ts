@@ -53,6 +53,7 @@ async function assertSame(lane: Kernels, bytes: Uint8Array, tile: Tile): Promise
   for (const key of ["scale", "zero_point", "code_scale"] as const) {
     assert.deepEqual([...found[key]], [...expected[key]], key);
   }
+  assert.ok(found.code_scale.every((scale) => scale >= 2 ** -126), "a scale is no normal F32");
 }
 
 const KINDS: Record<string, (index: number) => number> = {
@@ -64,6 +65,8 @@ const KINDS: Record<string, (index: number) => number> = {
   "one value but for one": (i) => i % 97 === 0 ? 2 : -1,
   "huge": (i) => 2 ** 13 * bell(6)(i),
   "near the least scale of F16": (i) => 2 ** -22 * bell(7)(i),
+  "of F16 below its scales": (i) => 2 ** -24 * Math.round(bell(7)(i)),
+  "next to subnormal": (i) => 2 ** -125 * bell(13)(i),
 };
 
 for (const { name, test, lanes, numRuns } of CONTENDERS) {

@@ -254,7 +254,7 @@ const UNFIT: Row[] = [
   [
     { groupSize: "row", timeGroups: 17 },
     'Nothing to quantize in "model": 4 tensors left as they are, and isotherm inspect says why: ' +
-    "lower --num-time-groups or give --no-default-ignore",
+    "2 layers with fewer rows than 17 time groups: lower --num-time-groups",
   ],
 ];
 

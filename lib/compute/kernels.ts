@@ -25,6 +25,9 @@ export interface BlockRanges {
   hi: Float32Array;
 }
 
+/** The least scale that makes codes: the least normal F32, whose inverse is one as well. */
+export const LEAST_CODE_SCALE: number = 2 ** -126;
+
 /** The parameters of each block, [blocks] in row-major order. */
 export interface BlockParams {
   /** What a code decodes with; a normal F32 above 0. */
@@ -69,7 +72,8 @@ export interface BlockRun {
 
 /**
  * Kernels; those of a device answer later. Packed bytes are valid until the next call, which may reuse
- * their memory; ranges and parameters until the next one of the same kind.
+ * their memory; ranges and parameters until the next one of the same kind, so that a job copies what it
+ * gives back.
  */
 export interface Kernels {
   /** Bytes of a tile that suit them best, and are the most they take. */

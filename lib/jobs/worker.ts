@@ -39,7 +39,8 @@ function buffersOf(result: unknown): ArrayBuffer[] {
 async function answer({ id, job }: Request): Promise<void> {
   try {
     const result = await runJob(job, desk);
-    self.postMessage({ kind: "done", id, result } satisfies Reply, buffersOf(result));
+    const buffers = [...new Set(buffersOf(result))];
+    self.postMessage({ kind: "done", id, result } satisfies Reply, buffers);
   } catch (error) {
     const isBadInput = error instanceof BadInputError;
     const message = isBadInput

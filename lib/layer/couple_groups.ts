@@ -3,13 +3,14 @@
  * that all its blocks share, so that no block is judged by its neighbour's weights.
  */
 
+import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { replaceSums } from "../params/measure_quality.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
+import { copyParams, inBatches, type KeptParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
@@ -39,20 +40,22 @@ export async function coupleGroups(
   const runsOf = boundaries.slice(1).map((to, g) =>
     cutRows(job.layer, { from: boundaries[g]!, to })
   );
-  const errors = await Promise.all(runsOf.map(async (runs) => {
-    const rated = await Promise.all(runs.map((run) =>
-      backend.run({
-        verb: "rateRatios",
-        slice: sliceRows(job, run.from, run.to, 1).slice,
-        bits,
-        params: copyParams(kept, run, blocks),
-        scaleDtype,
-        ratios: RATIOS,
-        norm: NORM[bits],
-      })
-    ));
-    return RATIOS.map((_, i) => rated.reduce((sum, part) => sum + part[i]!, 0));
-  }));
+  const errors = runsOf.map(() => RATIOS.map(() => 0));
+  const groupsOfRuns = runsOf.flatMap((runs, group) => runs.map((run) => ({ run, group })));
+  await inBatches(groupsOfRuns, async ({ run, group }) => {
+    const found = await backend.run({
+      verb: "rateRatios",
+      slice: sliceRows(job, run.from, run.to, 1).slice,
+      bits,
+      params: copyParams(kept, run, blocks),
+      scaleDtype,
+      ratios: RATIOS,
+      norm: NORM[bits],
+    });
+    return { group, found };
+  }, ({ group, found }) => {
+    for (const [i, error] of found.entries()) errors[group]![i] = errors[group]![i]! + error;
+  });
   const candidates = errors.map((error, group) => {
     const least = error.reduce((a, b) => Math.min(a, b));
     return {
@@ -63,23 +66,25 @@ export async function coupleGroups(
     };
   });
   const { path } = optimizePath(candidates, bits, weight);
-  const changes = await Promise.all(path.flatMap((choice, group) => {
-    if (choice === UNCHANGED) return [];
-    return runsOf[group]!.map((run) => {
-      const before = copyParams(kept, run, blocks);
-      multiply(viewParams(kept, run, blocks), RATIOS[choice]!, scaleDtype);
-      return backend.run({
-        verb: "reencode",
-        ...sliceRows(job, run.from, run.to, 1),
-        before,
-        after: copyParams(kept, run, blocks),
-      });
+  const moving = groupsOfRuns.filter(({ group }) => path[group] !== UNCHANGED);
+  let { sums } = found;
+  await inBatches(moving, async ({ run, group }) => {
+    const before = copyParams(kept, run, blocks);
+    multiply(viewParams(kept, run, blocks), RATIOS[path[group]!]!, scaleDtype);
+    const after = copyParams(kept, run, blocks);
+    return await backend.run({
+      verb: "reencode",
+      ...sliceRows(job, run.from, run.to, 1),
+      before,
+      after,
     });
-  }));
+  }, (change) => {
+    sums = replaceSums(sums, [change]);
+  });
   return {
     scale: path.map((choice, group) => candidates[group]!.scale[choice]!),
     zero_point: found.zero_point,
-    sums: replaceSums(found.sums, changes),
+    sums,
   };
 }
 
@@ -92,6 +97,8 @@ function multiply(
   for (let block = 0; block < scale.length; block++) {
     if (filled[block] === 0) continue;
     scale[block] = roundScale(scale[block]! * ratio, dtype);
-    if (code_scale !== undefined) code_scale[block] = code_scale[block]! * ratio;
+    if (code_scale !== undefined) {
+      code_scale[block] = Math.max(LEAST_CODE_SCALE, code_scale[block]! * ratio);
+    }
   }
 }

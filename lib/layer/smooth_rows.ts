@@ -1,5 +1,6 @@
 /** Phase smooth by rows: the rows around a boundary move with the mean of their time group. */
 
+import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { roundHalfEven } from "../params/estimate_params.ts";
 import { replaceSums } from "../params/measure_quality.ts";
@@ -7,11 +8,8 @@ import { planSegments, planWindows, type Smoothing, smoothTrack } from "../param
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
+import { copyParams, inBatches, type KeptParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
-
-/** Runs of rows that are encoded anew at once. */
-const RUNS_AT_ONCE = 16;
 
 /**
  * Smooths a layer that is already encoded: the scales of a row in a window are multiplied by the
@@ -61,21 +59,19 @@ export async function smoothRows(
     cutRows(job.layer, window)
   );
   let total = sums;
-  // A few at a time, since each takes copies of its parameters along.
-  for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
-    const changes = runs.slice(first, first + RUNS_AT_ONCE).map((run) => {
-      const before = copyParams(kept, run, blocks);
-      moveRows(run);
-      const after = copyParams(kept, run, blocks);
-      return backend.run({
-        verb: "reencode",
-        ...sliceRows(job, run.from, run.to, 1),
-        before,
-        after,
-      });
+  await inBatches(runs, async (run) => {
+    const before = copyParams(kept, run, blocks);
+    moveRows(run);
+    const after = copyParams(kept, run, blocks);
+    return await backend.run({
+      verb: "reencode",
+      ...sliceRows(job, run.from, run.to, 1),
+      before,
+      after,
     });
-    total = replaceSums(total, await Promise.all(changes));
-  }
+  }, (change) => {
+    total = replaceSums(total, [change]);
+  });
   return { sums: total, schedule: { exact, stored } };
 }
 
@@ -103,7 +99,9 @@ function moveRow(
     before += scale[block]!;
     scale[block] = roundScale(scale[block]! * factor, dtype);
     after += scale[block]!;
-    if (code_scale !== undefined) code_scale[block] = code_scale[block]! * factor;
+    if (code_scale !== undefined) {
+      code_scale[block] = Math.max(LEAST_CODE_SCALE, code_scale[block]! * factor);
+    }
     const zeroPoint = Math.min(Math.max(roundHalfEven(zero_point[block]! + shift), 0), qmax);
     steps += zeroPoint - zero_point[block]!;
     zero_point[block] = zeroPoint;

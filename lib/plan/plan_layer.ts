@@ -99,7 +99,7 @@ function cutRow(columns: number, wanted: number | null): RowBlocks {
   const whole = { blockColumns: columns, groupSize: null };
   if (wanted === null && columns <= max) return { ...whole, fallback: false };
   const size = largestDivisor(columns, wanted ?? max, multiple);
-  if (size === undefined) return { ...whole, fallback: wanted !== null };
+  if (size === undefined) return { ...whole, fallback: true };
   if (size === columns && size !== wanted) return { ...whole, fallback: true };
   return { blockColumns: size, groupSize: size, fallback: size !== wanted };
 }

@@ -236,9 +236,10 @@ function listSettings(report: Report): [string, string][] {
     ...(fallbacks === 0 ? [] : [
       [
         "Without that block",
-        `${countNouns(fallbacks, "layer")}: the columns are no multiple of it`,
+        `${countNouns(fallbacks, "layer")}, whose columns it does not suit`,
       ] satisfies [string, string],
     ]),
+    ["Scored parameters of a time group", "the means over its rows and blocks"],
     ["Smoothness threshold", String(report.smoothness_threshold)],
     ["Left alone", listIgnored(report)],
     ["Time axis", report.source],

@@ -17,11 +17,16 @@ export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSetti
   refuseQuantized(model);
   const { layers, skipped } = selection;
   if (layers.length === 0) {
+    const [short] = selection.tooFewRows;
+    const advice = short === undefined
+      ? "give --no-default-ignore, or another --ignore"
+      : `${
+        countNouns(selection.tooFewRows.length, "layer")
+      } with fewer rows than ${settings.timeGroups} time groups: lower --num-time-groups`;
     throw new BadInputError(
       `Nothing to quantize in ${quote(model.name)}: ${
         countNouns(skipped.length, "tensor")
-      } left as they ` +
-        "are, and isotherm inspect says why: lower --num-time-groups or give --no-default-ignore",
+      } left as they are, and isotherm inspect says why: ${advice}`,
     );
   }
   checkGroupSize(selection, settings);

@@ -127,7 +127,7 @@ function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   }, 1);
   const isRated = !isRow && settings.phase === "optimize";
   const room = isRated ? RATED_AT_ONCE : KEPT_AT_ONCE;
-  return Math.min(TASKS_AT_ONCE, Math.max(isRated ? 2 : 1, Math.floor(room / most)));
+  return Math.min(TASKS_AT_ONCE, Math.max(1, Math.floor(room / most)));
 }
 
 /** Milliseconds between two flushes: often enough that the last one has little to do. */

@@ -14,7 +14,13 @@
  */
 
 import { decodeFloats, floatBytes, type FloatDtype, roundScale } from "../../safetensors/dtype.ts";
-import { blocksAcross, type FoundParams, type OwnParams, type Tile } from "../kernels.ts";
+import {
+  blocksAcross,
+  type FoundParams,
+  LEAST_CODE_SCALE,
+  type OwnParams,
+  type Tile,
+} from "../kernels.ts";
 
 /** The width of a code that a search is worth its time at: from 4 bits on it gains nothing over the range. */
 export const SEARCHED_BITS = 2;
@@ -116,7 +122,7 @@ function searchBlock(
   let middle = [1, 2];
   /** Tries the zero points that may be better; whether one was. */
   const tryScale = (k: number): boolean => {
-    const code = Math.fround(own * SEARCH_SCALES[k]!);
+    const code = codeScaleOf(own, k);
     let isBetter = false;
     for (const zeroPoint of middle) isBetter = takeBetter(code, zeroPoint) || isBetter;
     // Without negative codes all negative weights are lost, and the other way round.
@@ -141,12 +147,17 @@ function searchBlock(
   return best;
 }
 
+/** A scale of the grid; its inverse has to be a normal F32. */
+function codeScaleOf(own: number, k: number): number {
+  return Math.max(LEAST_CODE_SCALE, Math.fround(own * SEARCH_SCALES[k]!));
+}
+
 /** The scale that a walk begins with. */
 function startOf({ values, unit, squares }: UnitBlock, own: number): number {
   const least = WALK_START * (squares / values.length);
   const last = SEARCH_SCALES.length - 1;
   let k = 0;
-  while (k < last && (Math.fround(own * SEARCH_SCALES[k]!) * unit) ** 2 < least) k++;
+  while (k < last && (codeScaleOf(own, k) * unit) ** 2 < least) k++;
   return k;
 }
 

@@ -174,9 +174,10 @@ function tryCandidate(code: f32, zeroPoint: i32): bool {
   const toSteps = steps - weights;
   const end = weights + bytes;
   const step = (code as f64) * unit;
-  const half = Math.floor(0.5 * step) as i32;
-  const oneAndHalf = Math.floor(1.5 * step) as i32;
-  const twoAndHalf = Math.floor(2.5 * step) as i32;
+  const half = min(32767, Math.floor(0.5 * step) as i32);
+  const oneAndHalf = min(32767, Math.floor(1.5 * step) as i32);
+  // Beyond the largest I16 no weight lies.
+  const twoAndHalf = min(32767, Math.floor(2.5 * step) as i32);
   const first = i16x8.splat((zeroPoint == 3 ? -half : half) as i16);
   const second = i16x8.splat((zeroPoint > 1 ? -oneAndHalf : oneAndHalf) as i16);
   const third = i16x8.splat(
