@@ -5,12 +5,12 @@
 
 import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
-import { replaceSums } from "../params/measure_quality.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, inBatches, type KeptParams, viewParams } from "./row_params.ts";
+import { inBatches, reencodeRows } from "./reencode_rows.ts";
+import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
@@ -66,21 +66,18 @@ export async function coupleGroups(
     };
   });
   const { path } = optimizePath(candidates, bits, weight);
-  const moving = groupsOfRuns.filter(({ group }) => path[group] !== UNCHANGED);
-  let { sums } = found;
-  await inBatches(moving, async ({ run, group }) => {
-    const before = copyParams(kept, run, blocks);
-    multiply(viewParams(kept, run, blocks), RATIOS[path[group]!]!, scaleDtype);
-    const after = copyParams(kept, run, blocks);
-    return await backend.run({
-      verb: "reencode",
-      ...sliceRows(job, run.from, run.to, 1),
-      before,
-      after,
-    });
-  }, (change) => {
-    sums = replaceSums(sums, [change]);
-  });
+  const ratioOf = new Map(
+    groupsOfRuns.flatMap(({ run, group }) =>
+      path[group] === UNCHANGED ? [] : [[run, RATIOS[path[group]!]!] as const]
+    ),
+  );
+  const sums = await reencodeRows(
+    { job, backend },
+    kept,
+    [...ratioOf.keys()],
+    found.sums,
+    (run) => multiply(viewParams(kept, run, blocks), ratioOf.get(run)!, scaleDtype),
+  );
   return {
     scale: path.map((choice, group) => candidates[group]!.scale[choice]!),
     zero_point: found.zero_point,

@@ -54,22 +54,3 @@ export function bandsOfRows(
   const bands = Array.from({ length: to - from + 1 }, (_, i) => from + i);
   return { bands, blocks, scale, zero_point };
 }
-
-/** Runs of rows at work at once, since each takes copies of its parameters along. */
-const RUNS_AT_ONCE = 16;
-
-/**
- * Works through runs of rows, a few at a time.
- *
- * @param take Told of each result, in the order of the runs.
- */
-export async function inBatches<Run, Found>(
-  runs: readonly Run[],
-  work: (run: Run) => Promise<Found>,
-  take: (found: Found) => void,
-): Promise<void> {
-  for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
-    const batch = runs.slice(first, first + RUNS_AT_ONCE);
-    for (const found of await Promise.all(batch.map(work))) take(found);
-  }
-}

@@ -3,13 +3,13 @@
 import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { roundHalfEven } from "../params/estimate_params.ts";
-import { replaceSums } from "../params/measure_quality.ts";
 import { planSegments, planWindows, type Smoothing, smoothTrack } from "../params/smooth_params.ts";
 import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
 import type { LayerFindings } from "./layer_record.ts";
-import { copyParams, inBatches, type KeptParams, viewParams } from "./row_params.ts";
-import { cutRows, type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
+import { reencodeRows } from "./reencode_rows.ts";
+import { type KeptParams, viewParams } from "./row_params.ts";
+import { cutRows, type LayerJob, type RowRun } from "./slice_layer.ts";
 
 /**
  * Smooths a layer that is already encoded: the scales of a row in a window are multiplied by the
@@ -58,20 +58,7 @@ export async function smoothRows(
   const runs = planWindows(boundaries, smoothing.window).flatMap((window) =>
     cutRows(job.layer, window)
   );
-  let total = sums;
-  await inBatches(runs, async (run) => {
-    const before = copyParams(kept, run, blocks);
-    moveRows(run);
-    const after = copyParams(kept, run, blocks);
-    return await backend.run({
-      verb: "reencode",
-      ...sliceRows(job, run.from, run.to, 1),
-      before,
-      after,
-    });
-  }, (change) => {
-    total = replaceSums(total, [change]);
-  });
+  const total = await reencodeRows({ job, backend }, kept, runs, sums, moveRows);
   return { sums: total, schedule: { exact, stored } };
 }
 

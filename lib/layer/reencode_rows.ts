@@ -1,0 +1,59 @@
+/** Encodes rows again whose parameters have moved. */
+
+import type { Backend } from "../jobs/backend.ts";
+import { replaceSums } from "../params/measure_quality.ts";
+import type { QualitySums } from "../types.ts";
+import { copyParams, type KeptParams } from "./row_params.ts";
+import { type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
+
+/** Runs of rows at work at once, since each takes copies of its parameters along. */
+const RUNS_AT_ONCE = 16;
+
+/**
+ * Works through runs of rows, a few at a time.
+ *
+ * @param take Told of each result, in the order of the runs.
+ */
+export async function inBatches<Run, Found>(
+  runs: readonly Run[],
+  work: (run: Run) => Promise<Found>,
+  take: (found: Found) => void,
+): Promise<void> {
+  for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
+    const batch = runs.slice(first, first + RUNS_AT_ONCE);
+    for (const found of await Promise.all(batch.map(work))) take(found);
+  }
+}
+
+/**
+ * Moves the parameters of some rows and encodes them again.
+ *
+ * @param kept [rows * blocks] parameters of all rows.
+ * @param sums The energies of the layer so far.
+ * @param move Changes the parameters of a run in place.
+ * @returns The energies as they are then.
+ */
+export async function reencodeRows(
+  { job, backend }: { job: LayerJob; backend: Backend },
+  kept: KeptParams,
+  runs: readonly RowRun[],
+  sums: QualitySums,
+  move: (run: RowRun) => void,
+): Promise<QualitySums> {
+  const blocks = job.layer.columns / job.layer.grid.blockColumns;
+  let total = sums;
+  await inBatches(runs, async (run) => {
+    const before = copyParams(kept, run, blocks);
+    move(run);
+    const after = copyParams(kept, run, blocks);
+    return await backend.run({
+      verb: "reencode",
+      ...sliceRows(job, run.from, run.to, 1),
+      before,
+      after,
+    });
+  }, (change) => {
+    total = replaceSums(total, [change]);
+  });
+  return total;
+}
