@@ -257,7 +257,7 @@ const BLOCKS: BlockRow[] = [
   // Wider than a block may be.
   ["row", 131072, "row", 65536, 65536, true],
   ["row", 65552, "row", 3856, 3856, true],
-  ["row", 65537, "row", null, 65537, false],
+  ["row", 65537, "row", null, 65537, true],
 ];
 
 for (const [granularity, columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
