@@ -13,6 +13,8 @@ import {
   decodeFloats,
   encodeFloats,
   type FloatDtype,
+  roundScale,
+  roundScales,
   roundToDtype,
   scaleRange,
 } from "../lib/safetensors/dtype.ts";
@@ -42,6 +44,26 @@ Deno.test("roundToDtype() rounds to F32 first and then half to even", () => {
     [65504, "F16", 65504],
   ];
   for (const [value, dtype, expected] of rows) assert.equal(roundToDtype(value, dtype), expected);
+});
+
+Deno.test("roundScales() rounds and bounds many scales as roundScale() does one", () => {
+  const values = [
+    1 + 2 ** -8, // ties of BF16
+    1 + 3 * 2 ** -8,
+    1 + 2 ** -8 + 2 ** -20,
+    1 + 2 ** -11, // ties of F16
+    1 + 3 * 2 ** -11,
+    2 ** -25, // below the least scale of F16
+    2 ** -130, // below that of the others
+    70000, // above the largest of F16
+    1 / 3,
+  ];
+  for (const dtype of DTYPES) {
+    const scales = Float32Array.from(values);
+    const expected = Array.from(scales, (scale) => roundScale(scale, dtype));
+    roundScales(scales, dtype);
+    assert.deepEqual([...scales], expected, dtype);
+  }
 });
 
 Deno.test("decodeFloats() reads each dtype at any alignment and counts subnormal F32 values as 0", () => {
