@@ -8,6 +8,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
+import { measureSqnr } from "../examples/digits-dit-denoiser/evaluate.ts";
 import { INPUTS, observe } from "../examples/digits-dit-denoiser/observe.ts";
 import { loadWeights } from "../examples/forward/load_weights.ts";
 import { createEvaluator } from "../examples/small-dlm-denoiser/evaluate.ts";
@@ -89,15 +90,6 @@ function figuresOf(report: Report): Found["figures"] {
 const predict = async (directory: string) =>
   observe(createDenoiser(await loadWeights(directory)), { ...INPUTS, samples: 0 }).eps;
 
-function sqnrOf(values: Float32Array, decoded: Float32Array): number {
-  let [signal, noise] = [0, 0];
-  for (let i = 0; i < values.length; i++) {
-    signal += values[i]! ** 2;
-    noise += (values[i]! - decoded[i]!) ** 2;
-  }
-  return 10 * Math.log10(signal / noise);
-}
-
 const directory = Deno.makeTempDirSync({ prefix: "isotherm-metrics-" });
 const evaluator = await createEvaluator(LANGUAGE);
 const original = await predict(DIGITS);
@@ -113,7 +105,7 @@ try {
     };
     const image = await run(DIGITS, "digits");
     const text = await run(LANGUAGE, "language");
-    const decibel = sqnrOf(original, await predict(image.output));
+    const decibel = measureSqnr(original, await predict(image.output));
     const { kl } = await evaluator.evaluate(text.output);
     const { bits = 2, granularity = "row" } = settings;
     digits.push({ bits, granularity, figures: figuresOf(image.report), judged: decibel });

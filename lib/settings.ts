@@ -256,6 +256,9 @@ export function describeGroupSize(
   return `--group-size ${groupSizeOf(settings) ?? WHOLE_ROW}${isGiven ? "" : ", the default,"}`;
 }
 
+/** What a jump of 1 costs in phase optimize, unless told otherwise; see {@linkcode markovWeightOf}. */
+export const DEFAULT_MARKOV_WEIGHTS: Record<Granularity, number> = { row: 0, slice: 1 };
+
 /**
  * What a jump of 1 costs in phase optimize. By rows a time group's mean hardly moves, and the ratio that
  * brings it nearer to its neighbour's is paid for by every block of the group: nothing is gained, so
@@ -264,7 +267,7 @@ export function describeGroupSize(
 export function markovWeightOf(
   { granularity, markovWeight }: Pick<QuantizeSettings, "granularity" | "markovWeight">,
 ): number {
-  return markovWeight ?? (granularity === "row" ? 0 : 1);
+  return markovWeight ?? DEFAULT_MARKOV_WEIGHTS[granularity];
 }
 
 /**

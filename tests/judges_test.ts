@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
+import { measureSqnr } from "../examples/digits-dit-denoiser/evaluate.ts";
 import { INPUTS, observe } from "../examples/digits-dit-denoiser/observe.ts";
 import { loadWeights } from "../examples/forward/load_weights.ts";
 import { createEvaluator } from "../examples/small-dlm-denoiser/evaluate.ts";
@@ -39,13 +40,7 @@ async function run<T>(
 /** Denoiser SQNR of the image model in dB, and its report. */
 async function judgeDigits(settings: Partial<QuantizeSettings>): Promise<[number, Report]> {
   return await run(DIGITS, settings, async (report, output): Promise<[number, Report]> => {
-    const found = await predict(output);
-    let [signal, noise] = [0, 0];
-    for (const [i, eps] of original.entries()) {
-      signal += eps ** 2;
-      noise += (eps - found[i]!) ** 2;
-    }
-    return [10 * Math.log10(signal / noise), report];
+    return [measureSqnr(original, await predict(output)), report];
   });
 }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
-import { createEvaluator } from "../examples/digits-dit-denoiser/evaluate.ts";
+import { createEvaluator, measureSqnr } from "../examples/digits-dit-denoiser/evaluate.ts";
 import { loadWeights } from "../examples/forward/load_weights.ts";
 import { INPUTS, observe } from "../examples/digits-dit-denoiser/observe.ts";
 import {
@@ -28,13 +28,7 @@ const original = await predict(MODEL);
 
 /** Denoiser SQNR in dB. */
 async function measureDenoiser(directory: string): Promise<number> {
-  const found = await predict(directory);
-  let [signal, noise] = [0, 0];
-  for (const [i, eps] of original.entries()) {
-    signal += eps ** 2;
-    noise += (eps - found[i]!) ** 2;
-  }
-  return 10 * Math.log10(signal / noise);
+  return measureSqnr(original, await predict(directory));
 }
 
 /** Quantizes the digits model by slices; hands over its report, its directory and its denoiser SQNR. */

@@ -92,8 +92,8 @@ function judge(found: Observation, original: Observation, classifier: Classifier
   };
 }
 
-/** Signal to quantization noise in dB. */
-function measureSqnr(values: Float32Array, decoded: Float32Array): number {
+/** Signal to quantization noise of decoded values in dB: 10 log10(sum x^2 / sum (x - v)^2). */
+export function measureSqnr(values: Float32Array, decoded: Float32Array): number {
   let [signal, noise] = [0, 0];
   for (let i = 0; i < values.length; i++) {
     signal += values[i]! ** 2;

@@ -3,11 +3,14 @@
 import {
   BACKEND_CHOICES,
   DEFAULT_GROUP_SIZE,
+  DEFAULT_MARKOV_WEIGHTS,
   DEFAULT_SETTINGS,
+  DEFAULT_WINDOWS,
   GRANULARITIES,
   PHASES,
   SMOOTHING_METHODS,
 } from "../settings.ts";
+import type { Granularity } from "../types.ts";
 
 /** Where the report of a run goes by default. */
 export const DEFAULT_REPORT = "baseline_metrics.json";
@@ -52,6 +55,10 @@ export interface Flag {
 }
 
 const PLANNING = ["quantize", "inspect"] as const;
+
+/** Defaults that differ, for the help. */
+const byGranularity = (defaults: Record<Granularity, number>) =>
+  GRANULARITIES.map((granularity) => `${granularity}s ${defaults[granularity]}`).join(", ");
 
 /** Every flag, in the order of the help. */
 export const FLAGS: readonly Flag[] = [
@@ -127,7 +134,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothing-window",
     value: "N",
-    help: "steps beside a boundary, 1 to 20 (rows 1, slices 5)",
+    help: `steps beside a boundary, 1 to 20 (${byGranularity(DEFAULT_WINDOWS)})`,
     commands: ["quantize"],
   },
   {
@@ -139,7 +146,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "markov-weight",
     value: "L",
-    help: "optimize: cost of a jump (rows: 0; slices: 1)",
+    help: `optimize: cost of a jump (${byGranularity(DEFAULT_MARKOV_WEIGHTS)})`,
     commands: ["quantize"],
   },
   {

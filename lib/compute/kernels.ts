@@ -25,8 +25,10 @@ export interface BlockRanges {
   hi: Float32Array;
 }
 
-/** The least scale that makes codes: the least normal F32, whose inverse is one as well. */
-export const LEAST_CODE_SCALE: number = 2 ** -126;
+/** A scale that makes codes, as F32: no less than the least normal one, so that its inverse is normal as well. */
+export function roundCodeScale(scale: number): number {
+  return Math.max(2 ** -126, Math.fround(scale));
+}
 
 /** The parameters of each block, [blocks] in row-major order. */
 export interface BlockParams {

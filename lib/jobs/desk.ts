@@ -46,11 +46,37 @@ export function* tilesOf(slice: Slice, tileBytes: number): Generator<[TilePlan, 
   }
 }
 
+/** The tiles of a slice whose blocks lie in one row each, of which none is cut. */
+export function tilesOfRows(slice: Slice, { kernels }: Desk): Generator<[TilePlan, Tile]> {
+  return tilesOf(slice, Math.max(kernels.tileBytes, slice.blockColumns * floatBytes(slice.dtype)));
+}
+
 /** The block of a slice that a tile begins with or lies in, in row-major order. */
 export function firstBlockOf(slice: Slice, plan: TilePlan): number {
   const { columns, blockRows, blockColumns } = slice;
   const above = Math.floor(plan.row / blockRows) * (columns / blockColumns);
   return above + Math.floor(plan.column / blockColumns);
+}
+
+/** Where a tile's bytes lie in a slice's, and how many they are. */
+function spanOf({ columns, dtype }: Slice, plan: TilePlan): { offset: number; length: number } {
+  const width = floatBytes(dtype);
+  return {
+    offset: (plan.row * columns + plan.column) * width,
+    length: plan.rows * plan.columns * width,
+  };
+}
+
+/** Reads a tile in place of the one before, for those who are done with it when they leave it. */
+export async function readAlone(
+  { kernels, files }: Desk,
+  slice: Slice,
+  plan: TilePlan,
+): Promise<Uint8Array> {
+  const { offset, length } = spanOf(slice, plan);
+  const bytes = kernels.input(length);
+  await files.read(slice.source, offset, bytes);
+  return bytes;
 }
 
 /**
@@ -63,9 +89,7 @@ export async function readTile(
   plan: TilePlan,
   isHeld: boolean,
 ): Promise<Uint8Array> {
-  const width = floatBytes(slice.dtype);
-  const offset = (plan.row * slice.columns + plan.column) * width;
-  const length = plan.rows * plan.columns * width;
+  const { offset, length } = spanOf(slice, plan);
   const fits = fitsInBuffer(slice);
   // Asked for anew for each tile: kernels may move their memory, keeping its content.
   const buffer = kernels.input(fits ? sliceBytes(slice) : length);

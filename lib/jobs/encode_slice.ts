@@ -75,7 +75,16 @@ function paramsOfTile(slice: Slice, params: BlockParams, plan: TilePlan, tile: T
   return sliceParams(params, first, first + blockCount(tile));
 }
 
-/** The parameters of blocks `first` (inclusive) to `last` (exclusive). */
+/** A copy of the parameters of blocks `first` to `last`, to be sent to a worker: of a view all would go along. */
+export function copyParams(params: BlockParams, first: number, last: number): BlockParams {
+  return {
+    scale: params.scale.slice(first, last),
+    zero_point: params.zero_point.slice(first, last),
+    code_scale: params.code_scale?.slice(first, last),
+  };
+}
+
+/** A view of the parameters of blocks `first` (inclusive) to `last` (exclusive). */
 export function sliceParams(params: BlockParams, first: number, last: number): BlockParams {
   return {
     scale: params.scale.subarray(first, last),

@@ -4,9 +4,9 @@ import { blockCount, type BlockParams, blocksAcross, type OwnParams } from "../c
 import { packedBytes } from "../compute/pack_codes.ts";
 import { estimateBlocks } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
-import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { QualitySums } from "../types.ts";
-import { type Desk, firstBlockOf, tilesOf } from "./desk.ts";
+import { type Desk, firstBlockOf, readAlone, tilesOfRows } from "./desk.ts";
 import type { CodesTarget } from "./encode_slice.ts";
 import type { Slice } from "./slice.ts";
 
@@ -53,20 +53,18 @@ export async function quantizeRows(
   desk: Desk,
 ): Promise<QuantizedRows | undefined> {
   const { slice, bits, target, scaleDtype, isSearched } = job;
-  const { rows, columns, blockColumns, dtype } = slice;
+  const { rows, columns, blockColumns } = slice;
   const { kernels, files } = desk;
-  const width = floatBytes(dtype);
   const rowBytes = packedBytes(columns, bits);
   const params = emptyParams(rows * (columns / blockColumns), isSearched);
   const filled = new Uint8Array(params.scale.length);
   const found = emptyRows(rows);
   const ranged = emptyRows(rows);
   const room = createRoom();
-  const tileBytes = Math.max(kernels.tileBytes, blockColumns * width);
-  for (const [plan, tile] of tilesOf(slice, tileBytes)) {
+  for (const [plan, tile] of tilesOfRows(slice, desk)) {
+    const { length } = await readAlone(desk, slice, plan);
     // Asked for anew for each call: kernels may move their memory, keeping its content.
-    const held = () => kernels.input(plan.rows * plan.columns * width);
-    await files.read(slice.source, (plan.row * columns + plan.column) * width, held());
+    const held = () => kernels.input(length);
     const own = room(blockCount(tile));
     const ranges = await kernels.range(held(), tile);
     if (!estimateBlocks(ranges, bits, scaleDtype, own)) return undefined;
@@ -85,7 +83,7 @@ export async function quantizeRows(
     params.zero_point.set(best.zero_point, first);
     if (isSearched) params.code_scale?.set(best.code_scale ?? best.scale, first);
     await files.write(target, plan.row * rowBytes + (plan.column * bits) / 8, packed);
-    await desk.onBytes(held().length);
+    await desk.onBytes(length);
   }
   return { params, filled, ...found, ...isSearched && { own: ranged } };
 }

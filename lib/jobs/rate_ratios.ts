@@ -1,10 +1,10 @@
 /** Rates what rows lose if all their scales are multiplied by a ratio; writes nothing. */
 
-import type { BlockParams } from "../compute/kernels.ts";
+import { type BlockParams, roundCodeScale } from "../compute/kernels.ts";
 import { roundHalfEven } from "../params/estimate_params.ts";
 import { decodeFloats, floatBytes, type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf } from "../types.ts";
-import { type Desk, firstBlockOf, tilesOf } from "./desk.ts";
+import { type Desk, firstBlockOf, readAlone, tilesOfRows } from "./desk.ts";
 import type { Slice } from "./slice.ts";
 
 /** Asks for the errors of rows, one for each ratio. */
@@ -27,16 +27,14 @@ export interface RateRatiosJob {
 /** Runs the job: a sum for each ratio, in the order of the weights, so that every backend gives the same. */
 export async function rateRatios(
   { slice, bits, params, scaleDtype, ratios, norm }: RateRatiosJob,
-  { kernels, files }: Desk,
+  desk: Desk,
 ): Promise<Float64Array> {
-  const { columns, blockColumns, dtype } = slice;
+  const { blockColumns, dtype } = slice;
   const width = floatBytes(dtype);
   const errors = new Float64Array(ratios.length);
   const values = new Float32Array(blockColumns);
-  const tileBytes = Math.max(kernels.tileBytes, blockColumns * width);
-  for (const [plan] of tilesOf(slice, tileBytes)) {
-    const bytes = kernels.input(plan.rows * plan.columns * width);
-    await files.read(slice.source, (plan.row * columns + plan.column) * width, bytes);
+  for (const [plan] of tilesOfRows(slice, desk)) {
+    const bytes = await readAlone(desk, slice, plan);
     let block = firstBlockOf(slice, plan);
     for (let at = 0; at < bytes.length; at += blockColumns * width, block++) {
       decodeFloats(bytes.subarray(at, at + blockColumns * width), dtype, values);
@@ -44,7 +42,7 @@ export async function rateRatios(
       for (const [i, ratio] of ratios.entries()) {
         const own = {
           scale: roundScale(scale[block]! * ratio, scaleDtype),
-          inverse: Math.fround(1 / Math.fround(code_scale[block]! * ratio)),
+          inverse: Math.fround(1 / roundCodeScale(code_scale[block]! * ratio)),
           zeroPoint: zero_point[block]!,
         };
         errors[i] = errors[i]! + sumErrors(values, own, bits, norm);

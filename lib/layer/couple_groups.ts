@@ -3,14 +3,12 @@
  * that all its blocks share, so that no block is judged by its neighbour's weights.
  */
 
-import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
-import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerFindings } from "./layer_record.ts";
 import { inBatches, reencodeRows } from "./reencode_rows.ts";
-import { copyParams, type KeptParams, viewParams } from "./row_params.ts";
+import { copyRows, type KeptParams, multiplyScales, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
@@ -47,7 +45,7 @@ export async function coupleGroups(
       verb: "rateRatios",
       slice: sliceRows(job, run.from, run.to, 1).slice,
       bits,
-      params: copyParams(kept, run, blocks),
+      params: copyRows(kept, run, blocks),
       scaleDtype,
       ratios: RATIOS,
       norm: NORM[bits],
@@ -76,26 +74,11 @@ export async function coupleGroups(
     kept,
     [...ratioOf.keys()],
     found.sums,
-    (run) => multiply(viewParams(kept, run, blocks), ratioOf.get(run)!, scaleDtype),
+    (run) => multiplyScales(viewParams(kept, run, blocks), ratioOf.get(run)!, scaleDtype),
   );
   return {
     scale: path.map((choice, group) => candidates[group]!.scale[choice]!),
     zero_point: found.zero_point,
     sums,
   };
-}
-
-/** Multiplies scales in place. */
-function multiply(
-  { scale, code_scale, filled }: KeptParams,
-  ratio: number,
-  dtype: FloatDtype,
-): void {
-  for (let block = 0; block < scale.length; block++) {
-    if (filled[block] === 0) continue;
-    scale[block] = roundScale(scale[block]! * ratio, dtype);
-    if (code_scale !== undefined) {
-      code_scale[block] = Math.max(LEAST_CODE_SCALE, code_scale[block]! * ratio);
-    }
-  }
 }

@@ -3,7 +3,7 @@
 import type { Backend } from "../jobs/backend.ts";
 import { replaceSums } from "../params/measure_quality.ts";
 import type { QualitySums } from "../types.ts";
-import { copyParams, type KeptParams } from "./row_params.ts";
+import { copyRows, type KeptParams } from "./row_params.ts";
 import { type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
 
 /** Runs of rows at work at once, since each takes copies of its parameters along. */
@@ -43,9 +43,9 @@ export async function reencodeRows(
   const blocks = job.layer.columns / job.layer.grid.blockColumns;
   let total = sums;
   await inBatches(runs, async (run) => {
-    const before = copyParams(kept, run, blocks);
+    const before = copyRows(kept, run, blocks);
     move(run);
-    const after = copyParams(kept, run, blocks);
+    const after = copyRows(kept, run, blocks);
     return await backend.run({
       verb: "reencode",
       ...sliceRows(job, run.from, run.to, 1),

@@ -1,7 +1,8 @@
 /** The parameters of rows that have blocks of their own: [rows * blocks] row by row. */
 
-import type { BlockParams } from "../compute/kernels.ts";
-import { sliceParams } from "../jobs/encode_slice.ts";
+import { type BlockParams, roundCodeScale } from "../compute/kernels.ts";
+import { copyParams, sliceParams } from "../jobs/encode_slice.ts";
+import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
 import type { LayerParams } from "../types.ts";
 import type { RowRun } from "./slice_layer.ts";
 
@@ -29,20 +30,28 @@ export function putParams(all: KeptParams, first: number, params: KeptParams): v
   if (params.code_scale !== undefined) all.code_scale?.set(params.code_scale, first);
 }
 
-/** The parameters of some rows among those of all: a view, which is not to be sent away: all would go along. */
+/** The parameters of some rows among those of all: a view. */
 export function viewParams(all: KeptParams, { from, to }: RowRun, blocks: number): KeptParams {
   const [first, last] = [from * blocks, to * blocks];
   return { ...sliceParams(all, first, last), filled: all.filled.subarray(first, last) };
 }
 
-/** A copy of the parameters of some rows. */
-export function copyParams(all: KeptParams, run: RowRun, blocks: number): BlockParams {
-  const { scale, zero_point, code_scale } = viewParams(all, run, blocks);
-  return {
-    scale: scale.slice(),
-    zero_point: zero_point.slice(),
-    code_scale: code_scale?.slice(),
-  };
+/** A copy of the parameters of some rows, to be sent to a worker. */
+export function copyRows(all: KeptParams, { from, to }: RowRun, blocks: number): BlockParams {
+  return copyParams(all, from * blocks, to * blocks);
+}
+
+/** Multiplies the scales of blocks in place, but for all-zero ones, which have none of their own. */
+export function multiplyScales(
+  { scale, code_scale, filled }: KeptParams,
+  ratio: number,
+  dtype: FloatDtype,
+): void {
+  for (let block = 0; block < scale.length; block++) {
+    if (filled[block] === 0) continue;
+    scale[block] = roundScale(scale[block]! * ratio, dtype);
+    if (code_scale !== undefined) code_scale[block] = roundCodeScale(code_scale[block]! * ratio);
+  }
 }
 
 /** As they are stored: each row is a band. */

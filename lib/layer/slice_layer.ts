@@ -3,7 +3,7 @@
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
 import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
-import type { CodesTarget } from "../jobs/encode_slice.ts";
+import { type CodesTarget, copyParams } from "../jobs/encode_slice.ts";
 import type { FilePlace, Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
@@ -98,12 +98,7 @@ export function sliceBands(job: LayerJob, bands: readonly number[]): SliceJob[] 
 
 /** The parameters of one band: [K]. */
 export function paramsOfBand(params: Omit<LayerParams, "bands">, band: number): BlockParams {
-  const [first, last] = [band * params.blocks, (band + 1) * params.blocks];
-  return {
-    scale: params.scale.subarray(first, last),
-    zero_point: params.zero_point.subarray(first, last),
-    code_scale: params.code_scale?.subarray(first, last),
-  };
+  return copyParams(params, band * params.blocks, (band + 1) * params.blocks);
 }
 
 /** The ranges of all bands of a layer, band by band: [B*K]. */

@@ -1,14 +1,13 @@
 /** Phase smooth by rows: the rows around a boundary move with the mean of their time group. */
 
-import { LEAST_CODE_SCALE } from "../compute/kernels.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { roundHalfEven } from "../params/estimate_params.ts";
 import { planSegments, planWindows, type Smoothing, smoothTrack } from "../params/smooth_params.ts";
-import { type FloatDtype, roundScale } from "../safetensors/dtype.ts";
+import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
 import type { LayerFindings } from "./layer_record.ts";
 import { reencodeRows } from "./reencode_rows.ts";
-import { type KeptParams, viewParams } from "./row_params.ts";
+import { type KeptParams, multiplyScales, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, type RowRun } from "./slice_layer.ts";
 
 /**
@@ -71,27 +70,25 @@ interface Move {
 }
 
 /** Moves the parameters of one row in place; gives how far they went on average, after rounding. */
-function moveRow(
-  { scale, zero_point, code_scale, filled }: KeptParams,
-  { factor, shift }: Move,
-  bits: Bits,
-  dtype: FloatDtype,
-): Move {
+function moveRow(row: KeptParams, move: Move, bits: Bits, dtype: FloatDtype): Move {
+  const { zero_point, filled } = row;
+  const before = sumOfFilled(row);
+  multiplyScales(row, move.factor, dtype);
+  const factor = sumOfFilled(row) / before;
   const qmax = qmaxOf(bits);
-  let [before, after, steps, moved] = [0, 0, 0, 0];
-  for (let block = 0; block < scale.length; block++) {
-    // All-zero blocks are no part of the mean, and stay.
+  let [steps, moved] = [0, 0];
+  for (let block = 0; block < zero_point.length; block++) {
     if (filled[block] === 0) continue;
+    const zeroPoint = roundHalfEven(zero_point[block]! + move.shift);
+    steps -= zero_point[block]!;
+    zero_point[block] = Math.min(Math.max(zeroPoint, 0), qmax);
+    steps += zero_point[block]!;
     moved++;
-    before += scale[block]!;
-    scale[block] = roundScale(scale[block]! * factor, dtype);
-    after += scale[block]!;
-    if (code_scale !== undefined) {
-      code_scale[block] = Math.max(LEAST_CODE_SCALE, code_scale[block]! * factor);
-    }
-    const zeroPoint = Math.min(Math.max(roundHalfEven(zero_point[block]! + shift), 0), qmax);
-    steps += zeroPoint - zero_point[block]!;
-    zero_point[block] = zeroPoint;
   }
-  return moved === 0 ? { factor, shift } : { factor: after / before, shift: steps / moved };
+  return moved === 0 ? move : { factor, shift: steps / moved };
+}
+
+/** The sum of the scales that a mean is made of. */
+function sumOfFilled({ scale, filled }: KeptParams): number {
+  return scale.reduce((sum, own, block) => filled[block] === 0 ? sum : sum + own, 0);
 }

@@ -17,8 +17,8 @@ import { decodeFloats, floatBytes, type FloatDtype, roundScale } from "../../saf
 import {
   blocksAcross,
   type FoundParams,
-  LEAST_CODE_SCALE,
   type OwnParams,
+  roundCodeScale,
   type Tile,
 } from "../kernels.ts";
 
@@ -35,7 +35,7 @@ export const SEARCH_SCALES: Float64Array = Float64Array.from(
 );
 
 /** The largest weight of a block in the units of the search. */
-export const SEARCH_UNITS = 2 ** 14;
+const SEARCH_UNITS = 2 ** 14;
 
 /**
  * Scales in a row that are no better before the search of a block turns. On wide blocks the error rises
@@ -147,9 +147,9 @@ function searchBlock(
   return best;
 }
 
-/** A scale of the grid; its inverse has to be a normal F32. */
+/** A scale of the grid. */
 function codeScaleOf(own: number, k: number): number {
-  return Math.max(LEAST_CODE_SCALE, Math.fround(own * SEARCH_SCALES[k]!));
+  return roundCodeScale(own * SEARCH_SCALES[k]!);
 }
 
 /** The scale that a walk begins with. */
