@@ -69,7 +69,7 @@ export {
   type ReportFigures,
 } from "./lib/report/report_figures.ts";
 export { measureQuality, type Quality } from "./lib/params/measure_quality.ts";
-export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/settings.ts";
+export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/settings/settings.ts";
 export {
   type CandidateList,
   type CandidatePath,

@@ -1,5 +1,7 @@
 /** Shapes that more than one folder uses, with units and ranges. */
 
+import type { FloatDtype } from "./safetensors/dtype.ts";
+
 /** Width of a code in bits. */
 export type Bits = 2 | 4 | 8;
 
@@ -13,6 +15,29 @@ export type BackendChoice = BackendName | "auto";
  * What shares parameters: the weights of one row, in blocks side by side, or all rows of a time group.
  */
 export type Granularity = "row" | "slice";
+
+/** How a checkpoint is laid out: which tensors stand for a layer, and in what files. */
+export type FormatName = "compressed-tensors" | "sdnq" | "gguf" | "comfy";
+
+/** What the parameters of a layer may be. */
+export interface Scheme {
+  /** Width of a code. */
+  bits: Bits;
+  /** Dtype of the stored scales. */
+  scaleDtype: FloatDtype;
+  /** Whether every zero point is the middle code, 2^(bits-1). */
+  symmetric: boolean;
+}
+
+/** A place in a file. */
+export interface FilePlace {
+  /** Path to open. */
+  path: string;
+  /** The file's name in messages. */
+  label: string;
+  /** First byte. */
+  begin: number;
+}
 
 /** How parameters are chosen: by each group's own range, moved gradually between groups, or all at once. */
 export type Phase = "baseline" | "smooth" | "optimize";
@@ -105,6 +130,11 @@ export interface QualitySums {
 /** Largest code of a width: 2^bits - 1. */
 export function qmaxOf(bits: Bits): number {
   return 2 ** bits - 1;
+}
+
+/** The zero point of symmetric parameters: the middle code. */
+export function middleOf(bits: Bits): number {
+  return 2 ** (bits - 1);
 }
 
 /** Bins of a histogram of weights: one for each value of the upper 16 bits of a weight. */

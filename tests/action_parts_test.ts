@@ -6,7 +6,7 @@ import { MAX_COMMENT, MAX_SUMMARY, toComment, toSummary } from "../action/descri
 import { quantizeArguments } from "../action/list_arguments.ts";
 import { placeFiles } from "../action/place_files.ts";
 import { readInputs } from "../action/read_inputs.ts";
-import { DEFAULT_SETTINGS, PHASES } from "../lib/settings.ts";
+import { DEFAULT_SETTINGS, PHASES } from "../lib/settings/settings.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { annotateFindings, pathInRepository } from "../action/list_annotations.ts";
 import type { Finding } from "../mod.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BadInputError } from "../lib/base/errors.ts";
-import { DEFAULT_SETTINGS } from "../lib/settings.ts";
+import { DEFAULT_SETTINGS } from "../lib/settings/settings.ts";
 import { COMMANDS, FLAGS } from "../lib/cli/flags.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { renderHelp } from "../lib/cli/render_help.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import type { FloatDtype } from "../lib/safetensors/dtype.ts";
-import { GRANULARITIES } from "../lib/settings.ts";
+import { GRANULARITIES } from "../lib/settings/settings.ts";
 import {
   DEFAULT_SETTINGS,
   quantizeModel,

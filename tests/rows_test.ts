@@ -22,7 +22,7 @@ import { estimateParams } from "../lib/params/estimate_params.ts";
 import { meanOfGroups } from "../lib/params/score_track.ts";
 import { planLayer } from "../lib/plan/plan_layer.ts";
 import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
-import { DEFAULT_SETTINGS } from "../lib/settings.ts";
+import { DEFAULT_SETTINGS } from "../lib/settings/settings.ts";
 import type { Bits } from "../lib/types.ts";
 import { withAdapter } from "./find_adapter.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";

@@ -3,7 +3,7 @@ import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
 import { FLAGS } from "../lib/cli/flags.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
-import { PHASES, WIDTHS } from "../lib/settings.ts";
+import { PHASES, WIDTHS } from "../lib/settings/settings.ts";
 import type { Phase } from "../lib/types.ts";
 import {
   measureJumps,

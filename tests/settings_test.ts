@@ -22,7 +22,7 @@ import {
   DEFAULT_WINDOWS,
   groupSizeOf,
   markovWeightOf,
-} from "../lib/settings.ts";
+} from "../lib/settings/settings.ts";
 import { smoothingWindowOf } from "../lib/params/smooth_params.ts";
 import { namesIn, smallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";

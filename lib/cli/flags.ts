@@ -9,7 +9,7 @@ import {
   GRANULARITIES,
   PHASES,
   SMOOTHING_METHODS,
-} from "../settings.ts";
+} from "../settings/settings.ts";
 import type { Granularity } from "../types.ts";
 
 /** Where the report of a run goes by default. */

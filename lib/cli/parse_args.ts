@@ -3,7 +3,7 @@
 import { parseArgs as parseTokens } from "node:util";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
 import { type Command, COMMANDS, DEFAULT_REPORT, type Flag, FLAGS } from "./flags.ts";
 import { readOperands } from "./read_operands.ts";
 import { type GateFlags, readGateFlags, readSettings, type Values } from "./read_settings.ts";

@@ -5,9 +5,8 @@ import type { GateTolerances } from "../gate/gate_rules.ts";
 import {
   checkSettings,
   checkTolerance,
-  DEFAULT_SETTINGS,
-  type QuantizeSettings,
-} from "../settings.ts";
+} from "../settings/check_settings.ts";
+import { DEFAULT_SETTINGS, type QuantizeSettings } from "../settings/settings.ts";
 import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 
 /** Values by flag name. */
@@ -28,6 +27,8 @@ const WRITTEN = [
   { key: "timeGroups", flag: "num-time-groups", read: readWhole },
   { key: "granularity", flag: "granularity", read: readWord },
   { key: "groupSize", flag: "group-size", read: readWhole },
+  { key: "format", flag: "format", read: readWord },
+  { key: "modulation", flag: "modulation", read: readDigit },
   { key: "threshold", flag: "smoothness-threshold", read: readDecimal },
   { key: "phase", flag: "phase", read: readWord },
   { key: "smoothingWindow", flag: "smoothing-window", read: readWhole },
@@ -61,6 +62,8 @@ export function readSettings(values: Values): QuantizeSettings {
   const settings: unknown = {
     ...DEFAULT_SETTINGS,
     ignore: values.get("ignore") ?? [],
+    components: values.get("component") ?? [],
+    symmetric: values.has("symmetric"),
     defaultIgnore: !values.has("no-default-ignore"),
     strict: values.has("strict"),
     ...written,

@@ -5,7 +5,7 @@
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits, BlockGrid, QualitySums } from "../types.ts";
+import type { Bits, BlockGrid, QualitySums, Scheme } from "../types.ts";
 
 /** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
 export interface Tile extends BlockGrid {
@@ -44,6 +44,9 @@ export interface BlockParams {
 export interface FoundParams extends BlockParams {
   code_scale: Float32Array;
 }
+
+/** What of a scheme a search has to know. */
+export type SearchScheme = Pick<Scheme, "scaleDtype" | "symmetric">;
 
 /** The parameters of each block by its own range, and what a search begins with. */
 export interface OwnParams extends BlockParams {
@@ -93,13 +96,13 @@ export interface Kernels {
    *
    * @param tile Its blocks lie in one row each.
    * @param own Parameters by the range; they stay where there is no better choice.
-   * @param scaleDtype What stored scales are rounded to.
+   * @param scheme What stored scales are rounded to, and whether zero points are fixed.
    */
   search(
     bytes: Uint8Array,
     tile: Tile,
     own: OwnParams,
-    scaleDtype: FloatDtype,
+    scheme: SearchScheme,
   ): FoundParams | Promise<FoundParams>;
   /**
    * Codes, packed, and sums:

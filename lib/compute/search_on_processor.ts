@@ -3,11 +3,12 @@
  * WGSL has none, and what it finds has to be here before the weights can be encoded.
  */
 
-import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
 import {
   blocksAcross,
   type FoundParams,
   type OwnParams,
+  type SearchScheme,
   type SyncKernels,
   type Tile,
 } from "./kernels.ts";
@@ -21,7 +22,7 @@ export function searchOnProcessor(
   bytes: Uint8Array,
   tile: Tile,
   own: OwnParams,
-  scaleDtype: FloatDtype,
+  scheme: SearchScheme,
 ): FoundParams {
   searcher ??= createWasmKernels();
   const { rows, columns, dtype } = tile;
@@ -45,7 +46,7 @@ export function searchOnProcessor(
         zero_point: own.zero_point.subarray(first, last),
         largest: own.largest.subarray(first, last),
       },
-      scaleDtype,
+      scheme,
     );
     found.scale.set(part.scale, first);
     found.zero_point.set(part.zero_point, first);

@@ -13,6 +13,7 @@ import {
   type FoundParams,
   MAX_HISTOGRAMS,
   type OwnParams,
+  type SearchScheme,
   type SyncKernels,
   type Tile,
 } from "./kernels.ts";
@@ -32,6 +33,9 @@ const SEARCH_TABLE = Float64Array.of(...SEARCH_SCALES, WALK_START);
 
 /** Values of the search's `scales`. */
 const SCALE_KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
+
+/** Added to those where the zero point is fixed. */
+const SYMMETRIC_KIND = 4;
 
 /** Bytes of a histogram. */
 const HISTOGRAM_BYTES = 4 * BINS;
@@ -213,10 +217,10 @@ export function createWasmKernels(): SyncKernels {
     bytes: Uint8Array,
     tile: Tile,
     own: OwnParams,
-    scaleDtype: FloatDtype,
+    scheme: SearchScheme,
   ): FoundParams {
     const blocks = blockCount(tile);
-    if (!own.scale.every(isCommon)) return searchReference(bytes, tile, own, scaleDtype);
+    if (!own.scale.every(isCommon)) return searchReference(bytes, tile, own, scheme);
     const paramBytes = align(blocks * BLOCK_BYTES.params);
     const tableBytes = align(SEARCH_TABLE.byteLength);
     // The weights of a block and their steps as I16, in whole groups of 64 bytes.
@@ -233,7 +237,7 @@ export function createWasmKernels(): SyncKernels {
     const table = free + paramBytes;
     new Float64Array(buffer, table, SEARCH_TABLE.length).set(SEARCH_TABLE);
     const { rows, columns, blockColumns, dtype } = tile;
-    const kind = SCALE_KIND[scaleDtype];
+    const kind = SCALE_KIND[scheme.scaleDtype] + (scheme.symmetric ? SYMMETRIC_KIND : 0);
     SEARCH[dtype](at, rows, columns, blockColumns, free, kind, table, table + tableBytes);
     const { scale, zero_point, code_scale } = roomFor(blocks);
     const found = { scale, zero_point, code_scale };

@@ -1,6 +1,6 @@
 /** What a gate goes by: the built-in rules, changed by a file of rules, changed by flags. */
 
-import { checkTolerance } from "../settings.ts";
+import { checkTolerance } from "../settings/check_settings.ts";
 import {
   LAYER_COUNTS,
   LAYER_METRICS,

@@ -1,7 +1,7 @@
 /** Compares bytes of two files. */
 
 import type { Desk } from "./desk.ts";
-import type { FilePlace } from "./slice.ts";
+import type { FilePlace } from "../types.ts";
 
 /** Bytes compared at a time. */
 const COMPARE_BYTES = 2 ** 20;

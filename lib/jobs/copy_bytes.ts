@@ -1,7 +1,7 @@
 /** Copies bytes as they are. */
 
 import type { Desk } from "./desk.ts";
-import type { FilePlace } from "./slice.ts";
+import type { FilePlace } from "../types.ts";
 
 /** Bytes copied at a time. */
 const COPY_BYTES = 2 ** 20;

@@ -1,19 +1,25 @@
 /** Makes the codes of a slice with given parameters, and writes them. */
 
 import { blockCount, type BlockParams, type Tile } from "../compute/kernels.ts";
-import { packedBytes } from "../compute/pack_codes.ts";
 import type { TilePlan } from "../compute/plan_tiles.ts";
+import type { RowOrder } from "../format/checkpoint_format.ts";
+import { type Packing, packerOf } from "../format/pack_rows.ts";
+import { writeRows } from "../format/row_order.ts";
 import { addSums } from "../params/measure_quality.ts";
-import type { Bits, QualitySums } from "../types.ts";
+import type { Bits, FilePlace, QualitySums } from "../types.ts";
 import { type Desk, firstBlockOf, halfOver, type OnBytes, readTile, tilesOf } from "./desk.ts";
-import type { FilePlace, Slice } from "./slice.ts";
+import type { Slice } from "./slice.ts";
 
 /** Where the codes of a slice go. */
-export interface CodesTarget {
+export interface CodesTarget extends RowOrder {
   /** Width of a code. */
   bits: Bits;
-  /** Where the packed rows go; the file exists and has its final length. */
+  /** How rows of codes are laid out. */
+  packing: Packing;
+  /** Where the first row of the layer goes; the file exists and has its final length. */
   target: FilePlace;
+  /** The row of the layer that the slice begins with. */
+  row: number;
 }
 
 /** Asks for a slice to be encoded; gives its energies. */
@@ -41,20 +47,43 @@ export function writeCodes(
   isHeld: boolean,
   tell: OnBytes,
 ): Promise<QualitySums> {
-  const { slice, bits, target } = job;
-  const rowBytes = packedBytes(slice.columns, bits);
-  return encodeTiles(job, desk, isHeld, tell, (plan, packed) => {
-    return desk.files.write(target, plan.row * rowBytes + (plan.column * bits) / 8, packed);
+  return encodeTiles(job, desk, isHeld, tell, (plan, tile, packed, params) => {
+    return writeTile(job, desk, plan, tile, packed, params);
   });
 }
 
-/** @param write Takes the packed bytes of each tile; without it they are dropped. */
+/**
+ * Writes the codes of a tile as the format lays them out.
+ *
+ * @param packed Rows of words, as kernels give them.
+ * @param params [blocks] of the tile.
+ */
+export async function writeTile(
+  { slice, bits, packing, target, row, headRows }: CodesTarget & { slice: Slice },
+  { files }: Desk,
+  plan: TilePlan,
+  tile: Tile,
+  packed: Uint8Array<ArrayBuffer>,
+  params: BlockParams,
+): Promise<void> {
+  const { bytesOf, pack } = packerOf(packing, bits);
+  const rowBytes = bytesOf(slice.columns);
+  const span = { place: target, rowBytes, headRows, row: row + plan.row, column: bytesOf(plan.column) };
+  await writeRows(files, span, pack(packed, tile, params));
+}
+
+/** @param write Takes the packed words of each tile; without it they are dropped. */
 export async function encodeTiles(
-  { slice, bits, params, isKnown = false }: Omit<EncodeJob, "verb" | "target">,
+  { slice, bits, params, isKnown = false }: Pick<EncodeJob, "slice" | "bits" | "params" | "isKnown">,
   desk: Desk,
   isHeld: boolean,
   tell: OnBytes,
-  write?: (plan: TilePlan, packed: Uint8Array) => Promise<void> | void,
+  write?: (
+    plan: TilePlan,
+    tile: Tile,
+    packed: Uint8Array<ArrayBuffer>,
+    params: BlockParams,
+  ) => Promise<void>,
 ): Promise<QualitySums> {
   const { kernels } = desk;
   let total: QualitySums = { signal: 0, decoded: 0, error: 0 };
@@ -63,7 +92,7 @@ export async function encodeTiles(
     const own = paramsOfTile(slice, params, plan, tile);
     const { packed, sums } = await kernels.encode(bytes, tile, bits, own, isHeld, !isKnown);
     total = addSums([total, sums]);
-    await write?.(plan, packed);
+    await write?.(plan, tile, packed, own);
     await tell(bytes.length);
   }
   return total;

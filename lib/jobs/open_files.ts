@@ -2,7 +2,7 @@
 
 import { type FileSource, openSource } from "../safetensors/read.ts";
 import { type ByteSink, openSink } from "../safetensors/write.ts";
-import type { FilePlace } from "./slice.ts";
+import type { FilePlace } from "../types.ts";
 
 /** Files open at once, each of sources and targets: a job has one or two of each. */
 const MAX_OPEN = 4;

@@ -1,22 +1,18 @@
 /** Quantizes rows whose blocks share nothing: each tile is read once, and is done with when it is left. */
 
 import { blockCount, type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
-import { packedBytes } from "../compute/pack_codes.ts";
 import { estimateBlocks } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
-import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { QualitySums } from "../types.ts";
+import type { QualitySums, Scheme } from "../types.ts";
 import { type Desk, firstBlockOf, readAlone, tilesOfRows } from "./desk.ts";
-import type { CodesTarget } from "./encode_slice.ts";
+import { type CodesTarget, writeTile } from "./encode_slice.ts";
 import type { Slice } from "./slice.ts";
 
 /** Asks for rows to be quantized. */
-export interface QuantizeRowsJob extends CodesTarget {
+export interface QuantizeRowsJob extends CodesTarget, Scheme {
   verb: "quantizeRows";
   /** Its blocks lie in one row each, and are not wider than a tile. */
   slice: Slice;
-  /** Dtype of the stored scales. */
-  scaleDtype: FloatDtype;
   /** Whether each block's parameters are searched; else they are those of its range. At 2 bits alone. */
   isSearched: boolean;
 }
@@ -52,10 +48,9 @@ export async function quantizeRows(
   job: QuantizeRowsJob,
   desk: Desk,
 ): Promise<QuantizedRows | undefined> {
-  const { slice, bits, target, scaleDtype, isSearched } = job;
+  const { slice, bits, isSearched } = job;
   const { rows, columns, blockColumns } = slice;
-  const { kernels, files } = desk;
-  const rowBytes = packedBytes(columns, bits);
+  const { kernels } = desk;
   const params = emptyParams(rows * (columns / blockColumns), isSearched);
   const filled = new Uint8Array(params.scale.length);
   const found = emptyRows(rows);
@@ -67,10 +62,8 @@ export async function quantizeRows(
     const held = () => kernels.input(length);
     const own = room(blockCount(tile));
     const ranges = await kernels.range(held(), tile);
-    if (!estimateBlocks(ranges, bits, scaleDtype, own)) return undefined;
-    const best: BlockParams = isSearched
-      ? await kernels.search(held(), tile, own, scaleDtype)
-      : own;
+    if (!estimateBlocks(ranges, job, own)) return undefined;
+    const best: BlockParams = isSearched ? await kernels.search(held(), tile, own, job) : own;
     if (isSearched) {
       const { sums } = await kernels.encode(held(), tile, bits, own, true);
       addTile(ranged, own, own, plan.row, blocksAcross(tile), sums);
@@ -82,7 +75,7 @@ export async function quantizeRows(
     params.scale.set(best.scale, first);
     params.zero_point.set(best.zero_point, first);
     if (isSearched) params.code_scale?.set(best.code_scale ?? best.scale, first);
-    await files.write(target, plan.row * rowBytes + (plan.column * bits) / 8, packed);
+    await writeTile(job, desk, plan, tile, packed, best);
     await desk.onBytes(length);
   }
   return { params, filled, ...found, ...isSearched && { own: ranged } };

@@ -2,19 +2,16 @@
 
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
 import { estimateLayerParams, isWithinBounds } from "../params/estimate_params.ts";
-import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { QualitySums } from "../types.ts";
+import type { QualitySums, Scheme } from "../types.ts";
 import { type Desk, fitsInBuffer, halfOver } from "./desk.ts";
 import { type CodesTarget, writeCodes } from "./encode_slice.ts";
 import { measureTiles } from "./measure_slice.ts";
 import type { Slice } from "./slice.ts";
 
 /** Asks for a slice to be measured and encoded. */
-export interface QuantizeJob extends CodesTarget {
+export interface QuantizeJob extends CodesTarget, Scheme {
   verb: "quantize";
   slice: Slice;
-  /** Dtype of the stored scales. */
-  scaleDtype: FloatDtype;
 }
 
 /** A slice that was measured and, where that was enough to fix its parameters, encoded. */
@@ -38,12 +35,9 @@ export async function quantizeSlice(job: QuantizeJob, desk: Desk): Promise<Quant
  * The parameters of a slice by its own ranges, if that is enough: an all-zero block takes its
  * neighbour's, and a range beyond bounds is refused.
  */
-function ownParams(
-  { bits, scaleDtype }: QuantizeJob,
-  { lo, hi }: BlockRanges,
-): BlockParams | undefined {
+function ownParams(scheme: Scheme, { lo, hi }: BlockRanges): BlockParams | undefined {
   for (let i = 0; i < lo.length; i++) {
     if (!(lo[i]! < hi[i]! && isWithinBounds({ lo: lo[i]!, hi: hi[i]! }))) return undefined;
   }
-  return estimateLayerParams(lo, hi, lo.length, bits, scaleDtype);
+  return estimateLayerParams(lo, hi, lo.length, scheme);
 }

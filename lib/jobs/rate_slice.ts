@@ -1,7 +1,7 @@
 /** Measures a slice and rates what each block would lose by other parameters than its own; writes nothing. */
 
 import { type BlockRanges, blocksAcross, MAX_HISTOGRAMS } from "../compute/kernels.ts";
-import { estimateLayerParams, estimateParams, isWithinBounds } from "../params/estimate_params.ts";
+import { estimateLayerParams, estimateScheme, isWithinBounds } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
 import { type BlockRating, rateBlock } from "../params/rate_block.ts";
 import {
@@ -10,22 +10,18 @@ import {
   rangeOfCounts,
   type ValueCounts,
 } from "../params/read_histogram.ts";
-import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
-import { BINS, type Bits, type QualitySums } from "../types.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
+import { BINS, type QualitySums, type Scheme } from "../types.ts";
 import { type Desk, fitsInBuffer, halfOver, type OnBytes, readTile, tilesOf } from "./desk.ts";
 import { encodeTiles } from "./encode_slice.ts";
 import { measureTiles } from "./measure_slice.ts";
 import type { Slice } from "./slice.ts";
 
 /** Asks for the blocks of a slice to be rated. */
-export interface RateJob {
+export interface RateJob extends Scheme {
   verb: "rate";
   /** Its blocks span all rows. */
   slice: Slice;
-  /** Width of a code. */
-  bits: Bits;
-  /** Dtype of the stored scales. */
-  scaleDtype: FloatDtype;
 }
 
 /** A slice that was measured and whose blocks were rated. */
@@ -46,7 +42,7 @@ export interface RatedSlice extends BlockRanges {
 
 /** Runs the job. */
 export async function rateSlice(job: RateJob, desk: Desk): Promise<RatedSlice> {
-  const { slice, bits, scaleDtype } = job;
+  const { slice, bits } = job;
   const { dtype, columns, blockColumns } = slice;
   const blocks = columns / blockColumns;
   const fits = fitsInBuffer(slice);
@@ -73,17 +69,17 @@ export async function rateSlice(job: RateJob, desk: Desk): Promise<RatedSlice> {
       isRefused ||= !isWithinBounds(range);
       if (isRefused) continue;
       ratings.push(
-        range.lo < range.hi ? rateBlock(counts, range, bits, { dtype, scaleDtype }) : undefined,
+        range.lo < range.hi ? rateBlock(counts, range, dtype, job) : undefined,
       );
       if (dtype === "F32" || range.lo === range.hi) continue;
       values = listValues(counts, dtype);
-      sums.push(measureValues(values, estimateParams(range.lo, range.hi, bits, scaleDtype), bits));
+      sums.push(measureValues(values, estimateScheme(range.lo, range.hi, job), bits));
     }
   }
   if (isRefused) return { ...ranges, ratings: [], sums: undefined };
   // A bin holds many F32 values: their energies take a look at the weights themselves.
   if (dtype === "F32") {
-    const params = estimateLayerParams(lo, hi, blocks, bits, scaleDtype);
+    const params = estimateLayerParams(lo, hi, blocks, job);
     sums.push(await encodeTiles({ slice, bits, params }, desk, fits, tell));
   }
   const known = values !== undefined && blocks === 1 ? { values } : {};

@@ -29,15 +29,11 @@ export interface Reencoded {
 
 /** Runs the job. */
 export async function reencodeSlice(job: ReencodeJob, desk: Desk): Promise<Reencoded> {
-  const { slice, bits, target, before, after } = job;
+  const { before, after, ...target } = job;
+  const { slice, bits } = job;
   const silent = () => {};
   return {
     before: await encodeTiles({ slice, bits, params: before }, desk, false, silent),
-    after: await writeCodes(
-      { slice, bits, target, params: after },
-      desk,
-      fitsInBuffer(slice),
-      silent,
-    ),
+    after: await writeCodes({ ...target, params: after }, desk, fitsInBuffer(slice), silent),
   };
 }

@@ -1,17 +1,7 @@
 /** What jobs are about: runs of rows of a matrix in a file. Plain data, so that it can go to a worker; weights never do. */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { BlockGrid } from "../types.ts";
-
-/** A place in a file. */
-export interface FilePlace {
-  /** Path to open. */
-  path: string;
-  /** The file's name in messages. */
-  label: string;
-  /** First byte. */
-  begin: number;
-}
+import type { BlockGrid, FilePlace } from "../types.ts";
 
 /** A run of whole rows of a matrix, and how it is cut into blocks. */
 export interface Slice extends BlockGrid {

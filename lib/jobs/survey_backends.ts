@@ -80,6 +80,9 @@ async function surveyWebGpu(): Promise<BackendSurvey> {
   }
 }
 
+/** What the kernels are measured at. */
+const SCHEME = { bits: 4, scaleDtype: "BF16", symmetric: false } as const;
+
 /** Weights each second through range and encode, called from this thread. */
 async function measureKernels(kernels: Kernels): Promise<number> {
   const { rows, columns } = SHAPE;
@@ -91,7 +94,7 @@ async function measureKernels(kernels: Kernels): Promise<number> {
   const once = async () => {
     const input = kernels.input(rows * columns * 2);
     const { lo, hi } = await kernels.range(input, tile);
-    await kernels.encode(input, tile, 4, estimateLayerParams(lo, hi, 1, 4, "BF16"), true);
+    await kernels.encode(input, tile, 4, estimateLayerParams(lo, hi, 1, SCHEME), true);
   };
   await once(); // compiles
   const start = performance.now();

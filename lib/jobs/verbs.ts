@@ -6,6 +6,7 @@ import type { Desk } from "./desk.ts";
 const VERBS = {
   check: async () => (await import("./check_slice.ts")).checkSlice,
   compare: async () => (await import("./compare_bytes.ts")).compareBytes,
+  compareRows: async () => (await import("./rewrite_rows.ts")).compareRows,
   copy: async () => (await import("./copy_bytes.ts")).copyBytes,
   encode: async () => (await import("./encode_slice.ts")).encodeSlice,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
@@ -14,6 +15,7 @@ const VERBS = {
   rate: async () => (await import("./rate_slice.ts")).rateSlice,
   rateRatios: async () => (await import("./rate_ratios.ts")).rateRatios,
   reencode: async () => (await import("./reencode_slice.ts")).reencodeSlice,
+  rewriteRows: async () => (await import("./rewrite_rows.ts")).rewriteRows,
 };
 
 type Verbs = { [V in keyof typeof VERBS]: Awaited<ReturnType<typeof VERBS[V]>> };

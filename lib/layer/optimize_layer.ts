@@ -7,8 +7,14 @@ import { costOfPath, optimizePath } from "../params/optimize_path.ts";
 import type { BlockRating } from "../params/rate_block.ts";
 import { measureValues } from "../params/read_histogram.ts";
 import { checkRanges } from "./refuse_layer.ts";
-import { joinRanges, type LayerJob, paramsOfBand, sliceBands } from "./slice_layer.ts";
-import type { Bits, LayerParams, QuantizedParams } from "../types.ts";
+import { joinRanges, type LayerJob, paramsOfBand, schemeOf, sliceBands } from "./slice_layer.ts";
+import {
+  type Bits,
+  type LayerParams,
+  middleOf,
+  type QuantizedParams,
+  type Scheme,
+} from "../types.ts";
 
 /**
  * Least share of its cost that a block has to save. New parameters round every weight anew, and that
@@ -31,16 +37,17 @@ export async function optimizeLayer(
   bands: number[],
   weight: number,
 ): Promise<QuantizedParams & { baseline: QuantizedParams }> {
-  const { bits, scaleDtype } = job.layer;
+  const scheme = schemeOf(job.layer);
+  const { bits } = scheme;
   const slices = sliceBands(job, bands);
   const rated = await Promise.all(
-    slices.map(({ slice }) => backend.run({ verb: "rate", slice, bits, scaleDtype })),
+    slices.map(({ slice }) => backend.run({ verb: "rate", slice, ...scheme })),
   );
   const { lo, hi } = joinRanges(rated);
   checkRanges(job, lo, hi);
   const blocks = lo.length / slices.length;
-  const own = { bands, blocks, ...estimateLayerParams(lo, hi, blocks, bits, scaleDtype) };
-  const params = { bands, blocks, ...chooseParams(rated, blocks, bits, weight) };
+  const own = { bands, blocks, ...estimateLayerParams(lo, hi, blocks, scheme) };
+  const params = { bands, blocks, ...chooseParams(rated, blocks, scheme, weight) };
   const sums = await Promise.all(slices.map(async (slice, band) => {
     const encode = { verb: "encode", ...slice, params: paramsOfBand(params, band) } as const;
     const { values } = rated[band]!;
@@ -62,13 +69,13 @@ export async function optimizeLayer(
 function chooseParams(
   rated: readonly { ratings: readonly (BlockRating | undefined)[] }[],
   blocks: number,
-  bits: Bits,
+  { bits, symmetric }: Scheme,
   weight: number,
 ): Required<Pick<LayerParams, "scale" | "code_scale" | "zero_point">> {
   const size = rated.length * blocks;
   const scale = new Float32Array(size).fill(1);
   const code_scale = new Float32Array(size).fill(1);
-  const zero_point = new Uint8Array(size);
+  const zero_point = new Uint8Array(size).fill(symmetric ? middleOf(bits) : 0);
   for (let block = 0; block < blocks; block++) {
     const ratings = rated.flatMap(({ ratings }) => ratings[block] ?? []);
     const path = choosePath(ratings, bits, weight);

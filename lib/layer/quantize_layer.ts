@@ -24,8 +24,9 @@ export async function quantizeLayer(
   onParams: OnParams,
 ): Promise<LayerFindings> {
   const { bands } = job.layer.grid;
+  // Some layers are quantized by rows whatever the others are.
   const found = bands === null
-    ? await quantizeByRows(job, backend, settings, onParams)
+    ? await quantizeByRows(job, backend, { ...settings, granularity: "row" }, onParams)
     : await quantizeBySlices(job, backend, bands, settings, onParams);
   for (const { sums } of [found, ...found.baseline === null ? [] : [found.baseline]]) {
     checkMeasured(job, sums);

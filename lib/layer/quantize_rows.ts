@@ -6,7 +6,7 @@ import type { QuantizedRows, RowSums } from "../jobs/quantize_rows.ts";
 import { addSums } from "../params/measure_quality.ts";
 import { meanOfGroups } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
-import { markovWeightOf } from "../settings.ts";
+import { markovWeightOf } from "../settings/settings.ts";
 import { coupleGroups } from "./couple_groups.ts";
 import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { refuseLayer } from "./refuse_layer.ts";
@@ -16,6 +16,7 @@ import {
   type LayerJob,
   type OnParams,
   type PhaseSettings,
+  schemeOf,
   sliceRows,
 } from "./slice_layer.ts";
 import { smoothRows } from "./smooth_rows.ts";
@@ -34,7 +35,7 @@ export async function quantizeByRows(
   onParams: OnParams,
 ): Promise<LayerFindings> {
   const { layer } = job;
-  const { rows, columns, bits, scaleDtype, axis: { boundaries }, grid } = layer;
+  const { rows, columns, bits, axis: { boundaries }, grid } = layer;
   const isOptimized = settings.phase === "optimize";
   const weight = isOptimized ? markovWeightOf(settings) : 0;
   const window = smoothingWindowOf(settings);
@@ -46,7 +47,7 @@ export async function quantizeByRows(
     const piece = await backend.run({
       verb: "quantizeRows",
       ...sliceRows(job, run.from, run.to, 1),
-      scaleDtype,
+      ...schemeOf(layer),
       isSearched,
     });
     if (piece === undefined) return refuseLayer(job);

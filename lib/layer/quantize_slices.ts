@@ -5,7 +5,7 @@ import { estimateLayerParams } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
 import { storedParams, trackOf } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
-import { markovWeightOf } from "../settings.ts";
+import { markovWeightOf } from "../settings/settings.ts";
 import type { QuantizedParams } from "../types.ts";
 import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
@@ -16,6 +16,7 @@ import {
   type OnParams,
   paramsOfBand,
   type PhaseSettings,
+  schemeOf,
   sliceBands,
 } from "./slice_layer.ts";
 import { smoothLayer } from "./smooth_layer.ts";
@@ -67,10 +68,10 @@ async function quantizeByRange(
   backend: Backend,
   bands: number[],
 ): Promise<QuantizedParams> {
-  const { bits, scaleDtype } = job.layer;
+  const scheme = schemeOf(job.layer);
   const slices = sliceBands(job, bands);
   const found = await Promise.all(
-    slices.map((slice) => backend.run({ verb: "quantize", ...slice, scaleDtype })),
+    slices.map((slice) => backend.run({ verb: "quantize", ...slice, ...scheme })),
   );
   const { lo, hi } = joinRanges(found);
   checkRanges(job, lo, hi);
@@ -78,7 +79,7 @@ async function quantizeByRange(
   const params = {
     bands,
     blocks,
-    ...estimateLayerParams(lo, hi, blocks, bits, scaleDtype),
+    ...estimateLayerParams(lo, hi, blocks, scheme),
   };
   const sums = await Promise.all(
     found.map(({ sums }, band) =>

@@ -1,23 +1,27 @@
 /** What quantizing a layer needs to know, and how its rows are cut into the slices that jobs are about. */
 
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
-import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
+import { wholeWordRows } from "../compute/pack_codes.ts";
+import type { RowOrder } from "../format/checkpoint_format.ts";
+import type { Packing } from "../format/pack_rows.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
 import { type CodesTarget, copyParams } from "../jobs/encode_slice.ts";
-import type { FilePlace, Slice } from "../jobs/slice.ts";
+import type { Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
-import type { QuantizeSettings } from "../settings.ts";
-import type { LayerParams } from "../types.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
+import type { FilePlace, LayerParams, Scheme } from "../types.ts";
 
 /** A layer, where it is read and where its codes go. */
-export interface LayerJob {
+export interface LayerJob extends RowOrder {
   /** The layer. */
   layer: LayerPlan;
   /** The source shard. */
   source: { path: string; label: string };
-  /** First byte of its packed tensor in the output shard. */
+  /** First byte of its codes in the output. */
   target: FilePlace;
+  /** How they are laid out. */
+  packing: Packing;
 }
 
 /** What of the settings a layer needs to know. */
@@ -41,7 +45,7 @@ export interface SliceJob extends CodesTarget {
  * @param blockRows Rows of a block.
  */
 export function sliceRows(
-  { layer, source, target }: LayerJob,
+  { layer, source, target, packing, headRows }: LayerJob,
   from: number,
   to: number,
   blockRows: number,
@@ -57,8 +61,16 @@ export function sliceRows(
       blockColumns,
     },
     bits,
-    target: { ...target, begin: target.begin + from * packedBytes(columns, bits) },
+    packing,
+    target,
+    row: from,
+    headRows,
   };
+}
+
+/** What the parameters of a layer may be, without the rest of its plan. */
+export function schemeOf({ bits, scaleDtype, symmetric }: LayerPlan): Scheme {
+  return { bits, scaleDtype, symmetric };
 }
 
 /** A run of rows. */

@@ -76,7 +76,11 @@ const PREFERRED = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
  * @throws {BadInputError} Anything about it is missing, malformed or leads outside; the message names the file.
  */
 export function openModel(path: string): Model {
-  const listing = listModelFiles(path);
+  return openListed(listModelFiles(path), path);
+}
+
+/** Opens a model directory whose files were listed, see {@linkcode openModel}. */
+export function openListed(listing: ModelListing, path: string): Model {
   const config = readConfig(listing);
   const { names, index, weightMap } = chooseWeights(listing, path);
   const shards = names.map((name) => openShard(listing.directory, name));
@@ -96,8 +100,17 @@ export function openModel(path: string): Model {
   };
 }
 
+/**
+ * Reads a small text file of a model.
+ *
+ * @throws {BadInputError} It cannot be read, or is no JSON.
+ */
+export function readJsonFile(directory: string, name: string): JsonValue {
+  return readJson(directory, name, {}).value;
+}
+
 /** The directory's name; for ROOT/models--[OWNER--]NAME/snapshots/REVISION[/PART] the model's own. */
-function modelName(directory: string): string {
+export function modelName(directory: string): string {
   const cached = /(?:^|\/)models--([^/]+)\/snapshots\/[^/]+(\/.*)?$/.exec(directory);
   if (cached) return cached[1]!.replace("--", "/") + (cached[2] ?? "");
   return basename(directory) || basename(dirname(directory)) || "model";
@@ -173,11 +186,12 @@ function chooseWeights(listing: ModelListing, path: string): Weights {
   throw new BadInputError(`No safetensors weights in ${quote(path)}${suggestPart(listing)}`);
 }
 
-/** A diffusers pipeline keeps its model one folder down; other formats need converting. */
-function suggestPart({ directory, leftOut }: ModelListing): string {
+/** What would have to be there instead. */
+function suggestPart({ leftOut }: ModelListing): string {
   const nested = leftOut.find((name) => /^[^/]+\/[^/]+\.safetensors$/.test(name));
   if (nested !== undefined) {
-    return `: give the component's directory, such as ${quote(join(directory, dirname(nested)))}`;
+    return `: there are some in ${quote(dirname(nested))}: give that directory, or a pipeline with its ` +
+      "model_index.json";
   }
   const other = leftOut.find((name) => /\.(bin|pt|pth|ckpt|gguf)$/i.test(name));
   if (other !== undefined) return `: convert ${quote(other)} to safetensors first`;

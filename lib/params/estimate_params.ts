@@ -2,8 +2,8 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { type FloatDtype, roundScale, roundScales } from "../safetensors/dtype.ts";
-import { checkBits } from "../settings.ts";
-import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
+import { checkBits } from "../settings/check_settings.ts";
+import { type Bits, middleOf, qmaxOf, type QuantParams, type Scheme } from "../types.ts";
 
 /** Adding and subtracting 1.5 * 2^52 rounds a double below 2^51 to an integer, half to even. */
 const ROUND = 1.5 * 2 ** 52;
@@ -40,14 +40,35 @@ export function roundHalfEven(value: number): number {
  */
 export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatDtype): QuantParams {
   checkBits(bits);
-  if (!isWithinBounds({ lo, hi })) {
-    throw new BadInputError(
-      `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
-    );
-  }
+  checkRange(lo, hi);
+  return estimateScheme(lo, hi, { bits, scaleDtype: dtype, symmetric: false });
+}
+
+/**
+ * Parameters over [lo, hi] as {@linkcode estimateParams} gives them or, where they are to be symmetric, over
+ * [-m, m], m the larger end: scale = 2 m / qmax and the middle code as zero point, with which no value errs by
+ * more than half a step (as compressed-tensors and Q8_0 have it).
+ */
+export function estimateScheme(
+  lo: number,
+  hi: number,
+  { bits, scaleDtype, symmetric }: Scheme,
+): QuantParams {
   const qmax = qmaxOf(bits);
-  const scale = roundScale((hi - lo) / qmax, dtype);
-  return { scale, zero_point: zeroPointOf(lo, scale, qmax) };
+  const scale = roundScale(spanOf(lo, hi, symmetric) / qmax, scaleDtype);
+  return { scale, zero_point: symmetric ? middleOf(bits) : zeroPointOf(lo, scale, qmax) };
+}
+
+function checkRange(lo: number, hi: number): void {
+  if (isWithinBounds({ lo, hi })) return;
+  throw new BadInputError(
+    `Cannot estimate parameters over [${lo}, ${hi}]: both must be finite, and at most 2^126 apart`,
+  );
+}
+
+/** The length of the range that the codes are spread over. */
+function spanOf(lo: number, hi: number, symmetric: boolean): number {
+  return symmetric ? 2 * Math.max(-lo, hi) : hi - lo;
 }
 
 /** The zero point with which the lowest code is nearest to the lower end of a range. */
@@ -59,7 +80,7 @@ function zeroPointOf(lo: number, scale: number, qmax: number): number {
 export interface OwnBlockParams {
   /** Exact in the dtype it is stored in; 1 for an all-zero block. */
   scale: Float32Array;
-  /** 0 to qmax; 0 for an all-zero block. */
+  /** 0 to qmax; for an all-zero block the least that the scheme has. */
   zero_point: Uint8Array;
   /** Largest magnitude of a weight. */
   largest: Float32Array;
@@ -74,8 +95,7 @@ export interface OwnBlockParams {
  */
 export function estimateBlocks(
   { lo, hi }: { lo: Float32Array; hi: Float32Array },
-  bits: Bits,
-  dtype: FloatDtype,
+  { bits, scaleDtype, symmetric }: Scheme,
   out: OwnBlockParams,
 ): boolean {
   const qmax = qmaxOf(bits);
@@ -84,19 +104,20 @@ export function estimateBlocks(
     const [least, most] = [lo[block]!, hi[block]!];
     if (!(most - least <= MAX_RANGE)) return false;
     largest[block] = -least > most ? -least : most;
-    scale[block] = (most - least) / qmax;
+    scale[block] = spanOf(least, most, symmetric) / qmax;
   }
-  roundScales(scale, dtype);
+  roundScales(scale, scaleDtype);
+  if (symmetric) zero_point.fill(middleOf(bits));
   for (let block = 0; block < lo.length; block++) {
     if (largest[block] === 0) scale[block] = 1;
-    zero_point[block] = zeroPointOf(lo[block]!, scale[block]!, qmax);
+    if (!symmetric) zero_point[block] = zeroPointOf(lo[block]!, scale[block]!, qmax);
   }
   return true;
 }
 
 /**
  * Parameters of every block of a layer. An all-zero block takes the parameters of the same block in
- * the time group to its left; the first ones those of the nearest to the right; alone: 1, 0.
+ * the time group to its left; the first ones those of the nearest to the right; alone: 1, and the code of 0.
  *
  * @param lo [G*K] smallest value of each block, group by group; at most 0.
  * @param hi [G*K] largest value of each block; at least 0.
@@ -107,11 +128,10 @@ export function estimateLayerParams(
   lo: Float32Array,
   hi: Float32Array,
   blocks: number,
-  bits: Bits,
-  dtype: FloatDtype,
+  scheme: Scheme,
 ): { scale: Float32Array; zero_point: Uint8Array } {
   const scale = new Float32Array(lo.length);
-  const zero_point = new Uint8Array(lo.length);
+  const zero_point = new Uint8Array(lo.length).fill(scheme.symmetric ? middleOf(scheme.bits) : 0);
   const isZero = (i: number) => lo[i] === 0 && hi[i] === 0;
   const copy = (to: number, from: number) => {
     scale[to] = scale[from]!;
@@ -124,7 +144,8 @@ export function estimateLayerParams(
         if (first >= 0) copy(i, i - blocks);
         continue;
       }
-      const params = estimateParams(lo[i]!, hi[i]!, bits, dtype);
+      checkRange(lo[i]!, hi[i]!);
+      const params = estimateScheme(lo[i]!, hi[i]!, scheme);
       scale[i] = params.scale;
       zero_point[i] = params.zero_point;
       if (first < 0) first = i;

@@ -1,7 +1,7 @@
 /** Phase optimize: one candidate for each time group, all chosen together. */
 
 import { BadInputError } from "../base/errors.ts";
-import { checkBits } from "../settings.ts";
+import { checkBits } from "../settings/check_settings.ts";
 import { type Bits, qmaxOf } from "../types.ts";
 
 /** The candidates of one time group: [K] each, at least 1. */

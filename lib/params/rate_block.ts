@@ -3,10 +3,10 @@
  * measured on the block's histogram, so its cost does not grow with the number of weights.
  */
 
-import { estimateParams, roundHalfEven } from "./estimate_params.ts";
+import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
 import { type Cells, gatherCells } from "./read_histogram.ts";
 import { type FloatDtype, roundToDtype, scaleRange } from "../safetensors/dtype.ts";
-import { type Bits, qmaxOf } from "../types.ts";
+import { type Bits, qmaxOf, type Scheme } from "../types.ts";
 
 /** The range of a block. */
 export interface BlockRange {
@@ -78,27 +78,31 @@ interface Candidate {
  *
  * @param counts [BINS] weights by the upper 16 bits of their representation, all finite.
  * @param range Of the block; not [0, 0].
- * @param dtypes Of the weights, and of the stored scale.
+ * @param dtype Of the weights.
+ * @param scheme What the parameters may be.
  */
 export function rateBlock(
   counts: Uint32Array,
   range: BlockRange,
-  bits: Bits,
-  { dtype, scaleDtype }: { dtype: FloatDtype; scaleDtype: FloatDtype },
+  dtype: FloatDtype,
+  scheme: Scheme,
 ): BlockRating {
-  const own = estimateParams(range.lo, range.hi, bits, scaleDtype);
+  const { bits, scaleDtype, symmetric } = scheme;
+  const own = estimateScheme(range.lo, range.hi, scheme);
   const cells = gatherCells(counts, dtype, range);
   const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
   // No smaller than kernels take: its inverse has to be finite.
   const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
   const rater = createRater(cells, bits, scaleDtype, { least, unit: own.scale });
   const tried = new Map<number, Candidate>();
+  const choices = (code: number, near: Candidate | undefined): number[] =>
+    symmetric ? [own.zero_point] : near ? zeroPointsNear(near, bits) : zeroPoints(range, code, bits);
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
       const fineStep = step * STEPS.fine / perOctave;
       const code = Math.fround(2 ** (fineStep / STEPS.fine));
-      for (const zeroPoint of near ? zeroPointsNear(near, bits) : zeroPoints(range, code, bits)) {
+      for (const zeroPoint of choices(code, near)) {
         const key = fineStep * 256 + zeroPoint;
         if (tried.has(key)) continue;
         const candidate = rater(code, zeroPoint);

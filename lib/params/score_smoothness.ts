@@ -1,7 +1,8 @@
 /** How smoothly quantization parameters move from one time group to the next. */
 
 import { BadInputError } from "../base/errors.ts";
-import { checkBits, checkThreshold, DEFAULT_THRESHOLD } from "../settings.ts";
+import { checkBits, checkThreshold } from "../settings/check_settings.ts";
+import { DEFAULT_THRESHOLD } from "../settings/settings.ts";
 import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Change of the parameters across one boundary. */

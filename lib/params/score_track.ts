@@ -8,7 +8,7 @@ import {
   scoreJumps,
   type Smoothness,
 } from "./score_smoothness.ts";
-import { DEFAULT_THRESHOLD } from "../settings.ts";
+import { DEFAULT_THRESHOLD } from "../settings/settings.ts";
 import type { Bits, LayerParams, ParamTrack, QuantParams } from "../types.ts";
 
 /** Parameters of a layer as they are stored: zero points are integers. */

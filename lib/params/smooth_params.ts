@@ -1,11 +1,7 @@
 /** Phase smooth: parameters move gradually from one time group's to the next one's. */
 
-import {
-  checkSmoothingMethod,
-  DEFAULT_WINDOWS,
-  LIMITS,
-  type QuantizeSettings,
-} from "../settings.ts";
+import { checkSmoothingMethod } from "../settings/check_settings.ts";
+import { DEFAULT_WINDOWS, LIMITS, type QuantizeSettings } from "../settings/settings.ts";
 import { BadInputError } from "../base/errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";

@@ -4,8 +4,8 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type FloatDtype, isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import { groupSizeOf, LIMITS } from "../settings.ts";
-import type { Bits, BlockGrid, Granularity, TimeAxis } from "../types.ts";
+import { groupSizeOf, LIMITS, type QuantizeSettings } from "../settings/settings.ts";
+import type { Bits, BlockGrid, Granularity, Scheme, TimeAxis } from "../types.ts";
 import { planTimeGroups } from "./plan_time_groups.ts";
 
 /** How a layer is cut into blocks. */
@@ -22,7 +22,7 @@ export interface LayerGrid extends Pick<BlockGrid, "blockColumns"> {
 }
 
 /** A weight matrix that will be quantized. */
-export interface LayerPlan {
+export interface LayerPlan extends Scheme {
   /** Module name: the tensor's without `.weight`. */
   name: string;
   /** The source tensor. */
@@ -31,14 +31,10 @@ export interface LayerPlan {
   shard: string;
   /** Dtype of the weights. */
   dtype: FloatDtype;
-  /** Dtype of the stored scales. */
-  scaleDtype: FloatDtype;
   /** Output features. */
   rows: number;
   /** Input features. */
   columns: number;
-  /** Width of a code. */
-  bits: Bits;
   /** Its blocks. */
   grid: LayerGrid;
   /** Its steps and time groups. */
@@ -53,8 +49,36 @@ export interface LayerOptions {
   timeGroups: number;
   /** What shares parameters. */
   granularity: Granularity;
-  /** Columns of a block, see {@linkcode groupSizeOf}. */
-  groupSize: number | "row" | undefined;
+  /** Columns of a block; `null`: one block a row, or one a slice. */
+  groupSize: number | null;
+  /** Whether symmetric parameters are asked for. */
+  symmetric: boolean;
+}
+
+/** What a checkpoint format can store of a layer, as far as a plan depends on it. */
+export interface LayerStorage {
+  /** Dtype of the stored scales of weights of a dtype. */
+  scaleDtype(dtype: FloatDtype, bits: Bits): FloatDtype;
+  /** Whether parameters are symmetric, asked for or not. */
+  isSymmetric(bits: Bits, asked: boolean): boolean;
+  /** Whether it can store blocks of so many columns of a row. */
+  holds(bits: Bits, blockColumns: number, columns: number): boolean;
+}
+
+/** How the layers of a run are quantized. */
+export function layerOptions(settings: QuantizeSettings): LayerOptions {
+  const { bits, timeGroups, granularity, symmetric } = settings;
+  return { bits, timeGroups, granularity, groupSize: groupSizeOf(settings), symmetric };
+}
+
+/** How modulation layers are quantized: 8 bits by rows; `undefined`: they are left alone. */
+export function modulationOptions(settings: QuantizeSettings): LayerOptions | undefined {
+  const { modulation: bits, format } = settings;
+  if (bits === "keep") return undefined;
+  if (bits === 4) return layerOptions({ ...settings, bits });
+  // The blocks of Q8_0 are narrower than rows and can be nothing else.
+  const groupSize = format === "gguf" ? undefined : "row";
+  return layerOptions({ ...settings, bits, granularity: "row", groupSize });
 }
 
 /**
@@ -62,31 +86,44 @@ export interface LayerOptions {
  *
  * @param tensor A matrix [rows, columns] with at least `timeGroups` rows.
  * @param shard Name of the shard that holds it.
+ * @returns `undefined`: the format cannot store it.
  * @throws {BadInputError} It is no matrix of F32, F16 or BF16, or has too few rows.
  */
-export function planLayer(tensor: TensorInfo, shard: string, options: LayerOptions): LayerPlan {
+export function planLayer(
+  tensor: TensorInfo,
+  shard: string,
+  options: LayerOptions,
+  storage: LayerStorage,
+): LayerPlan | undefined {
   const [rows = 0, columns = 0] = tensor.shape;
   const { dtype } = tensor;
   if (!isFloatDtype(dtype)) throw new BadInputError(`Cannot quantize ${quote(tensor.name)}`);
+  const { bits, granularity, groupSize } = options;
   const boundaries = planTimeGroups(rows, options.timeGroups);
+  const holds = (blockColumns: number) => storage.holds(bits, blockColumns, columns);
+  const blocks = granularity === "row"
+    ? cutRow(columns, groupSize, holds)
+    : cutBand(columns, groupSize, holds);
+  if (blocks === undefined) return undefined;
   return {
     name: moduleName(tensor.name),
     tensor,
     shard,
     dtype,
-    // What every loader of the format expects: scales in the dtype of the model.
-    scaleDtype: dtype,
+    bits,
+    scaleDtype: storage.scaleDtype(dtype, bits),
+    symmetric: storage.isSymmetric(bits, options.symmetric),
     rows,
     columns,
-    bits: options.bits,
-    grid: options.granularity === "row"
-      ? { bands: null, ...cutRow(columns, groupSizeOf(options)) }
-      : { bands: boundaries, ...cutBand(columns, groupSizeOf(options)) },
+    grid: { bands: granularity === "row" ? null : boundaries, ...blocks },
     axis: { source: "positional", boundaries },
   };
 }
 
 type RowBlocks = Omit<LayerGrid, "bands">;
+
+/** Whether blocks of so many columns can be stored. */
+type Holds = (blockColumns: number) => boolean;
 
 /**
  * The blocks of a row: of the size wanted, else of the largest one below it that divides the columns,
@@ -94,27 +131,30 @@ type RowBlocks = Omit<LayerGrid, "bands">;
  *
  * @param wanted A multiple of 16; `null`: one block a row.
  */
-function cutRow(columns: number, wanted: number | null): RowBlocks {
-  const { max, multiple } = LIMITS.groupSize;
+function cutRow(columns: number, wanted: number | null, holds: Holds): RowBlocks | undefined {
+  const { max } = LIMITS.groupSize;
   const whole = { blockColumns: columns, groupSize: null };
-  if (wanted === null && columns <= max) return { ...whole, fallback: false };
-  const size = largestDivisor(columns, wanted ?? max, multiple);
-  if (size === undefined) return { ...whole, fallback: true };
-  if (size === columns && size !== wanted) return { ...whole, fallback: true };
+  if (wanted === null && columns <= max && holds(columns)) return { ...whole, fallback: false };
+  const size = largestDivisor(columns, wanted ?? max, holds);
+  if (size === undefined || (size === columns && size !== wanted)) {
+    return holds(columns) ? { ...whole, fallback: true } : undefined;
+  }
   return { blockColumns: size, groupSize: size, fallback: size !== wanted };
 }
 
 /** The blocks of a band: of the size wanted where it divides the columns, else one. */
-function cutBand(columns: number, wanted: number | null): RowBlocks {
+function cutBand(columns: number, wanted: number | null, holds: Holds): RowBlocks | undefined {
   const fallback = wanted !== null && columns % wanted !== 0;
   const groupSize = fallback ? null : wanted;
-  return { blockColumns: groupSize ?? columns, groupSize, fallback };
+  const blockColumns = groupSize ?? columns;
+  return holds(blockColumns) ? { blockColumns, groupSize, fallback } : undefined;
 }
 
-/** The largest divisor of a number that is a multiple of `step` and at most `most`. */
-function largestDivisor(value: number, most: number, step: number): number | undefined {
-  for (let size = Math.floor(most / step) * step; size > 0; size -= step) {
-    if (value % size === 0) return size;
+/** The largest divisor of a number that a block may have as its size, at most `most`. */
+function largestDivisor(value: number, most: number, holds: Holds): number | undefined {
+  const { multiple } = LIMITS.groupSize;
+  for (let size = Math.floor(most / multiple) * multiple; size > 0; size -= multiple) {
+    if (value % size === 0 && holds(size)) return size;
   }
   return undefined;
 }

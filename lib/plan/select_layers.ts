@@ -2,21 +2,21 @@
 
 import { quote } from "../base/text.ts";
 import { compilePattern } from "../base/match_pattern.ts";
-import { type LayerOptions, type LayerPlan, moduleName, planLayer } from "./plan_layer.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
+import {
+  layerOptions,
+  type LayerPlan,
+  type LayerStorage,
+  modulationOptions,
+  moduleName,
+  planLayer,
+} from "./plan_layer.ts";
 import { isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { SkippedTensor } from "../types.ts";
 
 /** Columns of a row that is one block at most: kernels by rows hold a whole block at a time. */
 const WIDEST_BLOCK = 2 ** 22;
-
-/** What decides which layers are quantized, and into what blocks. */
-export interface SelectOptions extends LayerOptions {
-  /** Patterns of layers to leave alone; see {@linkcode compilePattern}. */
-  ignore: readonly string[];
-  /** Whether the built-in list of sensitive layers is left alone as well. */
-  defaultIgnore: boolean;
-}
 
 /** The outcome of {@linkcode selectLayers}. */
 export interface Selection {
@@ -26,6 +26,8 @@ export interface Selection {
   skipped: SkippedTensor[];
   /** Those of the skipped that have too few rows, and only that speaks against them. */
   tooFewRows: { name: string; rows: number }[];
+  /** Those of the skipped that the format cannot store, and only that speaks against them. */
+  unheld: { name: string; columns: number }[];
   /** Patterns of `ignore` that matched no tensor at all. */
   unusedPatterns: string[];
 }
@@ -56,13 +58,18 @@ const SENSITIVE: readonly { pattern: RegExp; what: string }[] = [
  */
 export function selectLayers(
   shards: readonly { name: string; tensors: readonly TensorInfo[] }[],
-  options: SelectOptions,
+  settings: QuantizeSettings,
+  storage: LayerStorage,
 ): Selection {
-  const patterns = options.ignore.map((text) => ({ text, pattern: compilePattern(text) }));
-  const unused = new Set(options.ignore);
+  const { ignore, defaultIgnore, timeGroups } = settings;
+  const patterns = ignore.map((text) => ({ text, pattern: compilePattern(text) }));
+  const unused = new Set(ignore);
   const layers: LayerPlan[] = [];
   const skipped: SkippedTensor[] = [];
   const tooFewRows: Selection["tooFewRows"] = [];
+  const unheld: Selection["unheld"] = [];
+  const ordinary = layerOptions(settings);
+  const modulation = defaultIgnore ? modulationOptions(settings) : ordinary;
   for (const shard of shards) {
     for (const tensor of shard.tensors) {
       const reason = skipReason(tensor);
@@ -70,22 +77,28 @@ export function selectLayers(
         skipped.push({ name: tensor.name, reason });
         continue;
       }
-      const [rows = 0] = tensor.shape;
-      if (rows < options.timeGroups) {
-        tooFewRows.push({ name: moduleName(tensor.name), rows });
+      const name = moduleName(tensor.name);
+      const [rows = 0, columns = 0] = tensor.shape;
+      if (rows < timeGroups) {
+        tooFewRows.push({ name, rows });
         skipped.push({ name: tensor.name, reason: `${rows} rows are fewer than the time groups` });
         continue;
       }
-      const layer = planLayer(tensor, shard.name, options);
-      const { grid: { bands, blockColumns } } = layer;
-      if (bands === null && blockColumns > WIDEST_BLOCK) {
-        skipped.push({ name: tensor.name, reason: `rows of ${blockColumns} columns are too wide` });
+      const options = sensitivity(name) === "modulation" ? modulation ?? ordinary : ordinary;
+      const layer = planLayer(tensor, shard.name, options, storage);
+      if (layer === undefined) {
+        unheld.push({ name, columns });
+        const reason = `${columns} columns fill no blocks of the format`;
+        skipped.push({ name: tensor.name, reason });
+      } else if (layer.grid.bands === null && layer.grid.blockColumns > WIDEST_BLOCK) {
+        const reason = `rows of ${layer.grid.blockColumns} columns are too wide`;
+        skipped.push({ name: tensor.name, reason });
       } else {
         layers.push(layer);
       }
     }
   }
-  return { layers, skipped, tooFewRows, unusedPatterns: [...unused] };
+  return { layers, skipped, tooFewRows, unheld, unusedPatterns: [...unused] };
 
   function skipReason(tensor: TensorInfo): string | undefined {
     const layer = moduleName(tensor.name);
@@ -100,9 +113,10 @@ export function selectLayers(
     if (!isFloatDtype(dtype)) return `${dtype} is not F32, F16 or BF16`;
     if (rows * columns === 0) return "empty";
     if (matching[0] !== undefined) return `ignored by ${quote(matching[0].text)}`;
-    const sensitive = options.defaultIgnore ? sensitivity(layer) : undefined;
-    if (sensitive !== undefined) return `sensitive layer: ${sensitive}`;
-    return undefined;
+    const sensitive = defaultIgnore ? sensitivity(layer) : undefined;
+    if (sensitive === undefined) return undefined;
+    if (sensitive === "modulation" && modulation !== undefined) return undefined;
+    return `sensitive layer: ${sensitive}`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The command that repeats a run. */
 
 import type { Report } from "../report/build_report.ts";
-import { DEFAULT_GROUP_SIZE } from "../settings.ts";
+import { DEFAULT_GROUP_SIZE } from "../settings/settings.ts";
 
 /**
  * The arguments that repeat a run, but for the paths, of which a report keeps only the model's name.

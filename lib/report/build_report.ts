@@ -4,6 +4,7 @@ import config from "../../deno.json" with { type: "json" };
 import type {
   BackendName,
   Bits,
+  FormatName,
   Granularity,
   ParamTrack,
   Phase,
@@ -14,11 +15,23 @@ import type {
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
-import { groupSizeOf, markovWeightOf, type QuantizeSettings } from "../settings.ts";
+import {
+  groupSizeOf,
+  markovWeightOf,
+  type Modulation,
+  type QuantizeSettings,
+} from "../settings/settings.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
+import {
+  type ComponentReport,
+  measureSize,
+  nameFully,
+  type PartResults,
+  reportComponent,
+} from "./report_component.ts";
 import { type LayerReport, reportLayer, scoreLayers } from "./report_layer.ts";
 
 /** Version of the report's layout; it grows when a key changes its meaning or goes away. */
@@ -58,8 +71,14 @@ export interface Report extends Smoothness, Quality {
   markov_weight: number | null;
   /** What computed. */
   backend: BackendName;
-  /** Width of a code. */
+  /** How the checkpoint is laid out. */
+  format: FormatName;
+  /** Width of a code; modulation layers may have another. */
   bit_width: Bits;
+  /** Whether all zero points are the middle code. */
+  symmetric: boolean;
+  /** What became of modulation layers: codes of 8 or 4 bits, nothing, or `null`, the same as of the others. */
+  modulation: Modulation | null;
   /** Time groups G. */
   num_time_groups: number;
   /**
@@ -79,6 +98,8 @@ export interface Report extends Smoothness, Quality {
   parameter_count: number;
   /** Elements quantized. */
   quantized_parameter_count: number;
+  /** Bits of the output weights on disk an element of the source model, all of both counted. */
+  bits_per_weight: number;
   /** Jumps of the model at each boundary, [G-1]. */
   boundary_jumps: BoundaryJump[];
   /** Smallest boundary score; `null` with one time group. */
@@ -108,7 +129,9 @@ export interface Report extends Smoothness, Quality {
   change?: PhaseFigures;
   /** What the figures mean, in words. */
   interpretation: Interpretation;
-  /** Quantized layers, in the order of the files. */
+  /** The components of a pipeline that were quantized; absent for a model of its own. */
+  components?: ComponentReport[];
+  /** Quantized layers, in the order of the files; those of a pipeline are called COMPONENT/LAYER. */
   layers: LayerReport[];
   /** Tensors left as they are. */
   skipped: SkippedTensor[];
@@ -120,33 +143,28 @@ export interface Report extends Smoothness, Quality {
 export interface RunResults {
   /** The source's name. */
   modelName: string;
-  /** Bytes of the source's weight files. */
-  sourceBytes: number;
-  /** Elements of the source. */
-  parameterCount: number;
-  /** Finished layers, in the order of the files. */
-  records: LayerRecord[];
-  /** Tensors left as they are. */
-  skipped: SkippedTensor[];
+  /** Its models that were quantized, at least one. */
+  parts: PartResults[];
   /** The settings of the run. */
   settings: QuantizeSettings;
   /** What computed. */
   backend: BackendName;
-  /** Bytes of the output weights on disk. */
-  outputBytes: number;
   /** Wall time so far. */
   elapsedSeconds: () => number;
 }
 
 /** Builds the report of a run. */
 export function buildReport(run: RunResults): Report {
-  const { settings, records, parameterCount } = run;
+  const { settings } = run;
   const { phase, threshold } = settings;
+  const parts = run.parts.map(nameFully);
+  const records = parts.flatMap(({ records }) => records);
   const layers = records.map((record) => reportLayer(record, threshold));
+  const size = measureSize(parts);
   const figures = (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => ({
     ...scoreLayers(scored, threshold),
     ...measureQuality(addSums(sums)),
-    model_size_mb: run.outputBytes / 1e6,
+    model_size_mb: size.model_size_mb,
   });
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
@@ -160,27 +178,31 @@ export function buildReport(run: RunResults): Report {
     smoothing_method: window === null ? null : settings.smoothingMethod,
     markov_weight: phase === "optimize" ? markovWeightOf(settings) : null,
     backend: run.backend,
+    format: settings.format,
     bit_width: settings.bits,
+    symmetric: settings.symmetric,
+    modulation: settings.defaultIgnore ? settings.modulation : null,
     num_time_groups: settings.timeGroups,
     granularity: settings.granularity,
     group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],
     default_ignore: settings.defaultIgnore,
-    parameter_count: parameterCount,
-    quantized_parameter_count: layers.reduce((sum, layer) => sum + layer.rows * layer.columns, 0),
+    ...size,
     ...measured,
     ...describeScores(measured.boundary_scores),
-    compression_ratio: run.sourceBytes / run.outputBytes,
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),
     ...window === null ? {} : {
       stored_smoothness_score: scoreStored(records, threshold),
     },
     ...compareWithBaseline(records, measured, figures),
-    interpretation: interpretScores(measured, settings.bits, parameterCount, phase),
+    interpretation: interpretScores(measured, settings.bits, size.parameter_count, phase),
+    ...parts.some(({ component }) => component !== "") && {
+      components: parts.map((part) => reportComponent(part, threshold)),
+    },
     layers,
-    skipped: run.skipped,
+    skipped: parts.flatMap(({ skipped }) => skipped),
   };
 }
 

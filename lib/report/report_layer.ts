@@ -1,6 +1,7 @@
 /** The figures of one layer in a report. */
 
 import { type GroupsRecord, type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
+import type { Bits } from "../types.ts";
 import { measureQuality, type Quality } from "../params/measure_quality.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
 import {
@@ -18,8 +19,10 @@ export interface LayerReport extends Smoothness, Quality {
   rows: number;
   /** Input features. */
   columns: number;
-  /** Dtype of the source and of the stored scales. */
+  /** Dtype of the source. */
   dtype: string;
+  /** Width of a code. */
+  bits: Bits;
   /** Columns of a block; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Whether the block size asked for did not divide the columns. */
@@ -61,6 +64,7 @@ export function reportLayer(record: LayerRecord, threshold: number): LayerReport
     rows: record.rows,
     columns: record.columns,
     dtype: record.dtype,
+    bits,
     group_size: record.group_size,
     fallback: record.fallback,
     boundaries: axis.boundaries,

@@ -4,33 +4,44 @@ import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
-import { describeGroupSize, type QuantizeSettings } from "../settings.ts";
-import type { RunPlan } from "./plan_run.ts";
+import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
+import type { PartPlan, RunPlan } from "./plan_run.ts";
 
 /**
  * Checks that a planned run may start; its settings were checked when it was planned.
  *
- * @throws {BadInputError} The model is already quantized, nothing is left to quantize, or `strict`
+ * @throws {BadInputError} A model is already quantized, nothing is left to quantize, or `strict`
  * forbids it.
  */
-export function checkPlan({ model, selection }: RunPlan, settings: QuantizeSettings): void {
-  refuseQuantized(model);
-  const { layers, skipped } = selection;
-  if (layers.length === 0) {
-    const [short] = selection.tooFewRows;
-    const advice = short === undefined
-      ? "give --no-default-ignore, or another --ignore"
-      : `${
-        countNouns(selection.tooFewRows.length, "layer")
-      } with fewer rows than ${settings.timeGroups} time groups: lower --num-time-groups`;
-    throw new BadInputError(
-      `Nothing to quantize in ${quote(model.name)}: ${
-        countNouns(skipped.length, "tensor")
-      } left as they are, and isotherm inspect says why: ${advice}`,
-    );
+export function checkPlan({ parts }: RunPlan, settings: QuantizeSettings): void {
+  for (const part of parts) {
+    refuseQuantized(part.model);
+    if (part.selection.layers.length === 0) refuseEmpty(part, settings);
+    checkGroupSize(part.selection, settings);
+    if (settings.strict) checkStrictly(part.selection, settings);
   }
-  checkGroupSize(selection, settings);
-  if (settings.strict) checkStrictly(selection, settings);
+}
+
+/** Nothing to quantize: what speaks against the layers that might have been. */
+function refuseEmpty({ model, selection }: PartPlan, settings: QuantizeSettings): never {
+  const { skipped, unheld: [unheld], tooFewRows: [short] } = selection;
+  const count = countNouns(selection.tooFewRows.length, "layer");
+  const advice = unheld !== undefined
+    ? `${describeBlocks(settings)} fill none of the ${countNouns(unheld.columns, "column")} of ` +
+      `${quote(unheld.name)}: give another --format, --bit-width or --group-size`
+    : short === undefined
+    ? "give --no-default-ignore, or another --ignore"
+    : `${count} with fewer rows than ${settings.timeGroups} time groups: lower --num-time-groups`;
+  throw new BadInputError(
+    `Nothing to quantize in ${quote(model.name)}: ${
+      countNouns(skipped.length, "tensor")
+    } left as they are, and isotherm inspect says why: ${advice}`,
+  );
+}
+
+/** The blocks of a run, of a format that holds none of other sizes. */
+function describeBlocks(settings: QuantizeSettings): string {
+  return `--format ${settings.format} with blocks of ${groupSizeOf(settings) ?? "a row"}`;
 }
 
 /** A block size that no layer is as wide as was meant for another model. */
@@ -45,7 +56,7 @@ function checkGroupSize({ layers }: Selection, { groupSize }: QuantizeSettings):
 }
 
 /** What is a warning without `strict`. */
-function checkStrictly({ layers, tooFewRows }: Selection, settings: QuantizeSettings): void {
+function checkStrictly({ layers, tooFewRows, unheld }: Selection, settings: QuantizeSettings): void {
   const fallback = layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
     throw new BadInputError(
@@ -53,6 +64,13 @@ function checkStrictly({ layers, tooFewRows }: Selection, settings: QuantizeSett
         `${describeGroupSize(settings)} does not suit the ${
           countNouns(fallback[0].columns, "column")
         } of ${quote(fallback[0].name)}: give a size that does, or leave --strict out`,
+    );
+  }
+  if (unheld[0] !== undefined) {
+    throw new BadInputError(
+      `Cannot store ${countNouns(unheld.length, "layer")}: ${describeBlocks(settings)} does not ` +
+        `suit the ${countNouns(unheld[0].columns, "column")} of ${quote(unheld[0].name)}: ` +
+        "give another --format or --group-size, or leave --strict out",
     );
   }
   if (tooFewRows[0] !== undefined) {
@@ -75,7 +93,7 @@ function refuseQuantized(model: Model): void {
     );
   }
   for (const { name, tensors } of model.shards) {
-    const packed = tensors.find((tensor) => /\.(weight_packed|qweight)$/.test(tensor.name));
+    const packed = tensors.find((tensor) => /\.(weight_packed|qweight|comfy_quant)$/.test(tensor.name));
     if (packed === undefined) continue;
     throw new BadInputError(
       `The model ${quote(model.name)} is already quantized: ${quote(name)} holds ` +

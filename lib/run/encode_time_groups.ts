@@ -1,7 +1,10 @@
-/** The schedule of each layer, its parameters over its steps, as a safetensors file: `time_groups.safetensors`. */
+/** The schedule of each layer, its parameters over its steps, as a file of their own. */
 
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
+
+/** What the file says it is. */
+export const SCHEDULE_FORMAT = "isotherm-time-groups";
 
 /** Version of the file's layout. */
 const LAYOUT_VERSION = "1";
@@ -41,7 +44,7 @@ export function encodeTimeGroups(
     shape: [values.length],
     byteLength: values.byteLength,
   }));
-  const metadata = { format: "isotherm-time-groups", version: LAYOUT_VERSION, source, phase };
+  const metadata = { format: SCHEDULE_FORMAT, version: LAYOUT_VERSION, source, phase };
   const header = encodeHeader(tensors, new Map(Object.entries(metadata)));
   const file = new Uint8Array(header.byteLength);
   file.set(header.bytes);

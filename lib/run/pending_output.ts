@@ -8,8 +8,11 @@ import { describeIoError } from "../base/describe_io_error.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 
-/** The file by which a directory is known as an earlier output that may be replaced. */
-export const OUTPUT_MARK = "time_groups.safetensors";
+/**
+ * The file of schedules, by which a directory is known as an earlier output that may be replaced; of a pipeline
+ * it is in the folders of its parts. No loader takes a file of this name for weights.
+ */
+export const OUTPUT_MARK = "time_groups.isotherm";
 
 /** A directory or file in the making. */
 export interface PendingOutput {
@@ -45,6 +48,12 @@ export function resolvePath(path: string): string {
   }
 }
 
+/** Whether a directory was written by a run. */
+function isOutput(directory: string, names: readonly string[]): boolean {
+  const marks = [OUTPUT_MARK, ...names.map((name) => join(name, OUTPUT_MARK))];
+  return marks.some((mark) => statOf(join(directory, mark))?.isFile);
+}
+
 /** Whether a path is a directory or lies below it; both real. */
 export function isInside(path: string, directory: string): boolean {
   return path === directory ||
@@ -78,7 +87,7 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   const names = namesIn(target, output);
   if (names.length === 0) return target;
   if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
-  if (!names.includes(OUTPUT_MARK)) {
+  if (!isOutput(target, names)) {
     fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
   }
   return target;

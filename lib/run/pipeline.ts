@@ -4,29 +4,32 @@
  */
 
 import { join } from "node:path";
-import { checkpointBytes } from "../format/compressed_tensors/plan_checkpoint.ts";
-import {
-  appendEntry,
-  describeQuantization,
-} from "../format/compressed_tensors/describe_quantization.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
+import type { LayerRecord } from "../layer/layer_record.ts";
 import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
-import { writeWhole } from "../safetensors/write.ts";
-import type { QuantizeSettings } from "../settings.ts";
+import { makeDirectory, writeWhole } from "../safetensors/write.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
-import { openPlan, type RunPlan } from "./plan_run.ts";
+import { encodeTimeGroups } from "./encode_time_groups.ts";
 import {
   checkOutput,
   OUTPUT_MARK,
   pendingDirectory,
   type PendingOutput,
 } from "./pending_output.ts";
+import {
+  bytesOfFiles,
+  fullName,
+  openPlan,
+  type PartPlan,
+  type RunPlan,
+  sourceBytes,
+} from "./plan_run.ts";
 import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
-import { checkWritten, copySideFiles, formatIndex } from "./write_checkpoint.ts";
-import { writeShards } from "./write_shards.ts";
-import { encodeTimeGroups } from "./encode_time_groups.ts";
+import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
+import { writeFiles } from "./write_files.ts";
 
 /** What a run tells its caller while it works, and what ends it. */
 export interface RunHooks {
@@ -51,16 +54,16 @@ export interface RunHooks {
  */
 export async function runPlan(
   plan: RunPlan,
-  settings: QuantizeSettings,
+  settings: QuantizeSettings & { link?: boolean },
   output: PendingOutput,
   hooks: RunHooks = {},
 ): Promise<Report> {
   const start = performance.now();
-  const { model, selection, shards } = plan;
+  const { source, parts } = plan;
   const { signal } = hooks;
   refuseAborted(signal);
   let finished = "";
-  const opening = openBackend(settings.backend, modelBytes(model), {
+  const opening = openBackend(settings.backend, sourceBytes(plan), {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
   });
   const filling = opening.then(fill);
@@ -73,58 +76,63 @@ export async function runPlan(
   }
 
   async function fill(backend: Backend): Promise<Report> {
-    const records = await writeShards(plan, output.path, backend, settings, (tensor, line) => {
-      finished = tensor;
+    const records: LayerRecord[][] = [];
+    for (const part of parts) records.push(await fillPart(part, backend));
+    hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
+    await takeSideFiles(source, output.path, settings.link ?? false, signal);
+    return buildReport({
+      modelName: source.name,
+      parts: parts.map(({ component, model, selection, checkpoint }, i) => ({
+        component,
+        sourceBytes: modelBytes(model),
+        outputBytes: bytesOfFiles(checkpoint),
+        parameterCount: countParameters(model),
+        records: records[i]!,
+        skipped: selection.skipped,
+      })),
+      settings,
+      backend: backend.name,
+      elapsedSeconds: () => (performance.now() - start) / 1000,
+    });
+  }
+
+  async function fillPart(part: PartPlan, backend: Backend): Promise<LayerRecord[]> {
+    const { component, model, checkpoint: { files } } = part;
+    const directory = join(output.path, component);
+    if (component !== "") await makeDirectory(directory, component);
+    const records = await writeFiles(part, directory, backend, settings, (tensor, line) => {
+      finished = fullName(component, tensor);
       if (line !== undefined) hooks.onLog?.(line);
     });
     checkUnchanged(model);
-    hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
-    const report = buildReport({
-      modelName: model.name,
-      sourceBytes: modelBytes(model),
-      parameterCount: countParameters(model),
-      records,
-      skipped: selection.skipped,
-      settings,
-      backend: backend.name,
-      outputBytes: checkpointBytes(shards),
-      elapsedSeconds: () => (performance.now() - start) / 1000,
-    });
-    await write(OUTPUT_MARK, encodeTimeGroups(records, report.source, report.phase));
-    const quantization = describeQuantization(selection.layers, selection.skipped);
-    const config = appendEntry(model.config?.text, "quantization_config", quantization);
-    await write("config.json", new TextEncoder().encode(config));
-    if (model.index !== undefined) {
-      const index = formatIndex(model.index, shards);
-      await write(model.index.name, new TextEncoder().encode(index));
-    }
-    await copySideFiles(model, output.path, signal);
-    checkWritten(output.path, shards);
-    return report;
-  }
-
-  function write(name: string, bytes: Uint8Array): Promise<void> {
-    return writeWhole(join(output.path, name), name, bytes);
+    const axis = records[0]?.axis.source ?? "positional";
+    const schedules = encodeTimeGroups(records, axis, settings.phase);
+    await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
+    await writeConfig(part, directory);
+    checkWritten(directory, files);
+    return records;
   }
 }
 
 /**
- * Quantizes a model directory into another one.
+ * Quantizes a model directory, or that of a pipeline, into another one.
  *
- * @param modelPath The source: a Hugging Face style directory with safetensors weights.
- * @param outputPath The target: must not exist, or be empty, or with `overwrite` an earlier output.
+ * @param modelPath The source: a Hugging Face style directory with safetensors weights, or a diffusers
+ *   pipeline with its model_index.json.
+ * @param outputPath The target: must not exist, or be empty, or with `overwrite` an earlier output. With
+ *   `link` the files that are taken over as they are become hard links.
  * @throws {BadInputError} The model or the output cannot be used; nothing has been written then.
  * @throws {InterruptedError} The signal was heard; nothing has been written then.
  */
 export async function quantizeModel(
   modelPath: string,
   outputPath: string,
-  settings: QuantizeSettings & { overwrite?: boolean },
+  settings: QuantizeSettings & { overwrite?: boolean; link?: boolean },
   hooks: RunHooks = {},
 ): Promise<Report> {
   const plan = openPlan(modelPath, settings);
   checkPlan(plan, settings);
-  const target = checkOutput(outputPath, plan.model.directory, settings.overwrite ?? false);
+  const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
   const output = pendingDirectory(target);
   try {
     const report = await runPlan(plan, settings, output, hooks);

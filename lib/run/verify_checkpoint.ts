@@ -2,28 +2,24 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import {
-  checkShape,
-  findLayer,
-  type PackedLayer,
-  placeTensors,
-  readParams,
-  readWidths,
-  type StoredTensor,
-} from "../format/compressed_tensors/decode_layer.ts";
-import { packedBytes, wholeWordRows } from "../compute/pack_codes.ts";
+import type {
+  StoredTensor,
+  WrittenCopy,
+  WrittenLayer,
+} from "../format/checkpoint_format.ts";
+import { wholeWordRows } from "../compute/pack_codes.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import { type OpenFiles, openFiles } from "../jobs/open_files.ts";
-import { type Model, modelBytes, openModel } from "../model/open_model.ts";
 import { addSums, areMeasured, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
-import type { TensorInfo } from "../safetensors/header.ts";
-import type { QualitySums } from "../types.ts";
+import type { FilePlace, FormatName, QualitySums } from "../types.ts";
 import type { RunHooks } from "./pipeline.ts";
+import { planVerification, type VerificationPlan } from "./plan_verification.ts";
 import { runTasks, type Task } from "./run_tasks.ts";
 import { stopOnAbort } from "./stop_on_abort.ts";
+import { cutEvenly, rowsOf } from "./write_files.ts";
 
 /** Bytes of a copy compared by one worker. */
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -32,47 +28,14 @@ const PIECE_BYTES = 16 * 2 ** 20;
 export interface Verification extends Quality {
   /** Name of the checkpoint. */
   model_name: string;
+  /** How it is laid out. */
+  format: FormatName;
   /** Quality of each quantized layer, in the order of the files. */
   layers: ({ name: string } & Quality)[];
-  /** Tensors that are equal to the model's, byte for byte. */
+  /** Tensors that are equal to the model's: byte for byte, or value for value where the dtype is wider. */
   copied_tensor_count: number;
-}
-
-/** A checkpoint and its model, matched tensor by tensor. */
-export interface VerificationPlan {
-  /** The checkpoint. */
-  checkpoint: Model;
-  /** The model. */
-  model: Model;
-  /** Quantized layers and the weights they stand for, in the order of the files. */
-  layers: { layer: PackedLayer; original: StoredTensor }[];
-  /** Tensors that have to be equal. */
-  copies: { original: StoredTensor; copy: StoredTensor }[];
-}
-
-/**
- * Matches a checkpoint with the model it was made from; reads headers only.
- *
- * @throws {BadInputError} The checkpoint is malformed, or does not hold the model's tensors.
- */
-export function planVerification(checkpointPath: string, modelPath: string): VerificationPlan {
-  const checkpoint = openModel(checkpointPath);
-  const model = openModel(modelPath);
-  const bitsOf = readWidths(checkpoint);
-  const written = placeTensors(checkpoint);
-  const originals = placeTensors(model);
-  const plan: VerificationPlan = { checkpoint, model, layers: [], copies: [] };
-  for (const [name, original] of originals) {
-    const copy = written.get(name);
-    if (copy === undefined) {
-      plan.layers.push({ layer: findLayer(original.tensor, written, bitsOf), original });
-    } else {
-      checkAlike(original.tensor, copy.tensor);
-      plan.copies.push({ original, copy });
-    }
-  }
-  refuseStrangers(written, originals);
-  return plan;
+  /** Layers with a schedule beside the weights; `null` where no schedules are there. */
+  schedule_count: number | null;
 }
 
 /**
@@ -96,32 +59,42 @@ export async function runVerification(
   plan: VerificationPlan,
   { onProgress, signal }: Pick<RunHooks, "onProgress" | "signal"> = {},
 ): Promise<Verification> {
-  const { checkpoint, model, layers, copies } = plan;
+  const { layers, copies, files: others } = plan;
   let finished = "";
   // WebAssembly whatever the model was quantized with: the fastest, and no driver of a device to hang in.
-  const backend = await openBackend("wasm", modelBytes(model), {
+  const backend = await openBackend("wasm", plan.sourceBytes, {
     onBytes: (bytes) => onProgress?.(finished, bytes),
   });
   const files = openFiles(false);
-  const found = new Map<PackedLayer, QualitySums>();
+  const found = new Map<WrittenLayer, QualitySums>();
+  const task = (name: string, bytes: number, work: () => Promise<void>): Task => ({
+    bytes,
+    run: async () => {
+      await work();
+      finished = name;
+    },
+  });
   const tasks = [
-    ...layers.map(({ layer, original }): Task => ({
-      bytes: bytesOf(original),
-      run: async () => {
-        await checkShape(layer, files);
+    ...layers.map(({ name, layer, original }) =>
+      task(name, bytesOf(original), async () => {
+        await layer.check?.(files);
         const sums = await measureLayer(layer, original, backend, files);
         checkMeasured(layer, sums);
         found.set(layer, sums);
-        finished = layer.name;
-      },
-    })),
-    ...copies.map(({ original, copy }): Task => ({
-      bytes: bytesOf(original),
-      run: async () => {
-        await compareTensor(original, copy, backend);
-        finished = original.tensor.name;
-      },
-    })),
+      })
+    ),
+    ...copies.map(({ original, written }) =>
+      task(original.tensor.name, bytesOf(original), () => compareTensor(original, written, backend))
+    ),
+    ...others.map(({ name, byteLength, source, copy }) =>
+      task(name, byteLength, async () => {
+        const at = await findDifference(source, copy, byteLength, backend);
+        if (at < 0) return;
+        throw new BadInputError(
+          `Verification failed: the file ${quote(name)} differs from the model's at byte ${at}`,
+        );
+      })
+    ),
   ];
   try {
     await stopOnAbort(signal, runTasks(tasks));
@@ -131,10 +104,12 @@ export async function runVerification(
   }
   const sums = layers.map(({ layer }) => found.get(layer)!);
   return {
-    model_name: checkpoint.name,
+    model_name: plan.name,
+    format: plan.format,
     ...measureQuality(addSums(sums)),
-    layers: layers.map(({ layer: { name } }, i) => ({ name, ...measureQuality(sums[i]!) })),
+    layers: layers.map(({ name }, i) => ({ name, ...measureQuality(sums[i]!) })),
     copied_tensor_count: copies.length,
+    schedule_count: plan.scheduleCount,
   };
 }
 
@@ -144,86 +119,86 @@ function bytesOf({ tensor }: StoredTensor): number {
 
 /** The energies of a layer, slice by slice, each as large as several workers can share. */
 async function measureLayer(
-  layer: PackedLayer,
-  original: StoredTensor,
+  layer: WrittenLayer,
+  { place }: StoredTensor,
   backend: Backend,
   files: OpenFiles,
 ): Promise<QualitySums> {
-  const { rows, columns, dtype, bits, blocks, packed } = layer;
-  const width = floatBytes(dtype);
-  const most = wholeWordRows(SLICE_BYTES / (columns * width));
-  const { place } = original;
-  const slices = Array.from({ length: Math.ceil(rows / most) }, async (_, i) => {
-    const from = i * most;
-    const count = Math.min(most, rows - from);
-    return await backend.run({
+  const { rows, columns, bits, dtype, blocks, codes, packing, headRows } = layer;
+  const rowBytes = columns * floatBytes(dtype);
+  const most = wholeWordRows(SLICE_BYTES / rowBytes);
+  const slices = cutEvenly(rows, most).map(async ({ from, to }) =>
+    await backend.run({
       verb: "check",
       slice: {
-        source: { ...place, begin: place.begin + from * columns * width },
+        source: { ...place, begin: place.begin + from * rowBytes },
         dtype,
-        rows: count,
+        rows: to - from,
         columns,
         blockRows: 1,
         blockColumns: columns / blocks,
       },
       bits,
-      codes: { ...packed.place, begin: packed.place.begin + from * packedBytes(columns, bits) },
-      params: await readParams(layer, from, count, files),
-    });
-  });
+      packing,
+      headRows,
+      codes,
+      row: from,
+      params: await layer.readParams?.(from, to - from, files),
+    })
+  );
   return addSums(await Promise.all(slices));
 }
 
 /** A quality that cannot be computed is no quality: the checkpoint is malformed. */
-function checkMeasured({ name, scale }: PackedLayer, sums: QualitySums): void {
+function checkMeasured({ name, label }: WrittenLayer, sums: QualitySums): void {
   if (areMeasured(sums)) return;
   throw new BadInputError(
-    `Verification failed: the quality of tensor ${quote(`${name}.weight`)} in ` +
-      `${quote(scale.place.label)} cannot be measured: its weights or scales are no finite numbers`,
+    `Verification failed: the quality of tensor ${quote(`${name}.weight`)} in ${quote(label)} ` +
+      "cannot be measured: its weights or scales are no finite numbers",
   );
 }
 
 async function compareTensor(
   { tensor, place }: StoredTensor,
-  copy: StoredTensor,
+  { copy, headRows, widen }: WrittenCopy,
   backend: Backend,
 ): Promise<void> {
-  const size = tensor.end - tensor.begin;
-  const pieces = Array.from({ length: Math.ceil(size / PIECE_BYTES) }, (_, i) => i * PIECE_BYTES);
-  const found = await Promise.all(pieces.map((at) =>
+  const fail = (where: string) => {
+    throw new BadInputError(
+      `Verification failed: tensor ${quote(tensor.name)} differs from the model's at ${where}`,
+    );
+  };
+  if (headRows === undefined && widen === undefined) {
+    const at = await findDifference(place, copy.place, tensor.end - tensor.begin, backend);
+    if (at >= 0) fail(`byte ${at}`);
+    return;
+  }
+  const { count, rowBytes } = rowsOf(tensor);
+  const places = { source: place, target: copy.place, headRows, widen, rowBytes };
+  const found = await Promise.all(
+    cutEvenly(count, Math.max(1, Math.floor(PIECE_BYTES / rowBytes)))
+      .map(({ from, to }) => backend.run({ verb: "compareRows", ...places, from, to })),
+  );
+  const row = found.find((different) => different >= 0);
+  if (row !== undefined) fail(`row ${row}`);
+}
+
+/** The first byte in which two files differ from two places on, or -1. */
+async function findDifference(
+  source: FilePlace,
+  other: FilePlace,
+  size: number,
+  backend: Backend,
+): Promise<number> {
+  const pieces = cutEvenly(size, PIECE_BYTES);
+  const found = await Promise.all(pieces.map(({ from, to }) =>
     backend.run({
       verb: "compare",
-      source: { ...place, begin: place.begin + at },
-      other: { ...copy.place, begin: copy.place.begin + at },
-      byteLength: Math.min(PIECE_BYTES, size - at),
+      source: { ...source, begin: source.begin + from },
+      other: { ...other, begin: other.begin + from },
+      byteLength: to - from,
     })
   ));
   const first = found.findIndex((different) => different >= 0);
-  if (first < 0) return;
-  throw new BadInputError(
-    `Verification failed: tensor ${quote(tensor.name)} differs from the model's ` +
-      `at byte ${pieces[first]! + found[first]!}`,
-  );
-}
-
-/** A copy has the dtype and the shape of the original. */
-function checkAlike(original: TensorInfo, copy: TensorInfo): void {
-  const describe = ({ dtype, shape }: TensorInfo) => `${dtype} [${shape}]`;
-  if (describe(original) === describe(copy)) return;
-  throw new BadInputError(
-    `Verification failed: tensor ${quote(original.name)} is ${describe(copy)}, ` +
-      `the model has ${describe(original)}`,
-  );
-}
-
-/** Every tensor of the checkpoint stands for one of the model. */
-function refuseStrangers(
-  written: ReadonlyMap<string, StoredTensor>,
-  originals: ReadonlyMap<string, StoredTensor>,
-): void {
-  for (const name of written.keys()) {
-    const layer = name.replace(/\.weight_(packed|scale|zero_point|shape)$/, ".weight");
-    if (originals.has(name) || originals.has(layer)) continue;
-    throw new BadInputError(`Verification failed: the model has no tensor ${quote(name)}`);
-  }
+  return first < 0 ? -1 : pieces[first]!.from + found[first]!;
 }

@@ -1,46 +1,79 @@
-/** Writes the parts of a checkpoint that are not weights: index and side files; and reads headers back. */
+/** Writes what of a checkpoint is no quantized weights: config, index and side files; and reads headers back. */
 
 import { dirname, join } from "node:path";
 import { describeIoError } from "../base/describe_io_error.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import type { ShardPlan } from "../format/compressed_tensors/plan_checkpoint.ts";
-import type { Model, ShardIndex } from "../model/open_model.ts";
+import type { FilePlan } from "../format/checkpoint_format.ts";
+import { appendEntry } from "../format/append_entry.ts";
+import type { ShardIndex } from "../model/open_model.ts";
+import type { Source } from "../model/open_pipeline.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
-import { refuseAborted } from "./stop_on_abort.ts";
 import { plainJson } from "../safetensors/scan_json.ts";
+import { writeWhole } from "../safetensors/write.ts";
+import type { PartPlan } from "./plan_run.ts";
+import { refuseAborted } from "./stop_on_abort.ts";
 
 /**
- * Copies the files that go along: tokenizer, remote code, licence.
+ * Takes over the files that go along: tokenizer, remote code, licence, and of a pipeline the components that
+ * are not quantized.
  *
- * @throws {BadInputError} One cannot be read or written.
+ * @param isLinked Whether they become hard links instead of copies.
+ * @throws {BadInputError} One cannot be read, written or linked.
  * @throws {InterruptedError} The signal was heard before the last one.
  */
-export async function copySideFiles(
-  model: Model,
-  directory: string,
+export async function takeSideFiles(
+  { directory: from, sideFiles }: Source,
+  to: string,
+  isLinked: boolean,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  for (const name of model.sideFiles) {
+  for (const name of sideFiles) {
     refuseAborted(signal);
+    const [source, target] = [join(from, name), join(to, name)];
     try {
-      if (name.includes("/")) {
-        await Deno.mkdir(join(directory, dirname(name)), { recursive: true });
+      if (name.includes("/")) await Deno.mkdir(dirname(target), { recursive: true });
+      if (isLinked) {
+        await Deno.link(await Deno.realPath(source), target);
+      } else {
+        await Deno.copyFile(source, target);
+        using copy = await Deno.open(target);
+        await copy.sync();
       }
-      await Deno.copyFile(join(model.directory, name), join(directory, name));
-      using copy = await Deno.open(join(directory, name));
-      await copy.sync();
     } catch (error) {
-      throw new BadInputError(`Cannot copy ${quote(name)}: ${describeIoError(error)}`);
+      const advice = isLinked ? ": leave --link out to copy it" : "";
+      const verb = isLinked ? "link" : "copy";
+      throw new BadInputError(`Cannot ${verb} ${quote(name)}: ${describeIoError(error)}${advice}`);
     }
   }
 }
 
-/** Text of the index that belongs to the output shards: true total size, tensors in the order of their names. */
-export function formatIndex(index: ShardIndex, shards: readonly ShardPlan[]): string {
-  const total_size = shards.reduce((size, { tensorBytes }) => size + tensorBytes, 0);
+/** Writes config.json and the index of a part. */
+export async function writeConfig(
+  { model, checkpoint: { files, quantization, keepsShards } }: PartPlan,
+  directory: string,
+): Promise<void> {
+  const write = (name: string, text: string) =>
+    writeWhole(join(directory, name), name, new TextEncoder().encode(text));
+  const config = model.config?.text;
+  if (quantization !== undefined) {
+    await write("config.json", appendEntry(config, "quantization_config", quantization));
+  } else if (config !== undefined) {
+    await write("config.json", config);
+  }
+  if (keepsShards && model.index !== undefined) {
+    await write(model.index.name, formatIndex(model.index, files));
+  }
+}
+
+/** Text of the index that belongs to the output files: true total size, tensors in the order of their names. */
+export function formatIndex(index: ShardIndex, files: readonly FilePlan[]): string {
+  const total_size = files.reduce(
+    (size, { header }) => size + header.byteLength - header.bytes.length,
+    0,
+  );
   const metadata = { ...(plainJson(index.metadata) as Record<string, unknown>), total_size };
-  const places = shards.flatMap(({ name, tensorNames }) =>
+  const places = files.flatMap(({ name, tensorNames }) =>
     tensorNames.map((tensor): [string, string] => [tensor, name])
   ).sort(([a], [b]) => (a < b ? -1 : 1));
   // Written line by line: an object literal would reorder names that look like numbers.
@@ -52,8 +85,8 @@ export function formatIndex(index: ShardIndex, shards: readonly ShardPlan[]): st
 }
 
 /** Reads the headers back: what was written is what was planned. */
-export function checkWritten(directory: string, shards: readonly ShardPlan[]): void {
-  for (const { name, tensorNames } of shards) {
+export function checkWritten(directory: string, files: readonly FilePlan[]): void {
+  for (const { name, tensorNames } of files) {
     const source = openSource(join(directory, name), name);
     try {
       const { tensors } = readHeader(source, name);

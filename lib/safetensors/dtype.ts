@@ -31,6 +31,9 @@ const BITS_PER_ELEMENT = new Map<string, number>([
 /** The dtypes a weight may have to be quantized; its scales are stored in the same dtype. */
 export type FloatDtype = "F32" | "F16" | "BF16";
 
+/** The floats that F32 holds exactly, and takes twice the bytes for. */
+export type NarrowDtype = "F16" | "BF16";
+
 /** Width of one element of a dtype in bits, or `undefined` for a dtype the format does not know. */
 export function bitsPerElement(dtype: string): number | undefined {
   return BITS_PER_ELEMENT.get(dtype);
@@ -165,4 +168,15 @@ export function encodeFloats(values: Float32Array, dtype: FloatDtype): Uint8Arra
   const halves = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) halves[i] = bf16Bits(values[i]!);
   return new Uint8Array(halves.buffer);
+}
+
+/** The same values as F32, subnormal ones as well. */
+export function widenFloats(bytes: Uint8Array, dtype: NarrowDtype): Uint8Array<ArrayBuffer> {
+  const halves = new Uint16Array(bytes.slice().buffer);
+  if (dtype === "F16") {
+    return new Uint8Array(new Float32Array(new Float16Array(halves.buffer)).buffer);
+  }
+  const words = new Uint32Array(halves.length);
+  for (let i = 0; i < words.length; i++) words[i] = halves[i]! << 16;
+  return new Uint8Array(words.buffer);
 }

@@ -240,7 +240,7 @@ export interface EncodedHeader {
 }
 
 /**
- * Lays out a file: tensors by element width (widest first), then by name, so that
+ * Lays out a file as the safetensors library does: tensors by dtype (widest first), then by name, so that
  * all data is aligned and the same tensors give the same bytes in any order.
  *
  * @throws {BadInputError} A name is used twice or is `__metadata__`, or the header would pass 100 MB.
@@ -249,9 +249,10 @@ export function encodeHeader(
   tensors: readonly NewTensor[],
   metadata: ReadonlyMap<string, string>,
 ): EncodedHeader {
-  const width = (tensor: NewTensor) => bitsPerElement(tensor.dtype) ?? 0;
+  const ranks = knownDtypes();
+  const rank = (tensor: NewTensor) => ranks.indexOf(tensor.dtype);
   const order = [...tensors].sort((a, b) =>
-    width(b) - width(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    rank(b) - rank(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
   );
   const parts: string[] = [];
   if (metadata.size > 0) {

@@ -42,6 +42,15 @@ export async function createFile(
 }
 
 /**
+ * Creates a directory.
+ *
+ * @throws {BadInputError} It exists or cannot be created.
+ */
+export function makeDirectory(path: string, label: string): Promise<void> {
+  return attempt(label, () => Deno.mkdir(path));
+}
+
+/**
  * Opens a file that exists and has its final length, to fill a part of it.
  *
  * @throws {BadInputError} It cannot be opened.

@@ -4,7 +4,7 @@ import { writeWhole } from "../../safetensors/write.ts";
 import { countNouns, escapeText, quote } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { modelBytes } from "../../model/open_model.ts";
-import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../../settings.ts";
+import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";

@@ -3,7 +3,7 @@
  * are tested against.
  *
  * Of each block the candidates are its own scale (that of its range) times 2^(k/8), k = -12..1, with
- * each zero point. Codes are made with that scale; the stored one is sum x^2 / sum x n, n = code -
+ * each zero point, or the middle one alone where parameters are symmetric. Codes are made with that scale; the stored one is sum x^2 / sum x n, n = code -
  * zero_point, so that clipping does not shrink a layer's output. The candidate with the least sum of
  * |x - n scale|^3 is taken: a squared error clips large weights, which matter more to a model than
  * their number says.
@@ -19,14 +19,19 @@ import {
   type FoundParams,
   type OwnParams,
   roundCodeScale,
+  type SearchScheme,
   type Tile,
 } from "../kernels.ts";
+import { middleOf } from "../../types.ts";
 
 /** The width of a code that a search is worth its time at: from 4 bits on it gains nothing over the range. */
 export const SEARCHED_BITS = 2;
 
 /** Largest code. */
 const QMAX = 2 ** SEARCHED_BITS - 1;
+
+/** The zero point of symmetric parameters. */
+const MIDDLE = middleOf(SEARCHED_BITS);
 
 /** Scales tried, in units of the block's own one, ascending. */
 export const SEARCH_SCALES: Float64Array = Float64Array.from(
@@ -77,7 +82,7 @@ export function search(
   bytes: Uint8Array,
   tile: Tile,
   own: OwnParams,
-  scaleDtype: FloatDtype,
+  scheme: SearchScheme,
 ): FoundParams {
   const { rows, columns, blockColumns, dtype } = tile;
   const found = {
@@ -94,7 +99,7 @@ export function search(
       const block = row * across + i;
       if (!(own.largest[block]! > 0)) continue;
       const weights = values.subarray(i * blockColumns, (i + 1) * blockColumns);
-      const best = searchBlock(weights, own.largest[block]!, own.scale[block]!, scaleDtype);
+      const best = searchBlock(weights, own.largest[block]!, own.scale[block]!, scheme);
       if (best === undefined) continue;
       found.scale[block] = best.scale;
       found.zero_point[block] = best.zeroPoint;
@@ -109,7 +114,7 @@ function searchBlock(
   weights: Float32Array,
   largest: number,
   own: number,
-  scaleDtype: FloatDtype,
+  { scaleDtype, symmetric }: SearchScheme,
 ): Candidate | undefined {
   const block = toUnits(weights, largest);
   let best: Candidate | undefined;
@@ -119,12 +124,13 @@ function searchBlock(
     best = candidate;
     return true;
   };
-  let middle = [1, 2];
+  let middle = symmetric ? [MIDDLE] : [1, 2];
   /** Tries the zero points that may be better; whether one was. */
   const tryScale = (k: number): boolean => {
     const code = codeScaleOf(own, k);
     let isBetter = false;
     for (const zeroPoint of middle) isBetter = takeBetter(code, zeroPoint) || isBetter;
+    if (symmetric) return isBetter;
     // Without negative codes all negative weights are lost, and the other way round.
     const { negative, positive } = block.lost;
     if (negative < (best?.error ?? Infinity)) isBetter = takeBetter(code, 0) || isBetter;

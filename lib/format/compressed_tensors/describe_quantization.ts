@@ -7,7 +7,9 @@ import { type LayerPlan, moduleName } from "../../plan/plan_layer.ts";
 const FORMAT_VERSION = "0.20.0";
 
 /**
- * Describes how the layers were packed: a config group for each width and block size. The first one,
+ * Describes how the layers were packed: a config group for each width and block size. With `dequantize`
+ * the transformers library turns them into plain weights as it loads them, which it needs to do where there
+ * are zero points, and runtimes that compute with codes do not read it. The first one,
  * of the layers in blocks where there are any, targets all linear layers, the others name theirs;
  * inside `weights` only the fields every version accepts are written.
  *
@@ -18,7 +20,7 @@ export function describeQuantization(
   layers: readonly LayerPlan[],
   skipped: readonly SkippedTensor[],
 ): Record<string, unknown> {
-  const kinds = [...Map.groupBy(layers, ({ bits, grid }) => `${bits} ${grid.groupSize}`).values()];
+  const kinds = [...Map.groupBy(layers, ({ bits, symmetric, grid }) => `${bits} ${grid.groupSize} ${symmetric}`).values()];
   // Stable: of layers in blocks those that come first in the files.
   kinds.sort(([a], [b]) => Number(a!.grid.groupSize === null) - Number(b!.grid.groupSize === null));
   const config_groups = Object.fromEntries(kinds.map((kind, i) => {
@@ -29,6 +31,7 @@ export function describeQuantization(
     quant_method: "compressed-tensors",
     format: "pack-quantized",
     quantization_status: "compressed",
+    dequantize: true,
     config_groups,
     ignore: ignoredModules(layers, skipped),
     kv_cache_scheme: null,
@@ -41,14 +44,14 @@ export function describeQuantization(
 
 function describeGroup(
   targets: string[],
-  { bits, grid: { groupSize } }: LayerPlan,
+  { bits, symmetric, grid: { groupSize } }: LayerPlan,
 ): Record<string, unknown> {
   return {
     targets,
     weights: {
       num_bits: bits,
       type: "int",
-      symmetric: false,
+      symmetric,
       strategy: groupSize === null ? "channel" : "group",
       group_size: groupSize,
       dynamic: false,
@@ -70,50 +73,4 @@ function ignoredModules(
   }
   for (const { name } of layers) names.delete(name);
   return [...names].sort();
-}
-
-/**
- * Adds an entry at the end of a JSON object without touching the rest of its text, so that numbers,
- * order and layout stay as their author wrote them. An entry of the same key goes.
- *
- * @param text A JSON object that has been read before; `undefined` starts a new one.
- */
-export function appendEntry(text: string | undefined, key: string, value: unknown): string {
-  const body = JSON.stringify(value, null, 2).replaceAll("\n", "\n  ");
-  const entry = `  ${JSON.stringify(key)}: ${body}\n}\n`;
-  if (text === undefined) return `{\n${entry}`;
-  const rest = removeEntry(text, key);
-  const before = rest.slice(0, rest.lastIndexOf("}")).trimEnd();
-  return `${before}${before.endsWith("{") ? "" : ","}\n${entry}`;
-}
-
-/** Strings and what is between the values of well-formed JSON; a colon says nothing more. */
-const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],]/g;
-
-/** A JSON object's text without its entry of this key, if it has one, and without one comma beside it. */
-function removeEntry(text: string, key: string): string {
-  let depth = 0;
-  /** Where the entry that is being read begins: behind a brace or a comma. */
-  let from = 0;
-  let name: string | undefined;
-  for (const { 0: token, index } of text.matchAll(TOKEN)) {
-    // Of an entry's strings the first is its key; it may be written with escapes.
-    if (token.startsWith('"')) {
-      if (depth === 1) name ??= JSON.parse(token) as string;
-      continue;
-    }
-    if (depth === 1 && (token === "," || token === "}")) {
-      const isFirst = text[from - 1] === "{";
-      if (name === key) {
-        return token === ","
-          ? text.slice(0, from) + text.slice(index + 1)
-          : text.slice(0, isFirst ? from : from - 1) + text.slice(index);
-      }
-      name = undefined;
-    }
-    if (token === "{" || token === "[") depth++;
-    if (token === "}" || token === "]") depth--;
-    if (depth === 1 && (token === "{" || token === ",")) from = index + 1;
-  }
-  return text;
 }

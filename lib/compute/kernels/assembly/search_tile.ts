@@ -31,6 +31,7 @@ let lostPositive: f64 = 0;
 let own: f32 = 0;
 let powers: usize = 0;
 let scaleKind: i32 = 0;
+let isSymmetric: bool = false;
 
 // The best candidate so far.
 let bestError: f64 = 0;
@@ -238,6 +239,7 @@ function codeOf(k: i32): f32 {
 /** @param middle The one zero point of 1 and 2 to try; 0: both. */
 function tryScale(k: i32, middle: i32): bool {
   const code = codeOf(k);
+  if (isSymmetric) return try2(code);
   let isBetter = middle != 2 && try1(code);
   if (middle != 1 && try2(code)) isBetter = true;
   if (lostNegative < bestError && try0(code)) isBetter = true;
@@ -267,6 +269,7 @@ function searchScales(count: i32, start: f64): void {
 /**
  * All blocks of a tile, each in one row; those without a largest weight stay as they are.
  *
+ * @param scales How scales are rounded, see roundScale; with 4 added the zero point is 2.
  * @param table The scales tried as multiples, 14 F64, and behind them what a walk begins with.
  * @param scratch Room for two times two bytes a column of a block, in whole groups.
  */
@@ -288,7 +291,8 @@ function searchTile(
   values = scratch;
   steps = scratch + room;
   powers = table;
-  scaleKind = scales;
+  scaleKind = scales & 3;
+  isSymmetric = scales > 3;
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column += blockColumns) {
       const count = min(blockColumns, columns - column);

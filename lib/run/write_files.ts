@@ -2,14 +2,9 @@
 
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
-import {
-  encodeParams,
-  encodeShape,
-  type TensorPart,
-} from "../format/compressed_tensors/encode_params.ts";
-import { packedNames, packedSize } from "../format/compressed_tensors/plan_checkpoint.ts";
+import type { StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
+import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import type { Backend } from "../jobs/backend.ts";
-import type { FilePlace } from "../jobs/slice.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import { keepsParams } from "../layer/quantize_rows.ts";
@@ -17,8 +12,10 @@ import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import { createFile, syncFile, writeParts } from "../safetensors/write.ts";
-import type { QuantizeSettings } from "../settings.ts";
-import type { RunPlan } from "./plan_run.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
+import type { FilePlace } from "../types.ts";
+import type { RowRun } from "../layer/slice_layer.ts";
+import type { PartPlan } from "./plan_run.ts";
 import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
 
 /** Bytes of a copy that one worker makes. */
@@ -28,57 +25,58 @@ const COPY_BYTES = 16 * 2 ** 20;
 type OnFinished = (tensor: string, line?: string) => void;
 
 /**
- * Writes all shards.
+ * Writes all weight files of a model.
  *
  * @param directory Gets the files.
  * @returns The finished layers, in the order of the files.
  */
-export async function writeShards(
-  { model, shards, selection }: RunPlan,
+export async function writeFiles(
+  { model, checkpoint: { files }, selection }: PartPlan,
   directory: string,
   backend: Backend,
   settings: QuantizeSettings,
   onFinished: OnFinished,
 ): Promise<LayerRecord[]> {
+  const { encodeParams } = CHECKPOINT_FORMATS[settings.format];
   const records = new Map<LayerPlan, LayerRecord>();
   const flusher = createFlusher();
   const tasks: Task[] = [];
-  for (const shard of shards) {
-    const target = { path: join(directory, shard.name), label: shard.name };
-    const { path } = model.shards.find(({ name }) => name === shard.name)!;
-    const source = { path, label: shard.name };
-    await createFile(target.path, target.label, shard.header.byteLength, shard.header.bytes);
-    const place = (name: string) => ({ ...target, begin: shard.header.begins.get(name)! });
+  const sources = new Map(model.shards.map(({ name, path }) => [name, { path, label: name }]));
+  for (const { name, header, layers, copies } of files) {
+    const target = { path: join(directory, name), label: name };
+    await createFile(target.path, target.label, header.byteLength, header.bytes);
+    const place = (name: string) => ({ ...target, begin: header.begins.get(name)! });
     const add = (tensor: TensorInfo, run: () => Promise<void>) =>
       tasks.push({ bytes: tensor.end - tensor.begin, run: () => flusher.watch(target, run) });
-    for (const layer of shard.layers) {
+    for (const { layer, codes, packing, headRows, byteLength, constants } of layers) {
       add(layer.tensor, async () => {
-        const job = { layer, source, target: place(packedNames(layer.name).packed) };
+        const source = sources.get(layer.shard)!;
+        const job = { layer, source, target: place(codes), packing, headRows };
         const write = (parts: Iterable<TensorPart>) =>
           writeParts(target.path, target.label, placeParts(parts, place));
-        await write([encodeShape(layer)]);
+        await write(constants);
         const found = await quantizeLayer(
           job,
           backend,
           settings,
           (params) => write(encodeParams(layer, params)),
         );
-        records.set(layer, recordLayer(layer, found, packedSize(layer)));
+        records.set(layer, recordLayer(layer, found, byteLength));
         onFinished(
           layer.name,
           `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`,
         );
       });
     }
-    for (const tensor of shard.copies) {
-      add(tensor, async () => {
-        await copyTensor(tensor, source, place(tensor.name), backend);
-        onFinished(tensor.name);
+    for (const copy of copies) {
+      add(copy.tensor, async () => {
+        await copyTensor(copy, sources.get(copy.shard)!, place(copy.name), backend);
+        onFinished(copy.tensor.name);
       });
     }
   }
   await flusher.during(runTasks(tasks, countLanes(selection, settings)));
-  for (const { name } of shards) await syncFile(join(directory, name), name, "all");
+  for (const { name } of files) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
 }
 
@@ -90,23 +88,55 @@ function* placeParts(
   for (const { name, offset, bytes } of parts) yield { offset: place(name).begin + offset, bytes };
 }
 
-/** Copies a tensor byte for byte, in pieces that several workers can share. */
+/** Copies a tensor, in pieces that several workers can share. */
 async function copyTensor(
-  tensor: TensorInfo,
+  { tensor, headRows, widen }: StoredCopy,
   source: Omit<FilePlace, "begin">,
   target: FilePlace,
   backend: Backend,
 ): Promise<void> {
-  const pieces: Promise<void>[] = [];
-  for (let at = tensor.begin; at < tensor.end; at += COPY_BYTES) {
-    pieces.push(backend.run({
-      verb: "copy",
-      source: { ...source, begin: at },
-      target: { ...target, begin: target.begin + at - tensor.begin },
-      byteLength: Math.min(COPY_BYTES, tensor.end - at),
-    }));
+  const { begin, end } = tensor;
+  if (headRows === undefined && widen === undefined) {
+    await copyBytes({ ...source, begin }, target, end - begin, backend);
+    return;
   }
-  await Promise.all(pieces);
+  const rows = rowsOf(tensor);
+  const place = { source: { ...source, begin }, target, headRows, widen, rowBytes: rows.rowBytes };
+  await Promise.all(
+    cutEvenly(rows.count, Math.max(1, Math.floor(COPY_BYTES / rows.rowBytes)))
+      .map(({ from, to }) => backend.run({ verb: "rewriteRows", ...place, from, to })),
+  );
+}
+
+/** Copies bytes as they are, in pieces that several workers can share. */
+export async function copyBytes(
+  source: FilePlace,
+  target: FilePlace,
+  byteLength: number,
+  backend: Backend,
+): Promise<void> {
+  await Promise.all(cutEvenly(byteLength, COPY_BYTES).map(({ from, to }) =>
+    backend.run({
+      verb: "copy",
+      source: { ...source, begin: source.begin + from },
+      target: { ...target, begin: target.begin + from },
+      byteLength: to - from,
+    })
+  ));
+}
+
+/** Runs of at most `most`, one behind the other. */
+export function cutEvenly(count: number, most: number): RowRun[] {
+  return Array.from({ length: Math.ceil(count / most) }, (_, i) => ({
+    from: i * most,
+    to: Math.min(count, (i + 1) * most),
+  }));
+}
+
+/** The rows of a tensor that is copied: those of its first dimension. */
+export function rowsOf({ shape, begin, end }: TensorInfo): { count: number; rowBytes: number } {
+  const count = Math.max(1, shape[0] ?? 1);
+  return { count, rowBytes: (end - begin) / count };
 }
 
 /** Blocks of slices whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
@@ -120,14 +150,18 @@ const KEPT_AT_ONCE = 2 ** 21;
  * one is enough to keep the workers busy.
  */
 function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
-  const isRow = settings.granularity === "row";
-  if (isRow && !keepsParams(settings)) return TASKS_AT_ONCE;
+  const keepsRows = keepsParams({ ...settings, granularity: "row" });
+  const isRated = settings.phase === "optimize";
   const most = layers.reduce((most, { rows, columns, grid }) => {
-    return Math.max(most, (isRow ? rows : settings.timeGroups) * columns / grid.blockColumns);
-  }, 1);
-  const isRated = !isRow && settings.phase === "optimize";
-  const room = isRated ? RATED_AT_ONCE : KEPT_AT_ONCE;
-  return Math.min(TASKS_AT_ONCE, Math.max(1, Math.floor(room / most)));
+    const blocks = columns / grid.blockColumns;
+    const share = grid.bands !== null
+      ? settings.timeGroups * blocks / (isRated ? RATED_AT_ONCE : KEPT_AT_ONCE)
+      : keepsRows
+      ? rows * blocks / KEPT_AT_ONCE
+      : 0;
+    return Math.max(most, share);
+  }, 0);
+  return most === 0 ? TASKS_AT_ONCE : Math.min(TASKS_AT_ONCE, Math.max(1, Math.floor(1 / most)));
 }
 
 /** Milliseconds between two flushes: often enough that the last one has little to do. */

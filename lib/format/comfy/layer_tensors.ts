@@ -1,0 +1,40 @@
+/** The tensors that stand for a layer in ComfyUI's formats. */
+
+import type { LayerPlan } from "../../plan/plan_layer.ts";
+import { type LayerTensors, newTensor } from "../plan_shards.ts";
+
+/** Names of the tensors that stand for `LAYER.weight`. */
+export function comfyNames(
+  layer: string,
+): { weight: string; scale: string; zeros: string; quant: string } {
+  return {
+    weight: `${layer}.weight`,
+    scale: `${layer}.weight_scale`,
+    zeros: `${layer}.weight_zeros`,
+    quant: `${layer}.comfy_quant`,
+  };
+}
+
+/**
+ * The tensors that stand for a layer's weight: value = (code - 8) * scale + zeros at 4 bits, whose scales and
+ * zeros are [blocks, rows]; value = code * scale at 8.
+ */
+export function layerTensors(layer: LayerPlan): LayerTensors {
+  const { rows, columns, bits, scaleDtype, grid: { blockColumns } } = layer;
+  const names = comfyNames(layer.name);
+  const text = bits === 8
+    ? '{"format": "int8_tensorwise"}'
+    : `{"format": "awq_w4a16", "group_size": ${blockColumns}}`;
+  const quant = new TextEncoder().encode(text);
+  const blocks = columns / blockColumns;
+  const params = bits === 8 ? [newTensor(names.scale, scaleDtype, [rows, 1])] : [
+    newTensor(names.scale, scaleDtype, [blocks, rows]),
+    newTensor(names.zeros, scaleDtype, [blocks, rows]),
+  ];
+  return {
+    codes: newTensor(names.weight, "I8", [rows, (columns * bits) / 8]),
+    packing: bits === 8 ? "signed" : "bytes",
+    others: [...params, newTensor(names.quant, "U8", [quant.length])],
+    constants: [{ name: names.quant, offset: 0, bytes: quant }],
+  };
+}

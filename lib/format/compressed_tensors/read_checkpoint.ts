@@ -1,0 +1,159 @@
+/** Reads compressed-tensors `pack-quantized` checkpoints back. */
+
+import { BadInputError } from "../../base/errors.ts";
+import { quote } from "../../base/text.ts";
+import { packedBytes, unpackZeroPoints } from "../../compute/pack_codes.ts";
+import type { Model } from "../../model/open_model.ts";
+import { isFloatDtype } from "../../safetensors/dtype.ts";
+import type { TensorInfo } from "../../safetensors/header.ts";
+import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
+import { type Bits, middleOf } from "../../types.ts";
+import type {
+  Checkpoint,
+  PlaceReader,
+  StoredTensor,
+  WrittenLayer,
+} from "../checkpoint_format.ts";
+import type { AffineParams } from "../pack_rows.ts";
+import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
+import { packedNames } from "./layer_tensors.ts";
+
+/** How the layers that a config group targets are stored. */
+interface Group {
+  bits: Bits;
+  symmetric: boolean;
+}
+
+/**
+ * Opens a checkpoint.
+ *
+ * @throws {BadInputError} Its config.json does not describe a `pack-quantized` checkpoint.
+ */
+export function readCheckpoint(model: Model): Checkpoint {
+  const groupOf = readGroups(model);
+  const tensors = placeTensors(model);
+  const partsOf = (original: string) => {
+    const names = packedNames(layerName(original));
+    return [original, names.packed, names.scale, names.zeroPoint, names.shape];
+  };
+  return {
+    name: model.name,
+    format: "compressed-tensors",
+    byteLength: model.shards.reduce((size, { byteLength }) => size + byteLength, 0),
+    tensors,
+    partsOf,
+    find(original) {
+      const copy = tensors.get(original.name);
+      return copy === undefined
+        ? { layer: findLayer(original, tensors, groupOf(layerName(original.name))) }
+        : { copy };
+    },
+  };
+}
+
+function layerName(original: string): string {
+  return original.replace(/\.weight$/, "");
+}
+
+/** From config.json: how each layer is stored. */
+function readGroups(checkpoint: Model): (layer: string) => Group | undefined {
+  const fail = (what: string): never => {
+    throw new BadInputError(`Cannot verify ${quote(checkpoint.name)}: ${what}`);
+  };
+  const entry = (value: JsonValue | undefined, key: string) =>
+    value instanceof Map ? value.get(key) : undefined;
+  const quantization = checkpoint.config?.entries.get("quantization_config") ?? null;
+  const format = entry(quantization ?? undefined, "format");
+  if (format !== "pack-quantized") {
+    fail(`the format in its config.json is ${quote(String(format))}, expected "pack-quantized"`);
+  }
+  const groups = entry(quantization ?? undefined, "config_groups");
+  if (!(groups instanceof Map)) return fail("its config.json has no config_groups");
+  const targeted = new Map<string, Group>();
+  for (const group of groups.values()) {
+    const weights = entry(group, "weights");
+    const count = entry(weights, "num_bits");
+    const bits = count instanceof JsonNumber ? Number(count.text) : NaN;
+    if (bits !== 2 && bits !== 4 && bits !== 8) return fail("a num_bits is not 2, 4 or 8");
+    const symmetric = entry(weights, "symmetric");
+    if (typeof symmetric !== "boolean") return fail("a symmetric is not true or false");
+    const targets = entry(group, "targets");
+    if (!Array.isArray(targets)) return fail("a config group has no targets");
+    for (const target of targets) {
+      if (!targeted.has(String(target))) targeted.set(String(target), { bits, symmetric });
+    }
+  }
+  return (layer) => targeted.get(layer) ?? targeted.get("Linear");
+}
+
+/** The tensors that stand for a weight, checked against it and each other. */
+function findLayer(
+  original: TensorInfo,
+  written: ReadonlyMap<string, StoredTensor>,
+  group: Group | undefined,
+): WrittenLayer {
+  const name = layerName(original.name);
+  const names = packedNames(name);
+  const part = (partName: string) => findPart(original, written, partName);
+  const [packed, scale] = [part(names.packed), part(names.scale)];
+  const zeroPoint = group?.symmetric === true ? undefined : part(names.zeroPoint);
+  const { bits, symmetric } = group ?? failVerify(original, "no config group targets it");
+  const [rows = 0, columns = 0] = original.shape;
+  const { dtype } = original;
+  if (!isFloatDtype(dtype)) return failVerify(original, `it is ${dtype}`);
+  const blocks = scale.tensor.shape[1] ?? 0;
+  const shape = part(names.shape);
+  const zeroPointShape = [packedBytes(rows, bits) / 4, blocks];
+  checkParts(original, [
+    ["weight_packed", packed, "I32", [rows, packedBytes(columns, bits) / 4]],
+    ["weight_scale", scale, original.dtype, [rows, blocks]],
+    ...zeroPoint === undefined
+      ? []
+      : [["weight_zero_point", zeroPoint, "I32", zeroPointShape] as const],
+  ]);
+  if (blocks === 0 || columns % blocks !== 0) {
+    failVerify(original, `its ${blocks} blocks do not divide ${columns} columns`);
+  }
+  const readParams = async (from: number, count: number, files: PlaceReader) => {
+    const scales = await readFloats(scale, from * blocks, count * blocks, files);
+    if (zeroPoint === undefined) return centred(scales, bits);
+    const words = new Uint8Array(packedBytes(count, bits) * blocks);
+    await files.read(zeroPoint.place, packedBytes(from, bits) * blocks, words);
+    const zeroPoints = unpackZeroPoints(words, count, blocks, bits);
+    return { scale: scales, offset: scales.map((scale, i) => -zeroPoints[i]! * scale) };
+  };
+  return {
+    name,
+    bits,
+    dtype,
+    rows,
+    columns,
+    blocks,
+    codes: packed.place,
+    label: scale.place.label,
+    packing: "words",
+    readParams,
+    check: (files) => checkShape(original, shape, files),
+  };
+}
+
+/** Symmetric parameters. */
+function centred(scale: Float64Array, bits: Bits): AffineParams {
+  return { scale, offset: scale.map((scale) => -middleOf(bits) * scale) };
+}
+
+/** Checks the shape that a layer says it has. */
+async function checkShape(
+  original: TensorInfo,
+  { tensor, place }: StoredTensor,
+  files: PlaceReader,
+): Promise<void> {
+  if (tensor.dtype !== "I64" || String(tensor.shape) !== "2") {
+    failVerify(tensor, `it is ${tensor.dtype} [${tensor.shape}], expected I64 [2]`);
+  }
+  const stored = new BigInt64Array(2);
+  await files.read(place, 0, new Uint8Array(stored.buffer));
+  const [rows = 0, columns = 0] = original.shape;
+  if (Number(stored[0]) === rows && Number(stored[1]) === columns) return;
+  failVerify(original, `its weight_shape is [${stored}], the model has [${rows},${columns}]`);
+}

@@ -1,0 +1,131 @@
+/** Opens what a run is given: a model, or a pipeline of several with its model_index.json. */
+
+import { join } from "node:path";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { listModelFiles, type ModelListing } from "./list_model_files.ts";
+import { type Model, modelName, openListed, openModel, readJsonFile } from "./open_model.ts";
+
+/** A model of a source, and where it lies in it. */
+export interface SourcePart {
+  /** Its folder in a pipeline; empty for a model of its own. */
+  component: string;
+  /** The model. */
+  model: Model;
+}
+
+/** A model or a pipeline. */
+export interface Source {
+  /** Name for reports. */
+  name: string;
+  /** Real path. */
+  directory: string;
+  /** The models that are quantized. */
+  parts: SourcePart[];
+  /** Files taken over as they are, relative paths: all but the weights, configs and indexes of the parts. */
+  sideFiles: string[];
+  /** Files not taken over. */
+  leftOut: string[];
+}
+
+/** Lists the components of a pipeline. */
+const PIPELINE_INDEX = "model_index.json";
+
+/** Whether a directory is a pipeline's. */
+export function isPipeline({ sideFiles }: ModelListing): boolean {
+  return sideFiles.includes(PIPELINE_INDEX);
+}
+
+/** Names of what predicts noise in a pipeline, in the order of their use. */
+const DENOISERS = ["transformer", "transformer_2", "unet"];
+
+/**
+ * Opens a model directory or a pipeline.
+ *
+ * @param components Folders of the components meant; none: the denoisers. A model has none.
+ * @throws {BadInputError} Anything about it is missing, malformed or leads outside; the message names it.
+ */
+export function openSource(path: string, components: readonly string[]): Source {
+  const listing = listModelFiles(path);
+  if (isPipeline(listing)) {
+    return openPipeline(listing, path, components);
+  }
+  if (components.length > 0) {
+    throw new BadInputError(
+      `Cannot choose component ${quote(components[0]!)} of ${quote(path)}: it has no ` +
+        `${PIPELINE_INDEX}, so it is a model of its own: leave --component out`,
+    );
+  }
+  const model = openListed(listing, path);
+  const { name, directory, sideFiles, leftOut } = model;
+  return { name, directory, parts: [{ component: "", model }], sideFiles, leftOut };
+}
+
+function openPipeline(
+  listing: ModelListing,
+  path: string,
+  components: readonly string[],
+): Source {
+  const { directory } = listing;
+  const name = modelName(directory);
+  const known = readComponents(listing);
+  const chosen = components.length > 0 ? components : DENOISERS.filter((one) => known.includes(one));
+  const list = known.map(quote).join(", ");
+  if (chosen.length === 0) {
+    throw new BadInputError(
+      `Cannot tell what predicts noise in the pipeline ${quote(path)}: it has ${list}, none of ` +
+        `${DENOISERS.join(", ")}: give --component`,
+    );
+  }
+  const missing = chosen.find((one) => !known.includes(one));
+  if (missing !== undefined) {
+    throw new BadInputError(
+      `Component not found: ${quote(missing)} in the pipeline ${quote(path)}: it has ${list}`,
+    );
+  }
+  const parts = chosen.map((component): SourcePart => {
+    const model = openModel(join(path, component));
+    return { component, model: { ...model, name: `${name}/${component}` } };
+  });
+  const below = (folder: string, files: readonly string[]) =>
+    files.map((file) => `${folder}/${file}`);
+  const folderOf = (file: string) => file.includes("/") ? file.slice(0, file.indexOf("/")) : "";
+  const others = new Set(known.filter((one) => !chosen.includes(one)));
+  // Weights of the other components belong to the pipeline; those beside them are of another layout.
+  const [kept, left] = partition(listing.leftOut, (file) => others.has(folderOf(file)));
+  const isOutside = (file: string) => !chosen.includes(folderOf(file));
+  return {
+    name,
+    directory,
+    parts,
+    sideFiles: [
+      ...listing.sideFiles.filter(isOutside),
+      ...kept,
+      ...parts.flatMap(({ component, model }) => below(component, model.sideFiles)),
+    ].sort(),
+    leftOut: [
+      ...listing.weightFiles,
+      ...listing.indexFiles,
+      ...left.filter(isOutside),
+      ...parts.flatMap(({ component, model }) => below(component, model.leftOut)),
+    ].sort(),
+  };
+}
+
+/** The components that are there: folders that the index names. */
+function readComponents({ directory, sideFiles, leftOut }: ModelListing): string[] {
+  const index = readJsonFile(directory, PIPELINE_INDEX);
+  if (!(index instanceof Map)) {
+    throw new BadInputError(`Cannot read "${PIPELINE_INDEX}": it is not a JSON object`);
+  }
+  const files = [...sideFiles, ...leftOut];
+  return [...index].flatMap(([name, value]) =>
+    // A component that is left out is [null, null].
+    Array.isArray(value) && files.some((file) => file.startsWith(`${name}/`)) ? [name] : []
+  );
+}
+
+function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  const { true: yes = [], false: no = [] } = Object.groupBy(items, (item) => `${test(item)}` as const);
+  return [yes, no];
+}

@@ -1,0 +1,89 @@
+/** Reads the schedules of a checkpoint: the parameters of its layers over their steps. */
+
+import { join } from "node:path";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { openSource, readHeader } from "../safetensors/read.ts";
+import { SCHEDULE_FORMAT } from "./encode_time_groups.ts";
+import { OUTPUT_MARK } from "./pending_output.ts";
+
+/** The schedule of a layer. */
+export interface LayerSchedule {
+  /** Module name. */
+  name: string;
+  /** First step of each time group, and the number of steps at the end: [G+1], ascending from 0. */
+  boundaries: number[];
+  /** Mean scale of each group, [G]; or of each step, where single steps have their own. */
+  scale: number[];
+  /** Mean zero point, rounded, of each group or step. */
+  zero_point: number[];
+}
+
+/** The schedules of a checkpoint. */
+export interface TimeGroups {
+  /** Where the steps come from. */
+  source: string;
+  /** How the parameters were chosen. */
+  phase: string;
+  /** Those of each layer, in the order of their names. */
+  layers: LayerSchedule[];
+}
+
+/**
+ * Reads the schedules that a run wrote beside a checkpoint.
+ *
+ * @param directory The checkpoint's; of a pipeline that of a component.
+ * @returns `undefined` where there are none.
+ * @throws {BadInputError} The file is malformed.
+ */
+export function readTimeGroups(directory: string): TimeGroups | undefined {
+  const path = join(directory, OUTPUT_MARK);
+  if (!hasFile(path)) return undefined;
+  const fail = (what: string): never => {
+    throw new BadInputError(`Cannot read the schedules ${quote(OUTPUT_MARK)}: ${what}`);
+  };
+  const file = openSource(path, OUTPUT_MARK);
+  try {
+    const { tensors, metadata } = readHeader(file, OUTPUT_MARK);
+    if (metadata?.get("format") !== SCHEDULE_FORMAT) {
+      fail(`their format is ${quote(metadata?.get("format") ?? "")}, expected "${SCHEDULE_FORMAT}"`);
+    }
+    const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+    const read = (name: string, dtype: "F32" | "I32"): number[] => {
+      const tensor = byName.get(name) ?? fail(`they hold no ${quote(name)}`);
+      if (tensor.dtype !== dtype || tensor.shape.length !== 1) {
+        fail(`${quote(name)} is ${tensor.dtype} [${tensor.shape}], expected ${dtype} of one dimension`);
+      }
+      const bytes = new Uint8Array(tensor.end - tensor.begin);
+      file.readInto(tensor.begin, bytes);
+      return [...(dtype === "F32" ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer))];
+    };
+    const names = tensors.flatMap(({ name }) => /^(.*)\.boundaries$/s.exec(name)?.[1] ?? []);
+    const layers = names.sort().map((name): LayerSchedule => {
+      const boundaries = read(`${name}.boundaries`, "I32");
+      const scale = read(`${name}.scale`, "F32");
+      const zero_point = read(`${name}.zero_point`, "I32");
+      const lengths = [boundaries.length - 1, boundaries.at(-1)];
+      if (scale.length !== zero_point.length || !lengths.includes(scale.length)) {
+        fail(`${quote(name)} has ${scale.length} scales and ${zero_point.length} zero points`);
+      }
+      return { name, boundaries, scale, zero_point };
+    });
+    return {
+      source: metadata?.get("source") ?? "",
+      phase: metadata?.get("phase") ?? "",
+      layers,
+    };
+  } finally {
+    file.close();
+  }
+}
+
+function hasFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
