@@ -28,7 +28,8 @@ const CONTAINER = /^((model\.)?diffusion_model|conditioner\.embedders\.\d+)\./;
  * where the next one could start.
  */
 const NAMED: readonly { kind: LayerKind; pattern: RegExp }[] = [
-  // One modulation for all blocks whose name says time or embedding: LTX and Sana, Wan.
+  // By its name an embedding of time, by what it makes the shift, scale and gate of all blocks at once,
+  // as PixArt's adaln_single does: LTX and Sana, Wan.
   {
     kind: "modulation",
     pattern: /(^|[._])(time_embed\.linear|time_proj(ection\.\d+)?)$/,
@@ -41,8 +42,12 @@ const NAMED: readonly { kind: LayerKind; pattern: RegExp }[] = [
   // From captions, images, pooled texts and timesteps, by whatever name.
   {
     kind: "embedding",
+    pattern: /(^|[._])((caption|text|visual)_projection|time_?step_proj)(\.|$)|_projector(\.|$)/,
+  },
+  {
+    kind: "embedding",
     pattern:
-      /(^|[._])(caption|text|visual|image)_projection(\.|$)|_projector(\.|$)|(^|\.)time_?step_proj(\.|$)|(^|\.)(distilled_guidance_layer|encoder_hid_proj|add_time_condition|time_token|sigma_map)\./,
+      /(^|\.)(distilled_guidance_layer|encoder_hid_proj|add_time_condition|time_token|sigma_map)\./,
   },
   // A block has layers by such names as well, so only those outside of all blocks.
   {

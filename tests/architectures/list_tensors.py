@@ -1,6 +1,6 @@
 """
 Lists the tensors of real architectures, names and shapes, and writes them beside this file. What a
-file expects of them (the key "expected") is written by hand and kept. Needs torch 2.15.0,
+file expects of them (its keys "expected" and "shares") is written by hand and kept. Needs torch 2.15.0,
 diffusers 0.42.1 and transformers 5.24.0; nothing is downloaded, no weight exists: every class is
 built on the meta device with the configuration that the published model has.
 
