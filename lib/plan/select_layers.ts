@@ -11,6 +11,7 @@ import {
   moduleName,
   planLayer,
 } from "./plan_layer.ts";
+import { classifyLayer } from "./classify_layer.ts";
 import { isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { SkippedTensor } from "../types.ts";
@@ -33,25 +34,10 @@ export interface Selection {
 }
 
 /**
- * Sensitive layers, by module name. Their share of the weights is small and their share of the
- * damage is not: on a small DiT, leaving the modulation alone is worth 3 dB at 2 bits. Names come
- * from files and may be long, so each expression takes time linear in the name's length.
- */
-const SENSITIVE: readonly { pattern: RegExp; what: string }[] = [
-  {
-    what: "embedding",
-    pattern:
-      /(^|\.)(wte|wpe|shared|tok_embeddings|embed_in|embed_out|patch_embed|pos_embed|caption_projection|img_in|txt_in|time_in|vector_in|guidance_in|time_projection)(\.|$)|embed(ding|ding_table|der|dings|s)?(_?\d*|_tokens|_positions)(\.|$)/,
-  },
-  { what: "norm", pattern: /(^|[._])(ln(_f|_\d+)?(\.|$)|(layer)?norm\d*([._]|$))/i },
-  { what: "output head", pattern: /(^|\.)(lm_head|output_head)$|(^|\.)transformer\.ff_out$/ },
-  { what: "modulation", pattern: /(^|\.)ada_?ln|modulation|_mod(\.|$)/i },
-  { what: "final layer", pattern: /(^|\.)final_layer(\.|$)|^proj_out$|(^|\.)head\.head$/ },
-];
-
-/**
  * Selects the layers to quantize: matrices of F32, F16 or BF16 named `*.weight`, without the
  * sensitive ones, those that `ignore` names and those with fewer rows than there are time groups.
+ * The share of the sensitive ones is mostly small, and their share of the damage is not: on a small
+ * DiT, leaving the modulation alone is worth 3 dB at 2 bits.
  *
  * @param shards The model's files; only names, dtypes and shapes are looked at.
  * @throws {BadInputError} A pattern is malformed.
@@ -84,7 +70,8 @@ export function selectLayers(
         skipped.push({ name: tensor.name, reason: `${rows} rows are fewer than the time groups` });
         continue;
       }
-      const options = sensitivity(name) === "modulation" ? modulation ?? ordinary : ordinary;
+      const isModulation = classifyLayer(name, [rows, columns]) === "modulation";
+      const options = isModulation ? modulation ?? ordinary : ordinary;
       const layer = planLayer(tensor, shard.name, options, storage);
       if (layer === undefined) {
         unheld.push({ name, columns });
@@ -108,19 +95,16 @@ export function selectLayers(
     );
     for (const { text } of matching) unused.delete(text);
     const { dtype, shape: [rows = 0, columns = 0] } = tensor;
-    if (tensor.shape.length !== 2) return `not a matrix (rank ${tensor.shape.length})`;
-    if (!tensor.name.endsWith(".weight")) return "not named *.weight";
+    const rank = tensor.shape.length;
+    const isWeight = tensor.name.endsWith(".weight");
+    if (isWeight && rank >= 3 && rank <= 5) return `convolution (rank ${rank})`;
+    if (rank !== 2) return `not a matrix (rank ${rank})`;
+    if (!isWeight) return "not named *.weight";
     if (!isFloatDtype(dtype)) return `${dtype} is not F32, F16 or BF16`;
     if (rows * columns === 0) return "empty";
     if (matching[0] !== undefined) return `ignored by ${quote(matching[0].text)}`;
-    const sensitive = defaultIgnore ? sensitivity(layer) : undefined;
-    if (sensitive === undefined) return undefined;
-    if (sensitive === "modulation" && modulation !== undefined) return undefined;
-    return `sensitive layer: ${sensitive}`;
+    const kind = defaultIgnore ? classifyLayer(layer, [rows, columns]) : undefined;
+    if (kind === undefined || (kind === "modulation" && modulation !== undefined)) return undefined;
+    return `sensitive layer: ${kind}`;
   }
-}
-
-/** What kind of sensitive layer a module name stands for, if any. */
-export function sensitivity(name: string): string | undefined {
-  return SENSITIVE.find(({ pattern }) => pattern.test(name))?.what;
 }
