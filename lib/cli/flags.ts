@@ -6,7 +6,9 @@ import {
   DEFAULT_MARKOV_WEIGHTS,
   DEFAULT_SETTINGS,
   DEFAULT_WINDOWS,
+  FORMATS,
   GRANULARITIES,
+  MODULATIONS,
   PHASES,
   SMOOTHING_METHODS,
 } from "../settings/settings.ts";
@@ -85,8 +87,15 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "num-time-groups",
     value: "N",
-    help: `time groups, 1 to 1000 (default ${DEFAULT_SETTINGS.timeGroups})`,
+    help: `1 to 1000, default ${DEFAULT_SETTINGS.timeGroups}`,
     commands: PLANNING,
+  },
+  {
+    name: "smoothness-threshold",
+    value: "T",
+    joined: true,
+    help: `of jumps, ${DEFAULT_SETTINGS.threshold}`,
+    commands: ["quantize"],
   },
   {
     name: "granularity",
@@ -102,10 +111,30 @@ export const FLAGS: readonly Flag[] = [
     commands: PLANNING,
   },
   {
-    name: "smoothness-threshold",
-    value: "T",
-    help: `violation above this scale jump (default ${DEFAULT_SETTINGS.threshold})`,
-    commands: ["quantize"],
+    name: "format",
+    value: "NAME",
+    help: FORMATS.join("|"),
+    commands: PLANNING,
+  },
+  {
+    name: "symmetric",
+    joined: true,
+    help: "no zero points",
+    commands: PLANNING,
+  },
+  {
+    name: "modulation",
+    value: MODULATIONS.join("|"),
+    help: `default ${DEFAULT_SETTINGS.modulation}`,
+    commands: PLANNING,
+  },
+  {
+    name: "component",
+    value: "NAME",
+    repeatable: true,
+    joined: true,
+    help: "of a pipeline",
+    commands: PLANNING,
   },
   {
     name: "ignore",
@@ -228,7 +257,13 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "overwrite",
     joined: true,
-    help: "replace earlier output and reports",
+    help: "replace earlier output",
+    commands: ["quantize"],
+  },
+  {
+    name: "link",
+    joined: true,
+    help: "hard-link the rest",
     commands: ["quantize"],
   },
   { name: "json", help: "JSON alone on stdout", commands: COMMANDS },

@@ -36,6 +36,8 @@ export interface Invocation {
   to: string;
   /** Switches. */
   overwrite: boolean;
+  /** Whether what is not quantized becomes hard links. */
+  link: boolean;
   /** Plan only. */
   dryRun: boolean;
   /** JSON on standard output. */
@@ -93,6 +95,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
     htmlReport: text("html-report"),
     compare: text("compare"),
     overwrite: values.has("overwrite"),
+    link: values.has("link"),
     dryRun: values.has("dry-run"),
     json: values.has("json"),
     verbose: values.has("verbose"),

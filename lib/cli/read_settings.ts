@@ -2,10 +2,7 @@
 
 import { readChoice } from "../base/read_choice.ts";
 import type { GateTolerances } from "../gate/gate_rules.ts";
-import {
-  checkSettings,
-  checkTolerance,
-} from "../settings/check_settings.ts";
+import { checkSettings, checkTolerance } from "../settings/check_settings.ts";
 import { DEFAULT_SETTINGS, type QuantizeSettings } from "../settings/settings.ts";
 import { MISSING_POLICIES, type MissingPolicy } from "./flags.ts";
 

@@ -30,8 +30,7 @@ Usage: isotherm backends [flags]`,
 };
 
 const EXAMPLES: Record<Command, string> = {
-  quantize: `isotherm --model Dream-7B --output Dream-7B-int4 --bit-width 4
-          isotherm --model dit --output q --group-size 128 --ignore 'blocks.0.*'`,
+  quantize: `isotherm --model Dream-7B --output Dream-7B-int4 --bit-width 4`,
   inspect: `isotherm inspect Dream-7B --bit-width 4 --group-size 128`,
   verify: `isotherm verify Dream-7B-int4 --against Dream-7B`,
   compare: `isotherm compare baseline.json smooth.json optimize.json`,

@@ -58,7 +58,11 @@ export interface FilePlan {
   /** File name. */
   name: string;
   /** What it begins with, and where each tensor goes. */
-  header: { bytes: Uint8Array<ArrayBuffer>; begins: ReadonlyMap<string, number>; byteLength: number };
+  header: {
+    bytes: Uint8Array<ArrayBuffer>;
+    begins: ReadonlyMap<string, number>;
+    byteLength: number;
+  };
   /** Layers whose codes go here. */
   layers: StoredLayer[];
   /** Everything else. */

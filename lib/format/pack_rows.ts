@@ -63,8 +63,7 @@ const SIGNS = 0x8080_8080 | 0;
 /** The packer of codes of a width. */
 export function packerOf(packing: Packing, bits: Bits): Packer {
   const padded = (columns: number) => packedBytes(columns, bits);
-  const bytesOf = (columns: number) =>
-    packing === "words" ? padded(columns) : (columns * bits) / 8;
+  const bytesOf = (columns: number) => packing === "words" ? padded(columns) : (columns * bits) / 8;
   const turn = packing === "signed" ? turnSigns : <T>(bytes: T) => bytes;
   return {
     bytesOf,

@@ -3,7 +3,7 @@
 import { blockCount, type BlockParams, type Tile } from "../compute/kernels.ts";
 import type { TilePlan } from "../compute/plan_tiles.ts";
 import type { RowOrder } from "../format/checkpoint_format.ts";
-import { type Packing, packerOf } from "../format/pack_rows.ts";
+import { packerOf, type Packing } from "../format/pack_rows.ts";
 import { writeRows } from "../format/row_order.ts";
 import { addSums } from "../params/measure_quality.ts";
 import type { Bits, FilePlace, QualitySums } from "../types.ts";
@@ -68,13 +68,22 @@ export async function writeTile(
 ): Promise<void> {
   const { bytesOf, pack } = packerOf(packing, bits);
   const rowBytes = bytesOf(slice.columns);
-  const span = { place: target, rowBytes, headRows, row: row + plan.row, column: bytesOf(plan.column) };
+  const span = {
+    place: target,
+    rowBytes,
+    headRows,
+    row: row + plan.row,
+    column: bytesOf(plan.column),
+  };
   await writeRows(files, span, pack(packed, tile, params));
 }
 
 /** @param write Takes the packed words of each tile; without it they are dropped. */
 export async function encodeTiles(
-  { slice, bits, params, isKnown = false }: Pick<EncodeJob, "slice" | "bits" | "params" | "isKnown">,
+  { slice, bits, params, isKnown = false }: Pick<
+    EncodeJob,
+    "slice" | "bits" | "params" | "isKnown"
+  >,
   desk: Desk,
   isHeld: boolean,
   tell: OnBytes,

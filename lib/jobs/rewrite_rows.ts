@@ -1,6 +1,6 @@
 /** Rows that a format stores as they are but in another order, or in a wider dtype. */
 
-import { type RowSpan, readRows, writeRows } from "../format/row_order.ts";
+import { readRows, type RowSpan, writeRows } from "../format/row_order.ts";
 import { type NarrowDtype, widenFloats } from "../safetensors/dtype.ts";
 import type { FilePlace } from "../types.ts";
 import type { Desk } from "./desk.ts";

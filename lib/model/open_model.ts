@@ -190,7 +190,9 @@ function chooseWeights(listing: ModelListing, path: string): Weights {
 function suggestPart({ leftOut }: ModelListing): string {
   const nested = leftOut.find((name) => /^[^/]+\/[^/]+\.safetensors$/.test(name));
   if (nested !== undefined) {
-    return `: there are some in ${quote(dirname(nested))}: give that directory, or a pipeline with its ` +
+    return `: there are some in ${
+      quote(dirname(nested))
+    }: give that directory, or a pipeline with its ` +
       "model_index.json";
   }
   const other = leftOut.find((name) => /\.(bin|pt|pth|ckpt|gguf)$/i.test(name));

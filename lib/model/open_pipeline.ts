@@ -69,7 +69,9 @@ function openPipeline(
   const { directory } = listing;
   const name = modelName(directory);
   const known = readComponents(listing);
-  const chosen = components.length > 0 ? components : DENOISERS.filter((one) => known.includes(one));
+  const chosen = components.length > 0
+    ? components
+    : DENOISERS.filter((one) => known.includes(one));
   const list = known.map(quote).join(", ");
   if (chosen.length === 0) {
     throw new BadInputError(
@@ -126,6 +128,9 @@ function readComponents({ directory, sideFiles, leftOut }: ModelListing): string
 }
 
 function partition<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
-  const { true: yes = [], false: no = [] } = Object.groupBy(items, (item) => `${test(item)}` as const);
+  const { true: yes = [], false: no = [] } = Object.groupBy(
+    items,
+    (item) => `${test(item)}` as const,
+  );
   return [yes, no];
 }

@@ -45,9 +45,9 @@ export function estimateParams(lo: number, hi: number, bits: Bits, dtype: FloatD
 }
 
 /**
- * Parameters over [lo, hi] as {@linkcode estimateParams} gives them or, where they are to be symmetric, over
- * [-m, m], m the larger end: scale = 2 m / qmax and the middle code as zero point, with which no value errs by
- * more than half a step (as compressed-tensors and Q8_0 have it).
+ * Parameters over [lo, hi] as {@linkcode estimateParams} gives them or, where they are to be symmetric, with
+ * the middle code m = 2^(bits-1) as zero point and the least scale at which no value errs by more than half a
+ * step: max(-lo / (m + 1/2), hi / (m - 1/2)), since there is one more code below 0 than above.
  */
 export function estimateScheme(
   lo: number,
@@ -55,7 +55,7 @@ export function estimateScheme(
   { bits, scaleDtype, symmetric }: Scheme,
 ): QuantParams {
   const qmax = qmaxOf(bits);
-  const scale = roundScale(spanOf(lo, hi, symmetric) / qmax, scaleDtype);
+  const scale = roundScale(exactScale(lo, hi, bits, symmetric), scaleDtype);
   return { scale, zero_point: symmetric ? middleOf(bits) : zeroPointOf(lo, scale, qmax) };
 }
 
@@ -66,9 +66,11 @@ function checkRange(lo: number, hi: number): void {
   );
 }
 
-/** The length of the range that the codes are spread over. */
-function spanOf(lo: number, hi: number, symmetric: boolean): number {
-  return symmetric ? 2 * Math.max(-lo, hi) : hi - lo;
+/** The scale before it is rounded. */
+function exactScale(lo: number, hi: number, bits: Bits, symmetric: boolean): number {
+  if (!symmetric) return (hi - lo) / qmaxOf(bits);
+  const middle = middleOf(bits);
+  return Math.max(-lo / (middle + 0.5), hi / (middle - 0.5));
 }
 
 /** The zero point with which the lowest code is nearest to the lower end of a range. */
@@ -104,7 +106,7 @@ export function estimateBlocks(
     const [least, most] = [lo[block]!, hi[block]!];
     if (!(most - least <= MAX_RANGE)) return false;
     largest[block] = -least > most ? -least : most;
-    scale[block] = spanOf(least, most, symmetric) / qmax;
+    scale[block] = exactScale(least, most, bits, symmetric);
   }
   roundScales(scale, scaleDtype);
   if (symmetric) zero_point.fill(middleOf(bits));

@@ -96,7 +96,11 @@ export function rateBlock(
   const rater = createRater(cells, bits, scaleDtype, { least, unit: own.scale });
   const tried = new Map<number, Candidate>();
   const choices = (code: number, near: Candidate | undefined): number[] =>
-    symmetric ? [own.zero_point] : near ? zeroPointsNear(near, bits) : zeroPoints(range, code, bits);
+    symmetric
+      ? [own.zero_point]
+      : near
+      ? zeroPointsNear(near, bits)
+      : zeroPoints(range, code, bits);
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {

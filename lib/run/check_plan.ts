@@ -56,7 +56,10 @@ function checkGroupSize({ layers }: Selection, { groupSize }: QuantizeSettings):
 }
 
 /** What is a warning without `strict`. */
-function checkStrictly({ layers, tooFewRows, unheld }: Selection, settings: QuantizeSettings): void {
+function checkStrictly(
+  { layers, tooFewRows, unheld }: Selection,
+  settings: QuantizeSettings,
+): void {
   const fallback = layers.filter(({ grid }) => grid.fallback);
   if (fallback[0] !== undefined) {
     throw new BadInputError(
@@ -93,7 +96,9 @@ function refuseQuantized(model: Model): void {
     );
   }
   for (const { name, tensors } of model.shards) {
-    const packed = tensors.find((tensor) => /\.(weight_packed|qweight|comfy_quant)$/.test(tensor.name));
+    const packed = tensors.find((tensor) =>
+      /\.(weight_packed|qweight|comfy_quant)$/.test(tensor.name)
+    );
     if (packed === undefined) continue;
     throw new BadInputError(
       `The model ${quote(model.name)} is already quantized: ${quote(name)} holds ` +

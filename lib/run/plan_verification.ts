@@ -48,7 +48,9 @@ export function planVerification(checkpointPath: string, modelPath: string): Ver
     : [];
   if (isPipeline(listing) && components.length === 0) {
     throw new BadInputError(
-      `Cannot verify the pipeline ${quote(checkpointPath)}: none of its folders holds ${OUTPUT_MARK}, ` +
+      `Cannot verify the pipeline ${
+        quote(checkpointPath)
+      }: none of its folders holds ${OUTPUT_MARK}, ` +
         "so none is quantized",
     );
   }
@@ -75,7 +77,9 @@ export function planVerification(checkpointPath: string, modelPath: string): Ver
     const sizes = paths.map((path) => sizeOf(path, name));
     if (sizes[0] !== sizes[1]) {
       throw new BadInputError(
-        `Verification failed: the file ${quote(name)} has ${sizes[1]} bytes, the model's ${sizes[0]}`,
+        `Verification failed: the file ${quote(name)} has ${sizes[1]} bytes, the model's ${
+          sizes[0]
+        }`,
       );
     }
     plan.files.push({ name, byteLength: sizes[0]!, source: own!, copy: copy! });
@@ -145,6 +149,8 @@ function sizeOf(path: string, name: string): number {
   try {
     return Deno.statSync(path).size;
   } catch (error) {
-    throw new BadInputError(`Verification failed: the file ${quote(name)}: ${describeIoError(error)}`);
+    throw new BadInputError(
+      `Verification failed: the file ${quote(name)}: ${describeIoError(error)}`,
+    );
   }
 }

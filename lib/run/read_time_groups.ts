@@ -46,13 +46,17 @@ export function readTimeGroups(directory: string): TimeGroups | undefined {
   try {
     const { tensors, metadata } = readHeader(file, OUTPUT_MARK);
     if (metadata?.get("format") !== SCHEDULE_FORMAT) {
-      fail(`their format is ${quote(metadata?.get("format") ?? "")}, expected "${SCHEDULE_FORMAT}"`);
+      fail(
+        `their format is ${quote(metadata?.get("format") ?? "")}, expected "${SCHEDULE_FORMAT}"`,
+      );
     }
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     const read = (name: string, dtype: "F32" | "I32"): number[] => {
       const tensor = byName.get(name) ?? fail(`they hold no ${quote(name)}`);
       if (tensor.dtype !== dtype || tensor.shape.length !== 1) {
-        fail(`${quote(name)} is ${tensor.dtype} [${tensor.shape}], expected ${dtype} of one dimension`);
+        fail(
+          `${quote(name)} is ${tensor.dtype} [${tensor.shape}], expected ${dtype} of one dimension`,
+        );
       }
       const bytes = new Uint8Array(tensor.end - tensor.begin);
       file.readInto(tensor.begin, bytes);

@@ -2,11 +2,7 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import type {
-  StoredTensor,
-  WrittenCopy,
-  WrittenLayer,
-} from "../format/checkpoint_format.ts";
+import type { StoredTensor, WrittenCopy, WrittenLayer } from "../format/checkpoint_format.ts";
 import { wholeWordRows } from "../compute/pack_codes.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";

@@ -115,14 +115,16 @@ export async function copyBytes(
   byteLength: number,
   backend: Backend,
 ): Promise<void> {
-  await Promise.all(cutEvenly(byteLength, COPY_BYTES).map(({ from, to }) =>
-    backend.run({
-      verb: "copy",
-      source: { ...source, begin: source.begin + from },
-      target: { ...target, begin: target.begin + from },
-      byteLength: to - from,
-    })
-  ));
+  await Promise.all(
+    cutEvenly(byteLength, COPY_BYTES).map(({ from, to }) =>
+      backend.run({
+        verb: "copy",
+        source: { ...source, begin: source.begin + from },
+        target: { ...target, begin: target.begin + from },
+        byteLength: to - from,
+      })
+    ),
+  );
 }
 
 /** Runs of at most `most`, one behind the other. */

@@ -3,9 +3,9 @@
 import { relative, sep } from "node:path";
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import type { Model } from "../../model/open_model.ts";
 import { isLeftByRun } from "../../report/load_report.ts";
 import { holdsFile, isInside, OUTPUT_MARK, resolvePath } from "../../run/pending_output.ts";
+import { fullName, type RunPlan } from "../../run/plan_run.ts";
 import type { Invocation } from "../parse_args.ts";
 
 /** The report's name with .log. */
@@ -25,7 +25,7 @@ export function logName(report: string): string {
  */
 export function checkReportFiles(
   { report, htmlReport, overwrite }: Invocation,
-  model: Model,
+  plan: RunPlan,
   target: string,
 ): void {
   const files = [
@@ -36,13 +36,13 @@ export function checkReportFiles(
       : [{ file: htmlReport, kind: "page", flag: "--html-report" } as const],
   ] as const;
   const paths = files.map(({ file }) => resolvePath(file));
-  const checkpoint = checkpointFiles(model);
+  const checkpoint = checkpointFiles(plan);
   for (const [i, { file, kind, flag }] of files.entries()) {
     const path = paths[i]!;
     const fail = (what: string, more = "") => {
       throw new BadInputError(`Cannot write ${quote(file)}: ${what}: give another ${flag}${more}`);
     };
-    if (isInside(path, model.directory)) fail("it lies inside the model directory");
+    if (isInside(path, plan.source.directory)) fail("it lies inside the model directory");
     if (paths.slice(0, i).some((other) => areInTheWay(other, path))) {
       fail("the report or its log goes there");
     }
@@ -60,14 +60,16 @@ export function checkReportFiles(
 }
 
 /** Paths of all files of the checkpoint, relative to it. */
-function checkpointFiles({ shards, index, sideFiles }: Model): string[] {
-  return [
-    ...shards.map(({ name }) => name),
-    ...index === undefined ? [] : [index.name],
-    "config.json",
-    OUTPUT_MARK,
-    ...sideFiles,
-  ];
+function checkpointFiles({ source, parts }: RunPlan): string[] {
+  const own = parts.flatMap(({ component, model, checkpoint: { files } }) =>
+    [
+      ...files.map(({ name }) => name),
+      ...model.index === undefined ? [] : [model.index.name],
+      "config.json",
+      OUTPUT_MARK,
+    ].map((name) => fullName(component, name))
+  );
+  return [...own, ...source.sideFiles];
 }
 
 /** Whether two paths are the same, or one takes the other for a directory. */

@@ -3,6 +3,7 @@
 import { BadInputError } from "../../base/errors.ts";
 import type { Invocation } from "../parse_args.ts";
 import { checkPlan } from "../../run/check_plan.ts";
+import { listWarnings } from "../../run/list_warnings.ts";
 import { openPlan } from "../../run/plan_run.ts";
 import { summarizePlan } from "../../run/summarize_plan.ts";
 import { renderPlan } from "../../render/render_plan.ts";
@@ -13,6 +14,7 @@ export function inspect({ model, settings, json }: Invocation, io: Io): void {
   const plan = openPlan(model, settings);
   const summary = summarizePlan(plan, settings);
   io.stdout(json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
+  for (const line of listWarnings(plan, settings)) io.stderr(`${line}\n`);
   try {
     checkPlan(plan, settings);
   } catch (error) {

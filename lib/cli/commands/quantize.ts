@@ -1,14 +1,14 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { countNouns, escapeText, quote } from "../../base/text.ts";
+import { countNouns, escapeText } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
-import { modelBytes } from "../../model/open_model.ts";
-import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../../settings/settings.ts";
+import { groupSizeOf } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
-import { openPlan, type RunPlan } from "../../run/plan_run.ts";
+import { listWarnings } from "../../run/list_warnings.ts";
+import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
@@ -38,7 +38,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     log.push(line);
     if (shown) io.stderr(`${line}\n`);
   };
-  for (const line of warnings(plan, settings)) say(line, true);
+  for (const line of listWarnings(plan, settings)) say(line, true);
   if (invocation.dryRun) {
     if (invocation.output !== "") checkTarget(invocation, plan);
     const { summarizePlan } = await import("../../run/summarize_plan.ts");
@@ -51,7 +51,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const { htmlReport } = invocation;
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
-  const watch = watchRun(io, modelBytes(plan.model));
+  const watch = watchRun(io, sourceBytes(plan));
   try {
     const directory = pendingDirectory(target);
     outputs.push(directory);
@@ -61,7 +61,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
     if (htmlFile !== undefined) outputs.push(htmlFile);
     say(headline(plan, invocation), true);
-    const measured = await runPlan(plan, settings, directory, {
+    const { link } = invocation;
+    const measured = await runPlan(plan, { ...settings, link }, directory, {
       signal: io.signal,
       onProgress: watch.onProgress,
       onLog: (line) => {
@@ -121,53 +122,26 @@ async function compareWith(path: string) {
   };
 }
 
-function checkTarget(invocation: Invocation, { model }: RunPlan): string {
-  const target = checkOutput(invocation.output, model.directory, invocation.overwrite);
-  checkReportFiles(invocation, model, target);
+function checkTarget(invocation: Invocation, plan: RunPlan): string {
+  const target = checkOutput(invocation.output, plan.source.directory, invocation.overwrite);
+  checkReportFiles(invocation, plan, target);
   return target;
 }
 
-function headline({ model, selection }: RunPlan, { settings }: Invocation): string {
+function headline({ source, parts }: RunPlan, { settings }: Invocation): string {
   const groupSize = groupSizeOf(settings);
   const blocks = groupSize === null ? "" : `, blocks of ${groupSize}`;
-  return `Quantizing ${escapeText(model.name)}: ${
-    countNouns(selection.layers.length, "layer")
-  } to ` +
-    `INT${settings.bits}, ${
-      countNouns(settings.timeGroups, "time group")
-    }, by ${settings.granularity}s${blocks}, ` +
-    `${countNouns(selection.skipped.length, "tensor")} left as they are`;
-}
-
-function warnings({ model, selection }: RunPlan, settings: QuantizeSettings): string[] {
-  const lines = selection.unusedPatterns.map((pattern) =>
-    `Warning: --ignore ${quote(pattern)} matches no tensor`
-  );
-  const fallback = selection.layers.filter(({ grid }) => grid.fallback);
-  if (fallback[0] !== undefined) {
-    const size = fallback[0].grid.groupSize;
-    const taken = size === null ? "one block" : `blocks of ${size}`;
-    lines.push(
-      `Warning: ${describeGroupSize(settings)} does not suit the columns of ${
-        countNouns(fallback.length, "layer")
-      }: the first, ${quote(fallback[0].name)}, takes ${taken} a ${settings.granularity}`,
-    );
-  }
-  const [short] = selection.tooFewRows;
-  if (short !== undefined) {
-    lines.push(
-      `Warning: --num-time-groups ${settings.timeGroups} leaves out ${
-        countNouns(selection.tooFewRows.length, "layer")
-      } with fewer rows, the first ${quote(short.name)} (${countNouns(short.rows, "row")}): ` +
-        "lower it to quantize them",
-    );
-  }
-  if (model.leftOut.length > 0) {
-    const shown = model.leftOut.slice(0, 3).map(quote).join(", ");
-    const more = model.leftOut.length > 3 ? `, and ${model.leftOut.length - 3} more` : "";
-    lines.push(`Not copied: ${shown}${more}`);
-  }
-  return lines;
+  const count = (list: (part: PartPlan) => readonly unknown[]) =>
+    parts.reduce((total, part) => total + list(part).length, 0);
+  const layers = count(({ selection }) => selection.layers);
+  const skipped = count(({ selection }) => selection.skipped);
+  const components = parts.filter(({ component }) => component !== "")
+    .map(({ component }) => escapeText(component));
+  const which = components.length === 0 ? "" : ` (${components.join(", ")})`;
+  return `Quantizing ${escapeText(source.name)}${which}: ${countNouns(layers, "layer")} to ` +
+    `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}, ` +
+    `by ${settings.granularity}s${blocks}, ${countNouns(skipped, "tensor")} left as they are, ` +
+    `for ${settings.format}`;
 }
 
 function nextSteps(report: Report, invocation: Invocation): string[] {

@@ -5,12 +5,7 @@ import type { Model } from "../../model/open_model.ts";
 import { isFloatDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { type Bits, middleOf } from "../../types.ts";
-import type {
-  Checkpoint,
-  PlaceReader,
-  StoredTensor,
-  WrittenLayer,
-} from "../checkpoint_format.ts";
+import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
 import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
 import { comfyNames } from "./layer_tensors.ts";
 
@@ -60,12 +55,10 @@ function findLayer(
   checkParts(original, [
     ["weight", codes, "I8", [rows, (columns * bits) / 8]],
     ["comfy_quant", quant, "U8", [text.length]],
-    ...zeros === undefined
-      ? [["weight_scale", scale, "F32", [rows, 1]] as const]
-      : [
-        ["weight_scale", scale, "BF16", [blocks, rows]] as const,
-        ["weight_zeros", zeros, "BF16", [blocks, rows]] as const,
-      ],
+    ...zeros === undefined ? [["weight_scale", scale, "F32", [rows, 1]] as const] : [
+      ["weight_scale", scale, "BF16", [blocks, rows]] as const,
+      ["weight_zeros", zeros, "BF16", [blocks, rows]] as const,
+    ],
   ]);
   const readParams = async (from: number, count: number, files: PlaceReader) => {
     const params = {
@@ -87,9 +80,23 @@ function findLayer(
     const bytes = new Uint8Array(text.length);
     await files.read(quant.place, 0, bytes);
     const found = new TextDecoder().decode(bytes);
-    if (found !== text) failVerify(original, `its comfy_quant is ${quote(found)}, expected ${text}`);
+    if (found !== text) {
+      failVerify(original, `its comfy_quant is ${quote(found)}, expected ${text}`);
+    }
   };
   const { label } = scale.place;
   const packing = bits === 8 ? "signed" : "bytes";
-  return { name, bits, dtype, rows, columns, blocks, codes: codes.place, label, packing, readParams, check };
+  return {
+    name,
+    bits,
+    dtype,
+    rows,
+    columns,
+    blocks,
+    codes: codes.place,
+    label,
+    packing,
+    readParams,
+    check,
+  };
 }

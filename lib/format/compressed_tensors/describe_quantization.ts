@@ -20,7 +20,10 @@ export function describeQuantization(
   layers: readonly LayerPlan[],
   skipped: readonly SkippedTensor[],
 ): Record<string, unknown> {
-  const kinds = [...Map.groupBy(layers, ({ bits, symmetric, grid }) => `${bits} ${grid.groupSize} ${symmetric}`).values()];
+  const kinds = [
+    ...Map.groupBy(layers, ({ bits, symmetric, grid }) => `${bits} ${grid.groupSize} ${symmetric}`)
+      .values(),
+  ];
   // Stable: of layers in blocks those that come first in the files.
   kinds.sort(([a], [b]) => Number(a!.grid.groupSize === null) - Number(b!.grid.groupSize === null));
   const config_groups = Object.fromEntries(kinds.map((kind, i) => {

@@ -8,12 +8,7 @@ import { isFloatDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 import { type Bits, middleOf } from "../../types.ts";
-import type {
-  Checkpoint,
-  PlaceReader,
-  StoredTensor,
-  WrittenLayer,
-} from "../checkpoint_format.ts";
+import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
 import type { AffineParams } from "../pack_rows.ts";
 import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
 import { packedNames } from "./layer_tensors.ts";

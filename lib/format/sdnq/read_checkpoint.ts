@@ -4,12 +4,7 @@ import type { Model } from "../../model/open_model.ts";
 import { isFloatDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import type { Bits } from "../../types.ts";
-import type {
-  Checkpoint,
-  PlaceReader,
-  StoredTensor,
-  WrittenLayer,
-} from "../checkpoint_format.ts";
+import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
 import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
 import { sdnqNames, shapeOfCodes, shapeOfParams } from "./layer_tensors.ts";
 
@@ -23,7 +18,9 @@ export function readCheckpoint(model: Model): Checkpoint {
     tensors,
     partsOf(original) {
       const names = sdnqNames(original.replace(/\.weight$/, ""));
-      return original.endsWith(".weight") ? [names.weight, names.scale, names.zeroPoint] : [original];
+      return original.endsWith(".weight")
+        ? [names.weight, names.scale, names.zeroPoint]
+        : [original];
     },
     find(original) {
       const copy = findPart(original, tensors, original.name);
@@ -67,7 +64,18 @@ function findLayer(
   };
   const { label } = scale.place;
   const packing = isSigned ? "signed" : "bytes";
-  return { name, bits, dtype, rows, columns, blocks, codes: codes.place, label, packing, readParams };
+  return {
+    name,
+    bits,
+    dtype,
+    rows,
+    columns,
+    blocks,
+    codes: codes.place,
+    label,
+    packing,
+    readParams,
+  };
 }
 
 /** The width of unsigned codes, by how many of them share a byte. */
@@ -75,5 +83,8 @@ function widthOf(original: TensorInfo, { tensor }: StoredTensor): Bits {
   const [rows = 0, columns = 0] = original.shape;
   const bits = ((tensor.end - tensor.begin) * 8) / (rows * columns);
   if (bits === 2 || bits === 4) return bits;
-  return failVerify(original, `its codes are ${tensor.dtype} [${tensor.shape}], of 2 or 4 bits none`);
+  return failVerify(
+    original,
+    `its codes are ${tensor.dtype} [${tensor.shape}], of 2 or 4 bits none`,
+  );
 }
