@@ -257,13 +257,13 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "overwrite",
     joined: true,
-    help: "replace earlier output",
+    help: "replace output",
     commands: ["quantize"],
   },
   {
     name: "link",
     joined: true,
-    help: "hard-link the rest",
+    help: "link the rest",
     commands: ["quantize"],
   },
   { name: "json", help: "JSON alone on stdout", commands: COMMANDS },
