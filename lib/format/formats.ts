@@ -4,12 +4,13 @@ import type { FormatName } from "../types.ts";
 import type { CheckpointFormat } from "./checkpoint_format.ts";
 import { COMFY } from "./comfy/format.ts";
 import { COMPRESSED_TENSORS } from "./compressed_tensors/format.ts";
+import { GGUF } from "./gguf/format.ts";
 import { SDNQ } from "./sdnq/format.ts";
 
 /** What writes each format. */
 export const CHECKPOINT_FORMATS: Record<FormatName, CheckpointFormat> = {
   "compressed-tensors": COMPRESSED_TENSORS,
   sdnq: SDNQ,
-  gguf: COMFY,
+  gguf: GGUF,
   comfy: COMFY,
 };

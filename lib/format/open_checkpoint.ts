@@ -2,10 +2,12 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import { type Model, openModel } from "../model/open_model.ts";
+import { listModelFiles } from "../model/list_model_files.ts";
+import { type Model, openListed } from "../model/open_model.ts";
 import type { Checkpoint } from "./checkpoint_format.ts";
 import { readCheckpoint as readComfy } from "./comfy/read_checkpoint.ts";
 import { readCheckpoint as readCompressedTensors } from "./compressed_tensors/read_checkpoint.ts";
+import { findGguf, readCheckpoint as readGguf } from "./gguf/read_checkpoint.ts";
 import { readCheckpoint as readSdnq } from "./sdnq/read_checkpoint.ts";
 
 /** What reads each format, by what config.json calls it. */
@@ -34,7 +36,10 @@ function isComfy({ shards }: Model): boolean {
  * @throws {BadInputError} It is in no format that Isotherm writes, or malformed.
  */
 export function openCheckpoint(path: string): Checkpoint {
-  const model = openModel(path);
+  const listing = listModelFiles(path);
+  const gguf = findGguf(listing);
+  if (gguf !== undefined) return readGguf(listing, gguf);
+  const model = openListed(listing, path);
   const method = methodOf(model);
   const read = method === undefined ? undefined : READERS.get(method);
   if (read !== undefined) return read(model);

@@ -6,12 +6,16 @@
 import type { BlockParams } from "../compute/kernels.ts";
 import { packedBytes, unpackRow } from "../compute/pack_codes.ts";
 import type { Bits, BlockGrid } from "../types.ts";
+import { BLOCK_TYPES, blockBytes, type BlockType } from "./gguf/block_types.ts";
+import { packBlocks } from "./gguf/pack_blocks.ts";
+import { unpackBlocks } from "./gguf/unpack_blocks.ts";
 
 /**
- * `words`: as kernels give them, each row padded to whole 32-bit words. `bytes`: the same without
- * padding. `signed`: 8-bit codes less 128, as signed bytes.
+ * How rows of codes are laid out. `words`: as kernels give them, each row padded to whole 32-bit words. `bytes`: the same without
+ * padding. `signed`: 8-bit codes less 128, as signed bytes. The others are the blocks of ggml, which hold
+ * parameters as well.
  */
-export type Packing = "words" | "bytes" | "signed";
+export type Packing = "words" | "bytes" | "signed" | BlockType;
 
 /** Rows of codes, and the blocks they are cut into. */
 export interface RowGrid extends BlockGrid {
@@ -62,6 +66,7 @@ const SIGNS = 0x8080_8080 | 0;
 
 /** The packer of codes of a width. */
 export function packerOf(packing: Packing, bits: Bits): Packer {
+  if (isBlockType(packing)) return blockPacker(packing);
   const padded = (columns: number) => packedBytes(columns, bits);
   const bytesOf = (columns: number) => packing === "words" ? padded(columns) : (columns * bits) / 8;
   const turn = packing === "signed" ? turnSigns : <T>(bytes: T) => bytes;
@@ -77,6 +82,26 @@ export function packerOf(packing: Packing, bits: Bits): Packer {
         unpackRow(from, bits, codes.subarray(row * columns, (row + 1) * columns));
       }
       return { codes };
+    },
+  };
+}
+
+function isBlockType(packing: Packing): packing is BlockType {
+  return packing in BLOCK_TYPES;
+}
+
+function blockPacker(type: BlockType): Packer {
+  const bytesOf = (columns: number) => blockBytes(type, 1, columns);
+  return {
+    bytesOf,
+    pack(packed, grid, params) {
+      const out = new Uint8Array(grid.rows * bytesOf(grid.columns));
+      packBlocks(type, packed, grid, params, out);
+      return out;
+    },
+    unpack(bytes, size) {
+      const { codes, scale, offset } = unpackBlocks(type, bytes, size);
+      return { codes, within: { scale, offset } };
     },
   };
 }

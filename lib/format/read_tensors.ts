@@ -4,8 +4,14 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import { decodeFloats, floatBytes, isFloatDtype } from "../safetensors/dtype.ts";
+import { type ByteSource, readHeader } from "../safetensors/read.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { PlaceReader, StoredTensor } from "./checkpoint_format.ts";
+
+/** The names of the tensors of a safetensors file. */
+export function listTensors(source: ByteSource, label: string): string[] {
+  return readHeader(source, label).tensors.map(({ name }) => name);
+}
 
 /** Where each tensor of a model lies, in the order of the files. */
 export function placeTensors({ shards }: Pick<Model, "shards">): Map<string, StoredTensor> {

@@ -4,9 +4,10 @@ import type { FilePlace } from "../types.ts";
 import type { PlaceReader } from "./checkpoint_format.ts";
 
 /**
- * The place of a row whose head's two halves are stored by turns.
+ * The place of a row whose head's two halves are stored by turns, so that rows which are turned together stand
+ * side by side: as NumPy's `w.reshape(heads, 2, headRows // 2, -1).swapaxes(1, 2).reshape(w.shape)`.
  *
- * @param headRows Rows of a head; `undefined`: rows keep their places.
+ * @param headRows Rows of a head, even; `undefined`: rows keep their places.
  *
  * @example
  * ```ts

@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
@@ -109,7 +110,7 @@ export async function runPlan(
     const schedules = encodeTimeGroups(records, axis, settings.phase);
     await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
-    checkWritten(directory, files);
+    checkWritten(directory, files, CHECKPOINT_FORMATS[settings.format]);
     return records;
   }
 }

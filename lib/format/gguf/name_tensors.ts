@@ -104,16 +104,3 @@ function nameTensor(
     headRows: isTurned ? headRows : undefined,
   };
 }
-
-/**
- * Where a row of a query or key matrix goes: those of the two halves of a head alternate, so that rows
- * which are turned together stand side by side. The same as NumPy's
- * `w.reshape(heads, 2, headRows // 2, -1).swapaxes(1, 2).reshape(w.shape)`.
- *
- * @param headRows Rows of one attention head; even.
- */
-export function permutedRow(row: number, headRows: number): number {
-  const half = headRows / 2;
-  const inHead = row % headRows;
-  return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1);
-}

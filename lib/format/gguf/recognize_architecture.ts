@@ -6,25 +6,35 @@
 import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 
 /** Architectures whose tensors keep their names. */
-export type ImageArchitecture =
-  | "flux"
-  | "sd1"
-  | "sdxl"
-  | "sd3"
-  | "aura"
-  | "hidream"
-  | "cosmos"
-  | "ltxv"
-  | "hyvid"
-  | "wan"
-  | "lumina2"
-  | "qwen_image";
+const IMAGE = [
+  "flux",
+  "sd1",
+  "sdxl",
+  "sd3",
+  "aura",
+  "hidream",
+  "cosmos",
+  "ltxv",
+  "hyvid",
+  "wan",
+  "lumina2",
+  "qwen_image",
+] as const;
 
 /** Architectures of llama.cpp that are diffusion models. */
-export type LanguageArchitecture = "dream" | "llada";
+const LANGUAGE = ["dream", "llada"] as const;
+
+/** One of those whose tensors keep their names. */
+export type ImageArchitecture = typeof IMAGE[number];
+
+/** One of llama.cpp's. */
+export type LanguageArchitecture = typeof LANGUAGE[number];
 
 /** `general.architecture` of a file. */
 export type Architecture = ImageArchitecture | LanguageArchitecture;
+
+/** All of them. */
+export const ARCHITECTURES: readonly Architecture[] = [...IMAGE, ...LANGUAGE];
 
 /** Whether llama.cpp is the reader. */
 export function isLanguage(architecture: Architecture): architecture is LanguageArchitecture {

@@ -2,6 +2,7 @@
 
 import type { CheckpointFormat } from "../checkpoint_format.ts";
 import { planShards } from "../plan_shards.ts";
+import { listTensors } from "../read_tensors.ts";
 import { describeQuantization } from "./describe_quantization.ts";
 import { encodeParams } from "./encode_params.ts";
 import { layerTensors } from "./layer_tensors.ts";
@@ -19,5 +20,6 @@ export const SDNQ: CheckpointFormat = {
     quantization: describeQuantization(layers, skipped),
     keepsShards: true,
   }),
+  listTensors,
   encodeParams,
 };

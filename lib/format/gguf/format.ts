@@ -1,0 +1,124 @@
+/** GGUF: what diffusers, ComfyUI-GGUF and stable-diffusion.cpp read, and llama.cpp of language models. */
+
+import { BadInputError } from "../../base/errors.ts";
+import { quote } from "../../base/text.ts";
+import { type Model, readJsonFile } from "../../model/open_model.ts";
+import type { LayerPlan } from "../../plan/plan_layer.ts";
+import { isFloatDtype, type NarrowDtype } from "../../safetensors/dtype.ts";
+import type { TensorInfo } from "../../safetensors/header.ts";
+import type { CheckpointFormat, FilePlan, StoredCopy, StoredLayer } from "../checkpoint_format.ts";
+import { BLOCK_TYPES, blockBytes, type BlockType } from "./block_types.ts";
+import { describeModel } from "./describe_model.ts";
+import { encodeGgufHeader, GGML_LIMITS, type NewGgufTensor } from "./encode_header.ts";
+import { nameTensors } from "./name_tensors.ts";
+import { readGgufHeader } from "./read_header.ts";
+import { type Architecture, isLanguage, recognizeArchitecture } from "./recognize_architecture.ts";
+import { F32_TYPE, plainTensorType } from "./tensor_types.ts";
+
+/** Columns of the blocks of Q4_1 and Q8_0, and of those of the K-quants. */
+const [SMALL, LARGE] = [BLOCK_TYPES.q4_1.columns, BLOCK_TYPES.q4_k.columns];
+
+/** The format. */
+export const GGUF: CheckpointFormat = {
+  storage: {
+    scaleDtype: () => "F16",
+    isSymmetric: (bits, asked) => bits === 8 || asked,
+    holds: (bits, blockColumns) =>
+      (bits !== 2 && blockColumns === SMALL) || (bits !== 8 && blockColumns % LARGE === 0),
+  },
+  plan: (model, { layers }) => ({
+    files: [planFile(model, layers)],
+    quantization: undefined,
+    keepsShards: false,
+  }),
+  listTensors: (source, label) => readGgufHeader(source, label).tensors.map(({ name }) => name),
+  // They lie in the blocks.
+  encodeParams: () => [],
+};
+
+/** The block layout of a layer. */
+function blockTypeOf({ bits, grid: { blockColumns } }: LayerPlan): BlockType {
+  if (bits === 8) return "q8_0";
+  if (bits === 2) return "q2_k";
+  return blockColumns % LARGE === 0 ? "q4_k" : "q4_1";
+}
+
+/** The one file, which has the tensors of all shards. */
+function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
+  const tensors = model.shards.flatMap(({ name: shard, tensors }) =>
+    tensors.map((tensor) => ({ shard, tensor }))
+  );
+  const names = tensors.map(({ tensor }) => tensor.name);
+  const config = model.config?.entries;
+  const architecture = recognizeArchitecture(config, names) ?? refuseArchitecture(model);
+  const targets = nameTensors(architecture, names, config);
+  const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
+  const own: StoredLayer[] = [];
+  const copies: StoredCopy[] = [];
+  const written = tensors.map(({ shard, tensor }): NewGgufTensor => {
+    const { name, headRows } = targets.get(tensor.name)!;
+    const layer = byTensor.get(tensor.name);
+    if (layer === undefined) {
+      const { type, widen, byteLength } = planCopy(tensor);
+      copies.push({ tensor, shard, name, headRows, widen });
+      return { name, shape: tensor.shape, type, byteLength };
+    }
+    const packing = blockTypeOf(layer);
+    const byteLength = blockBytes(packing, layer.rows, layer.columns);
+    own.push({ layer, codes: name, packing, headRows, byteLength, constants: [] });
+    return { name, shape: tensor.shape, type: BLOCK_TYPES[packing].type, byteLength };
+  });
+  const pairs = describeModel({
+    architecture,
+    blockType: mostFrequent(own),
+    config,
+    tokenizer: readTokenizer(model, architecture),
+  });
+  return {
+    name: `${model.name.slice(model.name.lastIndexOf("/") + 1)}.gguf`,
+    header: encodeGgufHeader(pairs, written, isLanguage(architecture) ? GGML_LIMITS : undefined),
+    layers: own,
+    copies,
+    tensorNames: written.map(({ name }) => name),
+  };
+}
+
+function refuseArchitecture({ name }: Model): never {
+  throw new BadInputError(
+    `Cannot write ${
+      quote(name)
+    } as GGUF: no reader of GGUF knows its architecture: give --format sdnq, ` +
+      "which diffusers reads, or compressed-tensors",
+  );
+}
+
+/** How a tensor is written that is not quantized. */
+function planCopy(
+  tensor: TensorInfo,
+): { type: number; widen: NarrowDtype | undefined; byteLength: number } {
+  const { dtype, begin, end } = tensor;
+  const type = plainTensorType(tensor);
+  const isWide = type === F32_TYPE && isFloatDtype(dtype) && dtype !== "F32";
+  return {
+    type,
+    widen: isWide ? dtype : undefined,
+    byteLength: (end - begin) * (isWide ? 2 : 1),
+  };
+}
+
+/** The layout of most layers; of a model without any, which is refused elsewhere, Q8_0. */
+function mostFrequent(layers: readonly StoredLayer[]): BlockType {
+  const counts = new Map<BlockType, number>();
+  for (const { layer } of layers) {
+    const type = blockTypeOf(layer);
+    counts.set(type, (counts.get(type) ?? 0) + 1);
+  }
+  const [most] = [...counts].sort(([, a], [, b]) => b - a);
+  return most?.[0] ?? "q8_0";
+}
+
+function readTokenizer({ directory, sideFiles }: Model, architecture: Architecture) {
+  const name = "tokenizer.json";
+  if (!isLanguage(architecture) || !sideFiles.includes(name)) return undefined;
+  return readJsonFile(directory, name);
+}
