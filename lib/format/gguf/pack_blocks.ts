@@ -57,14 +57,14 @@ export function packBlocks(
   };
   const blocks = columns / blockColumns;
   const heads = new Float16Array(2 * blocks);
-  const bits = new Uint16Array(heads.buffer);
+  const pairs = new Int32Array(heads.buffer);
   const pack = ROW_PACKERS[type];
   for (let row = 0; row < rows; row++) {
     const first = Math.floor(row / blockRows) * blocks;
     if (row % blockRows === 0) fillHeads(type, params, first, heads);
     const zeroPoint = params.zero_point.subarray(first, first + blocks);
     const from = row * columns * layout.bits / 32;
-    pack(tile, from, row * (size / rows), bits, zeroPoint);
+    pack(tile, from, row * (size / rows), pairs, zeroPoint);
   }
   if (target.buffer !== out.buffer) out.set(target);
 }
@@ -126,14 +126,14 @@ interface Tile {
  *
  * @param from Its first word of `source`.
  * @param begin Its first byte of the blocks.
- * @param heads Two F16 for each block of the quantizer.
+ * @param heads Two F16 for each block of the quantizer, in a word.
  * @param zeroPoint One for each block of the quantizer.
  */
 type RowPacker = (
   tile: Tile,
   from: number,
   begin: number,
-  heads: Uint16Array,
+  heads: Int32Array,
   zeroPoint: Uint8Array,
 ) => void;
 
@@ -161,11 +161,11 @@ function packQ4_1(
   { source, words, units }: Tile,
   from: number,
   begin: number,
-  heads: Uint16Array,
+  heads: Int32Array,
 ): void {
   let to = begin / 4;
-  for (let at = 0; at < heads.length; at += 2) {
-    const head = heads[at]! | (heads[at + 1]! << 16);
+  for (let block = 0; block < heads.length; block++) {
+    const head = heads[block]!;
     for (let unit = 0; unit < units; unit++) {
       words[to] = head;
       pairNibbles(source[from]!, source[from + 2]!, words, to + 1);
@@ -181,12 +181,12 @@ function packQ8_0(
   { source, halves, units }: Tile,
   from: number,
   begin: number,
-  heads: Uint16Array,
+  heads: Int32Array,
 ): void {
   let to = begin / 2;
-  for (let at = 0; at < heads.length; at += 2) {
+  for (let block = 0; block < heads.length; block++) {
     for (let unit = 0; unit < units; unit++) {
-      halves[to++] = heads[at]!;
+      halves[to++] = heads[block]!;
       for (const last = from + 8; from < last; from++) {
         // A code less 128 is the code with its highest bit turned over.
         const word = source[from]! ^ 0x8080_8080;
@@ -202,12 +202,12 @@ function packQ4_K(
   { source, words, units }: Tile,
   from: number,
   begin: number,
-  heads: Uint16Array,
+  heads: Int32Array,
   zeroPoint: Uint8Array,
 ): void {
   let to = begin / 4;
   for (const [block, z] of zeroPoint.entries()) {
-    const head = heads[2 * block]! | (heads[2 * block + 1]! << 16);
+    const head = heads[block]!;
     for (let unit = 0; unit < units; unit++) {
       // Eight inner scales of 1 and minima of z: the first four of each in 6 bits of a byte, the
       // others as two nibbles of one.
@@ -240,14 +240,14 @@ function packQ2_K(
   { source, words, units }: Tile,
   from: number,
   begin: number,
-  heads: Uint16Array,
+  heads: Int32Array,
   zeroPoint: Uint8Array,
 ): void {
   const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   let byte = from * 4;
   let to = begin / 4;
   for (const [block, z] of zeroPoint.entries()) {
-    const head = heads[2 * block]! | (heads[2 * block + 1]! << 16);
+    const head = heads[block]!;
     for (let unit = 0; unit < units; unit++) {
       // Sixteen inner scales of 1, each beside its minimum of z.
       words.fill((1 | (z << 4)) * 0x0101_0101, to, to + 4);
