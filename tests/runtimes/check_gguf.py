@@ -59,11 +59,11 @@ def check_model(case, tensors, decoded):
         torch_dtype=compare.torch.float32,
         local_files_only=True,
     )
+    weights = compare.effective_weights(model, decoded)
     return {
         "missing": sorted(name for name, value in model.state_dict().items() if value.is_meta),
         "unexpected": sorted(set(tensors) - set(model.state_dict())),
-        # diffusers decodes in F16, whatever it computes in.
-        "layer_error": compare.compare_weights(compare.effective_weights(model, decoded), decoded)["weight_error"],
+        "layer_error": compare.compare_weights(weights, decoded)["weight_error"],
         "forward_error": compare.relative_error(
             predict(model.eval()), predict(compare.load_reference(case, decoded))
         ),

@@ -72,9 +72,12 @@ def put_weights(model, decoded):
 @torch.no_grad()
 def effective_weight(linear):
     """The weight that a layer multiplies by, however it is stored: what it makes of the unit vectors."""
-    bias, linear.bias = linear.bias, None
+    bias = None if linear.bias is None else linear.bias.detach().clone()
+    if bias is not None:
+        linear.bias.zero_()
     weight = linear(torch.eye(linear.in_features)).t()
-    linear.bias = bias
+    if bias is not None:
+        linear.bias.copy_(bias)
     return weight
 
 

@@ -13,7 +13,7 @@ const REQUIREMENTS = fileURLToPath(new URL("requirements.txt", import.meta.url))
 /** Written last, with the requirements: an environment without it, or with others, is not whole. */
 const STAMP = join(CACHE, "requirements.txt");
 
-/** Imports every package, the slow ones by their place alone. */
+/** Prints which packages are missing, without importing any. */
 const PROBE = `
 import importlib.util as u
 names = "accelerate comfy_kitchen compressed_tensors diffusers gguf safetensors sdnq tokenizers torch transformers"

@@ -54,6 +54,7 @@ export async function runPython(script: string, ...args: string[]): Promise<void
   const path = fileURLToPath(new URL(script, import.meta.url));
   const { success, stderr } = await new Deno.Command(python(), {
     args: [path, ...args],
+    env: { PYTHONDONTWRITEBYTECODE: "1" },
     stdin: "null",
     stdout: "null",
     stderr: "piped",
