@@ -9,7 +9,10 @@ import { findChromium } from "./find_chromium.ts";
 import { type Machine, prepareMachine } from "./prepare_machine.ts";
 import { describeSkips } from "./describe_skips.ts";
 
-/** Tests may read and write, start processes, and reach this machine alone. */
+/**
+ * Tests may read and write, start processes, and reach this machine alone; those that need Python's
+ * packages have a task of their own.
+ */
 const TEST = [
   "test",
   "--frozen",
@@ -22,6 +25,7 @@ const TEST = [
   "--allow-run",
   "--allow-sys=homedir,osRelease",
   "--allow-net=127.0.0.1",
+  "--ignore=tests/runtimes",
 ];
 
 /** Asked in a process of its own, since a process that found no driver will not find a new one. */
