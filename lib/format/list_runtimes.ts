@@ -5,12 +5,19 @@ import type { QuantizeSettings } from "../settings/settings.ts";
 /** What of the settings decides who loads a checkpoint. */
 type Stored = Pick<QuantizeSettings, "format" | "bits" | "symmetric" | "granularity">;
 
-/** The runtimes that load a checkpoint of these settings, one a line, with what has to be minded. */
-export function listRuntimes({ format, bits, symmetric }: Stored): string[] {
+/**
+ * The runtimes that load a checkpoint of these settings, one a line, with what has to be minded.
+ *
+ * @param isMixed Whether its layers have several widths or block sizes.
+ */
+export function listRuntimes({ format, bits, symmetric }: Stored, isMixed: boolean): string[] {
   switch (format) {
     case "compressed-tensors":
       return [
-        "transformers, language models: turns the codes into plain weights as it loads them",
+        isMixed && !symmetric
+          ? "not transformers, which takes one width and block size for all layers where there are zero " +
+            "points: add --symmetric, or give a --group-size that suits all layers and --modulation keep"
+          : "transformers, language models: turns the codes into plain weights",
         symmetric
           ? "vLLM, language models: with kernels for 4 and 8 bits"
           : bits === 4

@@ -62,6 +62,11 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
       )
     ),
   );
+  const kinds = new Set(
+    parts.flatMap(({ selection }) =>
+      selection.layers.map(({ bits, grid }) => `${bits} ${grid.groupSize}`)
+    ),
+  );
   return {
     model_name: source.name,
     files: parts.flatMap(({ component, model }) =>
@@ -75,7 +80,7 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
     num_time_groups: settings.timeGroups,
     granularity: settings.granularity,
     format: settings.format,
-    loads_in: listRuntimes(settings),
+    loads_in: listRuntimes(settings, kinds.size > 1),
     layers: parts.flatMap(({ component, selection }) =>
       selection.layers.map((layer) => ({
         name: fullName(component, layer.name),

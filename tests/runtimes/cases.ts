@@ -17,8 +17,6 @@ export interface Case {
   args?: readonly string[];
   /** Load it as the transformer of the pipeline, whose transformer is the model "pixart". */
   inPipeline?: true;
-  /** Load it by `dequantize=True`: otherwise transformers loads no asymmetric parameters. */
-  dequantize?: true;
   /** The dtype that the runtime rounds weights to; none where it decodes in F32. */
   decodesTo?: "bfloat16" | "float16";
   /** Most that a weight may differ, as a share of the layer's largest; by default {@linkcode ROUNDING}. */
@@ -36,37 +34,62 @@ export const FORWARD_ERROR = 1e-3;
 
 const rows = ["--group-size", "row"];
 const slices = ["--granularity", "slice", "--group-size", "32"];
+const symmetric = ["--symmetric"];
+const g = (size: number) => ["--group-size", String(size)];
+const ct = "compressed-tensors";
+
+/** What zeros of BF16 may be off. */
+const ZEROS = 2 ** -8;
 
 /** The cases, format by format. */
 export const CASES: readonly Case[] = [
-  { model: "qwen2", format: "compressed-tensors", bits: 2, dequantize: true },
-  { model: "qwen2", format: "compressed-tensors", bits: 4, dequantize: true },
-  { model: "qwen2", format: "compressed-tensors", bits: 8, dequantize: true },
-  { model: "qwen2", format: "compressed-tensors", bits: 2, dequantize: true, args: rows },
-  { model: "qwen2", format: "compressed-tensors", bits: 4, dequantize: true, args: rows },
-  { model: "qwen2", format: "compressed-tensors", bits: 8, dequantize: true, args: rows },
-  { model: "qwen2", format: "compressed-tensors", bits: 4, dequantize: true, args: slices },
-  {
-    model: "dream",
-    format: "compressed-tensors",
-    bits: 2,
-    dequantize: true,
-    decodesTo: "bfloat16",
-  },
-  {
-    model: "dream",
-    format: "compressed-tensors",
-    bits: 4,
-    dequantize: true,
-    decodesTo: "bfloat16",
-  },
-  {
-    model: "dream",
-    format: "compressed-tensors",
-    bits: 8,
-    dequantize: true,
-    decodesTo: "bfloat16",
-  },
+  { model: "qwen2", format: ct, bits: 2 },
+  { model: "qwen2", format: ct, bits: 4 },
+  { model: "qwen2", format: ct, bits: 8 },
+  { model: "qwen2", format: ct, bits: 2, args: rows },
+  { model: "qwen2", format: ct, bits: 4, args: rows },
+  { model: "qwen2", format: ct, bits: 8, args: rows },
+  { model: "qwen2", format: ct, bits: 4, args: slices },
+  { model: "qwen2", format: ct, bits: 2, args: symmetric },
+  { model: "qwen2", format: ct, bits: 4, args: symmetric },
+  { model: "qwen2", format: ct, bits: 8, args: [...symmetric, ...rows] },
+  { model: "dream", format: ct, bits: 2, decodesTo: "bfloat16" },
+  { model: "dream", format: ct, bits: 4, decodesTo: "bfloat16" },
+  { model: "dream", format: ct, bits: 8, decodesTo: "bfloat16" },
+  { model: "dream", format: ct, bits: 4, args: [...symmetric, ...g(48)], decodesTo: "bfloat16" },
+  { model: "qwen2", format: "sdnq", bits: 4 },
+  { model: "qwen2", format: "sdnq", bits: 2, args: rows },
+  { model: "qwen2", format: "sdnq", bits: 8, args: symmetric },
+  { model: "dream", format: "sdnq", bits: 4, args: g(32) },
+  { model: "flux", format: "sdnq", bits: 4, args: g(32) },
+  { model: "flux", format: "sdnq", bits: 2 },
+  { model: "flux", format: "sdnq", bits: 8, args: symmetric },
+  { model: "flux", format: "sdnq", bits: 4, args: [...g(64), "--modulation", "keep"] },
+  { model: "sd3", format: "sdnq", bits: 4, args: ["--modulation", "4"] },
+  { model: "sd3", format: "sdnq", bits: 2, args: [...g(48)] },
+  { model: "pixart", format: "sdnq", bits: 4 },
+  { model: "pixart", format: "sdnq", bits: 4, args: slices },
+  { model: "pixart", format: "sdnq", bits: 4, inPipeline: true },
+  { model: "dit", format: "sdnq", bits: 4, args: rows },
+  { model: "qwen-image", format: "sdnq", bits: 4 },
+  { model: "qwen-image", format: "sdnq", bits: 8, args: [...symmetric, ...g(32)] },
+  { model: "wan", format: "sdnq", bits: 4 },
+  { model: "wan", format: "sdnq", bits: 2, args: rows },
+  { model: "flux", format: "gguf", bits: 4 },
+  { model: "flux", format: "gguf", bits: 8, args: symmetric },
+  { model: "flux", format: "gguf", bits: 4, args: g(256) },
+  { model: "flux", format: "gguf", bits: 2 },
+  { model: "sd3", format: "gguf", bits: 4 },
+  { model: "sd3", format: "gguf", bits: 8, args: symmetric },
+  { model: "qwen-image", format: "gguf", bits: 4 },
+  { model: "qwen-image", format: "gguf", bits: 4, args: ["--modulation", "keep"] },
+  { model: "wan", format: "gguf", bits: 4 },
+  { model: "wan", format: "gguf", bits: 8, args: symmetric },
+  { model: "dream", format: "gguf", bits: 4 },
+  { model: "dream", format: "gguf", bits: 8, args: symmetric },
+  { model: "flux", format: "comfy", bits: 4, args: g(64), weightError: ZEROS },
+  { model: "flux", format: "comfy", bits: 8, args: symmetric },
+  { model: "sd3", format: "comfy", bits: 4, weightError: ZEROS },
 ];
 
 /** What to call a case. */

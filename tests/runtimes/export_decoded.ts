@@ -1,8 +1,8 @@
 /** Writes what a checkpoint decodes to in this library's eyes, for the runtimes' eyes to be held against. */
 
-import { decodeLayer } from "../../lib/format/compressed_tensors/decode_layer.ts";
+import { decodeLayer } from "../../lib/format/decode_layer.ts";
 import { openFiles } from "../../lib/jobs/open_files.ts";
-import { planVerification } from "../../lib/run/verify_checkpoint.ts";
+import { planVerification } from "../../lib/run/plan_verification.ts";
 import { encodeFloats } from "../../lib/safetensors/dtype.ts";
 import { encodeFile } from "../make_model.ts";
 

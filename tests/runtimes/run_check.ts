@@ -18,8 +18,6 @@ export interface Job {
   pipeline?: string;
   /** The dtype that the runtime rounds weights to. */
   decodes_to?: string;
-  /** Whether transformers is told to dequantize. */
-  dequantize?: true;
 }
 
 /** What a runtime found. */

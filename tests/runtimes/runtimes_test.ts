@@ -45,7 +45,7 @@ function checkOf({ model, format }: Case): Check {
 
 /** Runs the command line on a model, and notes what its output should decode to. */
 async function writeCase(one: Case, directory: string): Promise<Job> {
-  const { model, format, bits, args = [], inPipeline, dequantize, decodesTo } = one;
+  const { model, format, bits, args = [], inPipeline, decodesTo } = one;
   Deno.mkdirSync(directory);
   const [source, output, decoded] = [
     join(MODELS, model),
@@ -64,7 +64,6 @@ async function writeCase(one: Case, directory: string): Promise<Job> {
     checkpoint: format === "gguf" || format === "comfy" ? onlyFile(output, format) : output,
     decoded,
     ...inPipeline && { pipeline: join(MODELS, "pipeline") },
-    ...dequantize && { dequantize },
     ...decodesTo && { decodes_to: decodesTo },
   };
 }

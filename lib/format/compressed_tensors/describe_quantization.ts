@@ -7,11 +7,12 @@ import { type LayerPlan, moduleName } from "../../plan/plan_layer.ts";
 const FORMAT_VERSION = "0.20.0";
 
 /**
- * Describes how the layers were packed: a config group for each width and block size. With `dequantize`
- * the transformers library turns them into plain weights as it loads them, which it needs to do where there
- * are zero points, and runtimes that compute with codes do not read it. The first one,
- * of the layers in blocks where there are any, targets all linear layers, the others name theirs;
- * inside `weights` only the fields every version accepts are written.
+ * Describes how the layers were packed: a config group for each width and block size. One alone targets all
+ * linear layers; of several each names its layers, since vLLM lets the first target that fits decide. Inside
+ * `weights` only the fields every version accepts are written.
+ *
+ * With `dequantize` the transformers library turns the layers into plain weights as it loads them. Where there
+ * are zero points it has to; and then it takes the first group for all layers, so that it loads none of several.
  *
  * @param layers At least one.
  * @param skipped Every other tensor; the matrices among them are listed under `ignore`.
@@ -23,18 +24,16 @@ export function describeQuantization(
   const kinds = [
     ...Map.groupBy(layers, ({ bits, symmetric, grid }) => `${bits} ${grid.groupSize} ${symmetric}`)
       .values(),
-  ];
-  // Stable: of layers in blocks those that come first in the files.
-  kinds.sort(([a], [b]) => Number(a!.grid.groupSize === null) - Number(b!.grid.groupSize === null));
+  ].sort((a, b) => b.length - a.length);
   const config_groups = Object.fromEntries(kinds.map((kind, i) => {
-    const targets = i === 0 ? ["Linear"] : kind.map(({ name }) => name).sort();
+    const targets = kinds.length === 1 ? ["Linear"] : kind.map(({ name }) => name).sort();
     return [`group_${i}`, describeGroup(targets, kind[0]!)];
   }));
   return {
     quant_method: "compressed-tensors",
     format: "pack-quantized",
     quantization_status: "compressed",
-    dequantize: true,
+    ...kinds.length === 1 && !layers[0]?.symmetric && { dequantize: true },
     config_groups,
     ignore: ignoredModules(layers, skipped),
     kv_cache_scheme: null,

@@ -51,15 +51,17 @@ export function knownTensorTypes(): string {
 }
 
 /**
- * The tensor type that holds a tensor that is not quantized. Vectors and scalars of F16 and BF16 become
- * F32, since ggml adds and multiplies only those with whatever else it computes; the rest stays as it is.
+ * The tensor type that holds a tensor that is not quantized. Vectors and scalars of F16 and BF16 become F32,
+ * since ggml adds and multiplies only those with whatever else it computes; and so does all of BF16 that is no
+ * matrix of a layer, since diffusers takes such bytes for numbers. The rest stays as it is.
  *
  * @param dtype The dtype of a safetensors file.
  * @throws {BadInputError} ggml has no such type, for example U8 or BOOL.
  */
 export function plainTensorType(tensor: { name: string; dtype: string; shape: number[] }): number {
   const { name, dtype, shape } = tensor;
-  if ((dtype === "F16" || dtype === "BF16") && shape.length <= 1) return F32_TYPE;
+  const isMatrix = shape.length === 2 && name.endsWith(".weight");
+  if ((dtype === "F16" && shape.length <= 1) || (dtype === "BF16" && !isMatrix)) return F32_TYPE;
   const type = PLAIN_TYPES.get(dtype);
   if (type !== undefined) return type;
   throw new BadInputError(
