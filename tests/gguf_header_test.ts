@@ -235,9 +235,11 @@ Deno.test("readGgufHeader() reads a file of another writer", () => {
   });
 });
 
-const KEPT: [string, number[], number][] = [
-  ["BF16", [4, 4], 30],
-  ["BF16", [4], 0],
+const KEPT: [string, number[], number, name?: string][] = [
+  ["BF16", [4, 4], 30, "a.weight"],
+  ["BF16", [4, 4], 0],
+  ["BF16", [2, 2, 2, 2], 0, "a.weight"],
+  ["BF16", [4], 0, "a.weight"],
   ["F16", [2, 2, 2], 1],
   ["F16", [], 0],
   ["F32", [4, 4], 0],
@@ -249,9 +251,9 @@ const KEPT: [string, number[], number][] = [
   ["I64", [1], 27],
 ];
 
-for (const [dtype, shape, type] of KEPT) {
-  Deno.test(`plainTensorType() gives ${type} when the tensor is ${dtype} [${shape}]`, () => {
-    assert.equal(plainTensorType({ name: "a", dtype, shape }), type);
+for (const [dtype, shape, type, name = "a"] of KEPT) {
+  Deno.test(`plainTensorType() gives ${type} when ${name} is ${dtype} [${shape}]`, () => {
+    assert.equal(plainTensorType({ name, dtype, shape }), type);
   });
 }
 

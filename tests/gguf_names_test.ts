@@ -1,7 +1,8 @@
 /** Which model is which GGUF architecture, and what its tensors are called there. */
 
 import assert from "node:assert/strict";
-import { nameTensors, permutedRow } from "../lib/format/gguf/name_tensors.ts";
+import { nameTensors } from "../lib/format/gguf/name_tensors.ts";
+import { permutedRow } from "../lib/format/row_order.ts";
 import {
   type Architecture,
   recognizeArchitecture,

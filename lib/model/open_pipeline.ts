@@ -68,11 +68,13 @@ function openPipeline(
 ): Source {
   const { directory } = listing;
   const name = modelName(directory);
-  const known = readComponents(listing);
+  const declared = readComponents(directory);
+  const files = [...listing.sideFiles, ...listing.leftOut];
+  const known = declared.filter((one) => files.some((file) => file.startsWith(`${one}/`)));
+  const list = known.map(quote).join(", ");
   const chosen = components.length > 0
     ? components
-    : DENOISERS.filter((one) => known.includes(one));
-  const list = known.map(quote).join(", ");
+    : DENOISERS.filter((one) => declared.includes(one));
   if (chosen.length === 0) {
     throw new BadInputError(
       `Cannot tell what predicts noise in the pipeline ${quote(path)}: it has ${list}, none of ` +
@@ -81,8 +83,11 @@ function openPipeline(
   }
   const missing = chosen.find((one) => !known.includes(one));
   if (missing !== undefined) {
+    const what = declared.includes(missing)
+      ? `${PIPELINE_INDEX} names it, but its folder holds no file: download it again`
+      : `it has ${list}`;
     throw new BadInputError(
-      `Component not found: ${quote(missing)} in the pipeline ${quote(path)}: it has ${list}`,
+      `Component not found: ${quote(missing)} in the pipeline ${quote(path)}: ${what}`,
     );
   }
   const parts = chosen.map((component): SourcePart => {
@@ -114,16 +119,14 @@ function openPipeline(
   };
 }
 
-/** The components that are there: folders that the index names. */
-function readComponents({ directory, sideFiles, leftOut }: ModelListing): string[] {
+/** The components that the index names; one that is left out is [null, null]. */
+function readComponents(directory: string): string[] {
   const index = readJsonFile(directory, PIPELINE_INDEX);
   if (!(index instanceof Map)) {
     throw new BadInputError(`Cannot read "${PIPELINE_INDEX}": it is not a JSON object`);
   }
-  const files = [...sideFiles, ...leftOut];
   return [...index].flatMap(([name, value]) =>
-    // A component that is left out is [null, null].
-    Array.isArray(value) && files.some((file) => file.startsWith(`${name}/`)) ? [name] : []
+    Array.isArray(value) && value.some((part) => part !== null) ? [name] : []
   );
 }
 

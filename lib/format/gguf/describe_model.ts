@@ -2,7 +2,6 @@
 
 import { BadInputError } from "../../base/errors.ts";
 import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
-import type { BlockType } from "./block_types.ts";
 import { describeTokenizer, findAddedToken } from "./describe_tokenizer.ts";
 import {
   type ConfigEntries,
@@ -21,16 +20,11 @@ import type { GgufPair } from "./value_types.ts";
 export interface ModelDescription {
   /** See {@linkcode recognizeArchitecture}. */
   architecture: Architecture;
-  /** Layout of most of its layers. */
-  blockType: BlockType;
   /** Entries of config.json; needed for language models. */
   config: ConfigEntries | undefined;
   /** What tokenizer.json holds; looked at for language models. */
   tokenizer: JsonValue | undefined;
 }
-
-/** `general.file_type`, llama.cpp's `llama_ftype`: the layout of most tensors; of Q4_K the plain (S) one. */
-const FILE_TYPES: Record<BlockType, number> = { q4_1: 3, q8_0: 7, q2_k: 10, q4_k: 14 };
 
 /** Version of ggml's block layouts. */
 const QUANTIZATION_VERSION = 2;
@@ -44,11 +38,10 @@ const LLADA_BEGIN = "<|startoftext|>";
  * @throws {BadInputError} A language model whose config.json or tokenizer.json llama.cpp has no use for.
  */
 export function describeModel(model: ModelDescription): GgufPair[] {
-  const { architecture, blockType, config, tokenizer } = model;
+  const { architecture, config, tokenizer } = model;
   const general: GgufPair[] = [
     { key: "general.architecture", type: "string", value: architecture },
     { key: "general.quantization_version", type: "u32", value: QUANTIZATION_VERSION },
-    { key: "general.file_type", type: "u32", value: FILE_TYPES[blockType] },
   ];
   if (!isLanguage(architecture)) return general;
   if (config === undefined) {

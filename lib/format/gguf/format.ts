@@ -70,7 +70,6 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
   });
   const pairs = describeModel({
     architecture,
-    blockType: mostFrequent(own),
     config,
     tokenizer: readTokenizer(model, architecture),
   });
@@ -104,17 +103,6 @@ function planCopy(
     widen: isWide ? dtype : undefined,
     byteLength: (end - begin) * (isWide ? 2 : 1),
   };
-}
-
-/** The layout of most layers; of a model without any, which is refused elsewhere, Q8_0. */
-function mostFrequent(layers: readonly StoredLayer[]): BlockType {
-  const counts = new Map<BlockType, number>();
-  for (const { layer } of layers) {
-    const type = blockTypeOf(layer);
-    counts.set(type, (counts.get(type) ?? 0) + 1);
-  }
-  const [most] = [...counts].sort(([, a], [, b]) => b - a);
-  return most?.[0] ?? "q8_0";
 }
 
 function readTokenizer({ directory, sideFiles }: Model, architecture: Architecture) {
