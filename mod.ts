@@ -31,6 +31,7 @@ export type {
   BackendChoice,
   BackendName,
   Bits,
+  FormatName,
   Granularity,
   Phase,
   QualitySums,
@@ -69,7 +70,11 @@ export {
   type ReportFigures,
 } from "./lib/report/report_figures.ts";
 export { measureQuality, type Quality } from "./lib/params/measure_quality.ts";
-export { DEFAULT_SETTINGS, type QuantizeSettings } from "./lib/settings/settings.ts";
+export {
+  DEFAULT_SETTINGS,
+  type Modulation,
+  type QuantizeSettings,
+} from "./lib/settings/settings.ts";
 export {
   type CandidateList,
   type CandidatePath,
@@ -78,8 +83,10 @@ export {
 } from "./lib/params/optimize_path.ts";
 export { packedBytes, packRow, unpackRow } from "./lib/compute/pack_codes.ts";
 export { quantizeModel, type RunHooks } from "./lib/run/pipeline.ts";
+export { type LayerSchedule, readTimeGroups, type TimeGroups } from "./lib/run/read_time_groups.ts";
 export { planTimeGroups } from "./lib/plan/plan_time_groups.ts";
 export type { PhaseFigures, Report } from "./lib/report/build_report.ts";
+export type { ComponentReport } from "./lib/report/report_component.ts";
 export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";
 export {

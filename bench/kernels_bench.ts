@@ -40,7 +40,8 @@ async function measure(kernels: Kernels, rows: number, bits: Bits): Promise<numb
   return await seconds(async () => {
     const input = kernels.input(bytes.length);
     const { lo, hi } = await kernels.range(input, tile);
-    await kernels.encode(input, tile, bits, estimateLayerParams(lo, hi, 1, bits, "BF16"), true);
+    const scheme = { bits, scaleDtype: "BF16" as const, symmetric: false };
+    await kernels.encode(input, tile, bits, estimateLayerParams(lo, hi, 1, scheme), true);
   });
 }
 

@@ -71,6 +71,9 @@ const quantize = (bits: number, phase: string, granularity: string) => () =>
     ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
+/** How the codes of a job are stored, at whatever width. */
+const SCHEME = { scaleDtype: "BF16", symmetric: false, packing: "words", row: 0 } as const;
+
 const CONTENDERS: Record<string, () => Promise<number>> = {
   "cp": () => time("cp", source, copy),
   "cp and sync": () => time("sh", "-c", `cp "${source}" "${copy}" && sync "${copy}"`),
@@ -137,7 +140,7 @@ async function workerScaling(): Promise<string> {
       const start = performance.now();
       await Promise.all(
         slices.map((slice, i) =>
-          pool.run({ verb: "quantize", slice, bits: 4, scaleDtype: "BF16", target: target(i) })
+          pool.run({ verb: "quantize", slice, ...SCHEME, bits: 4, target: target(i) })
         ),
       );
       if (round > 0) seconds[workers - 1]!.push((performance.now() - start) / 1000);
@@ -164,7 +167,7 @@ async function rowSpeed(): Promise<string[]> {
       },
       bits,
       isSearched,
-      scaleDtype: "BF16" as const,
+      ...SCHEME,
       target: { path: copy, label: "copy", begin: i * 2 ** 22 },
     }));
   const cases: [string, Bits, boolean][] = [["INT4", 4, false], ["INT2, optimize", 2, true]];

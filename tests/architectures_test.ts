@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
 import type { TensorInfo } from "../lib/safetensors/header.ts";
-import { selectLayers, type SelectOptions } from "../lib/plan/select_layers.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
+import { selectLayers } from "../lib/plan/select_layers.ts";
+import { DEFAULT_SETTINGS, type QuantizeSettings } from "../lib/settings/settings.ts";
 
 const ROOT = fileURLToPath(new URL("architectures", import.meta.url));
 
@@ -19,13 +21,11 @@ interface Architecture {
   tensors: Record<string, number[]>;
 }
 
-const OPTIONS: SelectOptions = {
+const SETTINGS: QuantizeSettings = {
+  ...DEFAULT_SETTINGS,
   bits: 4,
   timeGroups: 1,
-  granularity: "row",
-  groupSize: undefined,
-  ignore: [],
-  defaultIgnore: true,
+  modulation: "keep",
 };
 
 /** The names that one with ranges stands for. */
@@ -39,7 +39,11 @@ function expandName(name: string): string[] {
 
 /** What becomes of each tensor, by its name: a reason to skip it, or "layer". */
 function selectTensors(tensors: readonly TensorInfo[]): Map<string, string> {
-  const { layers, skipped } = selectLayers([{ name: "m.safetensors", tensors }], OPTIONS);
+  const { layers, skipped } = selectLayers(
+    [{ name: "m.safetensors", tensors }],
+    SETTINGS,
+    COMPRESSED_TENSORS.storage,
+  );
   return new Map([
     ...layers.map(({ tensor }) => [tensor.name, "layer"] as const),
     ...skipped.map(({ name, reason }) => [name, reason] as const),

@@ -108,15 +108,15 @@ Deno.test("estimateParams() follows the definition", () => {
 Deno.test("estimateLayerParams() gives an all-zero block its left neighbour's parameters, the first its right", () => {
   // Two blocks side by side, four groups; block 0: zero, zero, [0,3], zero; block 1: all zero.
   const hi = Float32Array.from([0, 0, 0, 0, 3, 0, 0, 0]);
-  const { scale, zero_point } = estimateLayerParams(new Float32Array(8), hi, 2, 2, "F32");
+  const scheme = { bits: 2, scaleDtype: "F32", symmetric: false } as const;
+  const { scale, zero_point } = estimateLayerParams(new Float32Array(8), hi, 2, scheme);
   assert.deepEqual([...scale], [1, 1, 1, 1, 1, 1, 1, 1]);
   assert.deepEqual([...zero_point], [0, 0, 0, 0, 0, 0, 0, 0]);
   const mixed = estimateLayerParams(
     Float32Array.from([0, -6, 0, -1]),
     Float32Array.from([0, 3, 0, 2]),
     1,
-    2,
-    "F32",
+    scheme,
   );
   assert.deepEqual([...mixed.scale], [3, 3, 3, 1]);
   assert.deepEqual([...mixed.zero_point], [2, 2, 2, 1]);
@@ -125,8 +125,7 @@ Deno.test("estimateLayerParams() gives an all-zero block its left neighbour's pa
     Float32Array.from([-6, -1, 0, 0, -9]),
     Float32Array.from([3, 2, 0, 0, 0]),
     1,
-    2,
-    "F32",
+    scheme,
   );
   assert.deepEqual([...later.scale], [3, 1, 1, 1, 3]);
   assert.deepEqual([...later.zero_point], [2, 1, 1, 1, 3]);
@@ -187,7 +186,11 @@ Deno.test("quantizing holds its promises for random matrices, widths and blocks"
       });
       const bytes = encodeFloats(values, dtype);
       const { lo, hi } = referenceKernels.range(bytes, tile);
-      const params = estimateLayerParams(lo, hi, lo.length, bits, dtype);
+      const params = estimateLayerParams(lo, hi, lo.length, {
+        bits,
+        scaleDtype: dtype,
+        symmetric: false,
+      });
       const { packed } = referenceKernels.encode(bytes, tile, bits, params);
       assert.deepEqual(packed, referenceKernels.encode(bytes, tile, bits, params).packed);
       const rowBytes = packedBytes(columns, bits);

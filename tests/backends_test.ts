@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Backend } from "../lib/jobs/backend.ts";
-import { DeviceError } from "../lib/compute/kernels.ts";
+import { type BlockParams, DeviceError } from "../lib/compute/kernels.ts";
 import { createInline } from "../lib/jobs/inline.ts";
+import type { AffineParams } from "../lib/format/pack_rows.ts";
 import { buildWasm } from "../lib/compute/kernels/build_wasm.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
@@ -154,6 +155,14 @@ withAdapter.test("every backend finds the first byte that differs", async () => 
   });
 });
 
+/** Parameters as codes are decoded with: value = code * scale + offset. */
+function affineParams({ scale, zero_point }: BlockParams): AffineParams {
+  return {
+    scale: Float64Array.from(scale),
+    offset: Float64Array.from(scale, (step, block) => -zero_point[block]! * step),
+  };
+}
+
 withAdapter.test("every backend finds the energies of codes as they were made", async () => {
   for (const blockColumns of [32, 96]) {
     await withSlice({ rows: 20, columns: 96, blockColumns }, async (slice) => {
@@ -166,7 +175,12 @@ withAdapter.test("every backend finds the energies of codes as they were made", 
       for (const [name, open] of Object.entries(OPEN)) {
         const backend = await open();
         const made = await backend.run({ verb: "encode", ...job, params });
-        const found = await backend.run({ verb: "check", ...job, codes: job.target, params });
+        const found = await backend.run({
+          verb: "check",
+          ...job,
+          codes: job.target,
+          params: affineParams(params),
+        });
         backend.close();
         for (const key of ["signal", "decoded", "error"] as const) {
           assert.ok(Math.abs(found[key] - made[key]) <= 1e-6 * made[key], `${name} ${key}`);

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { packZeroPoints } from "../lib/compute/pack_codes.ts";
-import { encodeParams, encodeShape } from "../lib/format/compressed_tensors/encode_params.ts";
-import { packedTensors } from "../lib/format/compressed_tensors/plan_checkpoint.ts";
+import { encodeParams } from "../lib/format/compressed_tensors/encode_params.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
+import { packedTensors } from "../lib/format/compressed_tensors/layer_tensors.ts";
 import type { LayerPlan } from "../lib/plan/plan_layer.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
@@ -15,10 +16,14 @@ const ROWS = 53;
 const BLOCKS = 3;
 
 function planOf(bits: Bits, granularity: QuantizeSettings["granularity"]): LayerPlan {
-  const { layers: [layer] } = selectLayers([{
-    name: "model.safetensors",
-    tensors: [{ name: "a.weight", dtype: "BF16", shape: [ROWS, 48], begin: 0, end: 5088 }],
-  }], { ...DEFAULT_SETTINGS, granularity, bits, timeGroups: 5, groupSize: 16 });
+  const { layers: [layer] } = selectLayers(
+    [{
+      name: "model.safetensors",
+      tensors: [{ name: "a.weight", dtype: "BF16", shape: [ROWS, 48], begin: 0, end: 5088 }],
+    }],
+    { ...DEFAULT_SETTINGS, granularity, bits, timeGroups: 5, groupSize: 16 },
+    COMPRESSED_TENSORS.storage,
+  );
   return layer!;
 }
 
@@ -64,7 +69,7 @@ function putParts(
 
 function emptyTensors(layer: LayerPlan): Map<string, Uint8Array> {
   return new Map(
-    packedTensors(layer).map(({ name, byteLength }) => [name, new Uint8Array(byteLength)]),
+    packedTensors(layer).others.map(({ name, byteLength }) => [name, new Uint8Array(byteLength)]),
   );
 }
 
@@ -117,8 +122,9 @@ Deno.test("encodeParams() puts some rows where they belong, beginning with any w
   }
 });
 
-Deno.test("encodeShape() gives rows and columns as two I64", () => {
-  const { name, offset, bytes } = encodeShape(planOf(2, "row"));
-  assert.deepEqual([name, offset], ["a.weight_shape", 0]);
-  assert.deepEqual([...new BigInt64Array(bytes.buffer)], [53n, 48n]);
+Deno.test("packedTensors() gives rows and columns as two I64", () => {
+  const { constants } = packedTensors(planOf(2, "row"));
+  assert.deepEqual(constants?.map(({ name, offset }) => [name, offset]), [["a.weight_shape", 0]]);
+  const [{ bytes } = { bytes: new Uint8Array() }] = constants ?? [];
+  assert.deepEqual([...new BigInt64Array(bytes.slice().buffer)], [53n, 48n]);
 });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type LayerRecord, recordLayer } from "../lib/layer/layer_record.ts";
 import { storedParams, trackOf } from "../lib/params/score_track.ts";
 import { smoothParams } from "../lib/params/smooth_params.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { buildReport } from "../lib/report/build_report.ts";
 import { encodeTimeGroups } from "../lib/run/encode_time_groups.ts";
@@ -11,10 +12,14 @@ import type { LayerParams } from "../lib/types.ts";
 import { DEFAULT_SETTINGS, type Phase, type QuantizeSettings } from "../mod.ts";
 import { noise } from "./make_model.ts";
 
-const { layers: [LAYER] } = selectLayers([{
-  name: "model.safetensors",
-  tensors: [{ name: "a.fc.weight", dtype: "BF16", shape: [24, 64], begin: 8, end: 3080 }],
-}], { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4, timeGroups: 3, groupSize: 32 });
+const { layers: [LAYER] } = selectLayers(
+  [{
+    name: "model.safetensors",
+    tensors: [{ name: "a.fc.weight", dtype: "BF16", shape: [24, 64], begin: 8, end: 3080 }],
+  }],
+  { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4, timeGroups: 3, groupSize: 32 },
+  COMPRESSED_TENSORS.storage,
+);
 
 const GROUPS: LayerParams = {
   bands: [0, 8, 16, 24],
@@ -53,13 +58,16 @@ function outcomeOf(records: LayerRecord[], phase: Phase) {
   const settings: QuantizeSettings = { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 3, phase };
   const report = buildReport({
     modelName: "model",
-    sourceBytes: 4000,
-    parameterCount: 1600,
-    records,
-    skipped: [],
+    parts: [{
+      component: "",
+      sourceBytes: 4000,
+      outputBytes: 1100,
+      parameterCount: 1600,
+      records,
+      skipped: [],
+    }],
     settings,
     backend: "wasm",
-    outputBytes: 1100,
     elapsedSeconds: () => 1,
   });
   return { report, timeGroups: encodeTimeGroups(records, report.source, report.phase) };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { appendEntry } from "../lib/format/compressed_tensors/describe_quantization.ts";
+import { appendEntry } from "../lib/format/append_entry.ts";
 import { smallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";

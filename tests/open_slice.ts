@@ -3,8 +3,8 @@
 import { join } from "node:path";
 import type { Backend } from "../lib/jobs/backend.ts";
 import type { CodesTarget } from "../lib/jobs/encode_slice.ts";
-import type { FilePlace, Slice } from "../lib/jobs/slice.ts";
-import type { BackendName, Bits } from "../lib/types.ts";
+import type { Slice } from "../lib/jobs/slice.ts";
+import type { BackendName, Bits, FilePlace, Scheme } from "../lib/types.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import type { Kernels } from "../lib/compute/kernels.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
@@ -46,8 +46,9 @@ export interface SliceShape {
 export interface TestSlice extends Slice, CodesTarget {}
 
 /** What a job on a slice holds besides its verb; scales are stored in the dtype of the weights. */
-export function jobOf(slice: TestSlice): CodesTarget & { slice: Slice; scaleDtype: FloatDtype } {
-  return { slice, bits: slice.bits, target: slice.target, scaleDtype: slice.dtype };
+export function jobOf(slice: TestSlice): CodesTarget & Scheme & { slice: Slice } {
+  const { bits, packing, target, row, dtype } = slice;
+  return { slice, bits, packing, target, row, scaleDtype: dtype, symmetric: false };
 }
 
 /** A slice at some offset of a file, and the place of its codes in another one. */
@@ -81,6 +82,8 @@ export async function withSlice(
       blockRows: rows,
       blockColumns,
       bits,
+      packing: "words",
+      row: 0,
     };
     await use(slice, () => Deno.readFileSync(join(directory, "out")));
   });

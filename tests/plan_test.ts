@@ -1,14 +1,17 @@
-/** plan_layer.ts, plan_time_groups.ts, plan_tiles.ts and plan_checkpoint.ts: plans are plain data, asserted as literals. */
+/** plan_layer.ts, plan_time_groups.ts, plan_tiles.ts and plan_shards.ts: plans are plain data, asserted as literals. */
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
-import { packedTensors, planShard } from "../lib/format/compressed_tensors/plan_checkpoint.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
+import { packedTensors } from "../lib/format/compressed_tensors/layer_tensors.ts";
+import { planShard } from "../lib/format/plan_shards.ts";
 import { planTiles } from "../lib/compute/plan_tiles.ts";
-import { planLayer } from "../lib/plan/plan_layer.ts";
+import { type LayerOptions, type LayerPlan, planLayer } from "../lib/plan/plan_layer.ts";
 import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
-import type { TensorInfo } from "../lib/safetensors/header.ts";
+import type { NewTensor, TensorInfo } from "../lib/safetensors/header.ts";
+import { DEFAULT_SETTINGS } from "../lib/settings/settings.ts";
 
 Deno.test("planTimeGroups() splits into contiguous groups", () => {
   assert.deepEqual(planTimeGroups(8, 4), [0, 2, 4, 6, 8]);
@@ -32,25 +35,36 @@ const matrixOf = (rows: number, columns: number): TensorInfo => ({
   end: rows * columns * 2,
 });
 
+/** What compressed-tensors can store: anything. */
+const { storage: STORAGE } = COMPRESSED_TENSORS;
+
+/** A plan of a matrix that compressed-tensors stores. */
+function planMatrix(tensor: TensorInfo, options: LayerOptions): LayerPlan {
+  const plan = planLayer(tensor, "m.safetensors", options, STORAGE);
+  assert.ok(plan !== undefined);
+  return plan;
+}
+
 Deno.test("planLayer() gives each row blocks of its own by rows, and the rows of a time group common ones by slices", () => {
   const tensor = matrixOf(10, 192);
-  const options = { bits: 4, timeGroups: 2, groupSize: undefined } as const;
+  const options = { bits: 4, timeGroups: 2, symmetric: false } as const;
   const common = {
     name: "a",
     tensor,
     shard: "m.safetensors",
     dtype: "BF16",
     scaleDtype: "BF16",
+    symmetric: false,
     rows: 10,
     columns: 192,
     bits: 4,
     axis: { source: "positional", boundaries: [0, 5, 10] },
   };
-  assert.deepEqual(planLayer(tensor, "m.safetensors", { ...options, granularity: "row" }), {
+  assert.deepEqual(planMatrix(tensor, { ...options, granularity: "row", groupSize: 128 }), {
     ...common,
     grid: { bands: null, blockColumns: 96, groupSize: 96, fallback: true },
   });
-  assert.deepEqual(planLayer(tensor, "m.safetensors", { ...options, granularity: "slice" }), {
+  assert.deepEqual(planMatrix(tensor, { ...options, granularity: "slice", groupSize: null }), {
     ...common,
     grid: { bands: [0, 5, 10], blockColumns: 192, groupSize: null, fallback: false },
   });
@@ -58,9 +72,15 @@ Deno.test("planLayer() gives each row blocks of its own by rows, and the rows of
 
 Deno.test("planLayer() refuses a matrix with fewer rows than time groups, and what is no matrix of floats", () => {
   for (const granularity of ["row", "slice"] as const) {
-    const options = { bits: 2, timeGroups: 4, granularity, groupSize: undefined } as const;
-    assert.throws(() => planLayer(matrixOf(3, 16), "m", options), BadInputError);
-    assert.throws(() => planLayer({ ...matrixOf(8, 16), dtype: "I8" }, "m", options), {
+    const options: LayerOptions = {
+      bits: 2,
+      timeGroups: 4,
+      granularity,
+      groupSize: null,
+      symmetric: false,
+    };
+    assert.throws(() => planMatrix(matrixOf(3, 16), options), BadInputError);
+    assert.throws(() => planMatrix({ ...matrixOf(8, 16), dtype: "I8" }, options), {
       name: "BadInputError",
       message: 'Cannot quantize "a.weight"',
     });
@@ -70,17 +90,17 @@ Deno.test("planLayer() refuses a matrix with fewer rows than time groups, and wh
 Deno.test("planLayer() gives rows the largest block up to the one wanted, for random columns", () => {
   const cases = fc.record({
     columns: fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.constantFrom(65536, 65552, 131072)),
-    sixteenths: fc.option(fc.integer({ min: 1, max: 64 }), { nil: undefined }),
+    sixteenths: fc.integer({ min: 1, max: 64 }),
   });
   fc.assert(
     fc.property(cases, ({ columns, sixteenths }) => {
-      const wanted = sixteenths === undefined ? 128 : 16 * sixteenths;
-      const groupSize = sixteenths === undefined ? undefined : wanted;
-      const { grid } = planLayer(matrixOf(2, columns), "m", {
+      const wanted = 16 * sixteenths;
+      const { grid } = planMatrix(matrixOf(2, columns), {
         bits: 2,
         timeGroups: 1,
         granularity: "row",
-        groupSize,
+        groupSize: wanted,
+        symmetric: false,
       });
       const sizes = Array.from({ length: wanted / 16 }, (_, i) => 16 * (i + 1));
       const best = sizes.findLast((size) => columns % size === 0) ?? columns;
@@ -166,23 +186,22 @@ const shard = {
   ],
 };
 
+/** All tensors that stand for a layer, that of its codes first. */
+function tensorsOf(layer: LayerPlan): NewTensor[] {
+  const { codes, others } = packedTensors(layer);
+  return [codes, ...others];
+}
+
 Deno.test("planShard() lays out the packed tensors of a layer and the copies", () => {
-  const { layers } = selectLayers([shard], {
-    bits: 2,
-    timeGroups: 2,
-    granularity: "slice",
-    groupSize: undefined,
-    ignore: [],
-    defaultIgnore: true,
-  });
-  const [layer] = layers;
-  assert.deepEqual(packedTensors(layer!), [
+  const settings = { ...DEFAULT_SETTINGS, timeGroups: 2, granularity: "slice" } as const;
+  const { layers: [layer] } = selectLayers([shard], settings, STORAGE);
+  assert.deepEqual(tensorsOf(layer!), [
     { name: "a.weight_packed", dtype: "I32", shape: [6, 3], byteLength: 72 },
     { name: "a.weight_scale", dtype: "BF16", shape: [6, 1], byteLength: 12 },
     { name: "a.weight_zero_point", dtype: "I32", shape: [1, 1], byteLength: 4 },
     { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
   ]);
-  const plan = planShard(shard, new Map([["a.weight", layer!]]));
+  const plan = planShard(shard.name, [shard], new Map([["a.weight", layer!]]), packedTensors);
   const start = plan.header.bytes.length;
   assert.equal(start % 8, 0);
   assert.deepEqual([...plan.header.begins], [
@@ -192,7 +211,7 @@ Deno.test("planShard() lays out the packed tensors of a layer and the copies", (
     ["a.bias", start + 92],
     ["a.weight_scale", start + 104],
   ]);
-  assert.equal(plan.tensorBytes, 116);
+  assert.equal(plan.header.byteLength, start + 116);
 });
 
 // Columns, block size asked for, blocks side by side in a row; words of its packed zero points.
@@ -208,16 +227,13 @@ const ROWS: [number, number | "row" | undefined, number, number][] = [
 for (const [columns, groupSize, blocks, words] of ROWS) {
   Deno.test(`packedTensors() has ${blocks} scales a row when ${groupSize} of ${columns} columns are asked for by rows`, () => {
     const tensor = { name: "a.weight", dtype: "F16", shape: [6, columns], begin: 0, end: 0 };
-    const { layers: [layer] } = selectLayers([{ name: "model.safetensors", tensors: [tensor] }], {
-      bits: 2,
-      timeGroups: 2,
-      granularity: "row",
-      groupSize,
-      ignore: [],
-      defaultIgnore: true,
-    });
+    const { layers: [layer] } = selectLayers(
+      [{ name: "model.safetensors", tensors: [tensor] }],
+      { ...DEFAULT_SETTINGS, timeGroups: 2, groupSize },
+      STORAGE,
+    );
     const packed = Math.ceil(columns / 16);
-    assert.deepEqual(packedTensors(layer!), [
+    assert.deepEqual(tensorsOf(layer!), [
       { name: "a.weight_packed", dtype: "I32", shape: [6, packed], byteLength: 24 * packed },
       { name: "a.weight_scale", dtype: "F16", shape: [6, blocks], byteLength: 12 * blocks },
       {
@@ -242,16 +258,11 @@ Deno.test("planShard() refuses a model whose own tensor has the name of a packed
       end: 594,
     }],
   };
-  const { layers } = selectLayers([shard], {
-    bits: 4,
-    timeGroups: 1,
-    granularity: "slice",
-    groupSize: undefined,
-    ignore: [],
-    defaultIgnore: true,
-  });
+  const settings = { ...DEFAULT_SETTINGS, timeGroups: 1, granularity: "slice" } as const;
+  const { layers: [layer] } = selectLayers([shard], settings, STORAGE);
+  const byTensor = new Map([["a.weight", layer!]]);
   assert.throws(
-    () => planShard(taken, new Map([["a.weight", layers[0]!]])),
+    () => planShard(taken.name, [taken], byTensor, packedTensors),
     /tensor "a\.weight_scale": the name is already taken/,
   );
 });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
 import { quantizeLayer } from "../lib/layer/quantize_layer.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
@@ -66,13 +67,14 @@ async function assertStops(settings: QuantizeSettings, isFirstGood: boolean): Pr
   const { layers: [layer] } = selectLayers(
     [{ name: "model.safetensors", tensors: [tensor] }],
     { ...settings, timeGroups: 2 },
+    COMPRESSED_TENSORS.storage,
   );
   const bad = { signal: 1, decoded: 1, error: NaN };
   const first = isFirstGood ? { ...bad, error: 1 } : bad;
   const range = { lo: Float32Array.of(-1), hi: Float32Array.of(1) };
   const counts = new Uint32Array(BINS).fill(1, 0x3e80, 0x3f80);
-  const dtypes = { dtype: "F32", scaleDtype: "F32" } as const;
-  const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, 2, dtypes)];
+  const scheme = { bits: 2, scaleDtype: "F32", symmetric: false } as const;
+  const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, "F32", scheme)];
   const rows = { scale: new Float64Array(8).fill(0.5), zero_point: new Float64Array(8).fill(2) };
   const params = {
     scale: new Float32Array(8).fill(0.5),
@@ -91,7 +93,7 @@ async function assertStops(settings: QuantizeSettings, isFirstGood: boolean): Pr
     run: ({ verb }: { verb: string }) => Promise.resolve(answers[verb]),
   } as unknown as Backend;
   const place = { path: "model.safetensors", label: "model.safetensors", begin: 0 };
-  const job = { layer: layer!, source: place, target: place };
+  const job = { layer: layer!, source: place, target: place, packing: "words" } as const;
   await assert.rejects(quantizeLayer(job, backend, settings, () => Promise.resolve()), {
     name: "BadInputError",
     message: 'Cannot measure the quality of tensor "a.weight" in "model.safetensors": its errors ' +

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { estimateParams, roundHalfEven } from "../lib/params/estimate_params.ts";
 import { type BlockRating, rateBlock } from "../lib/params/rate_block.ts";
 import { gatherCells, listValues, measureValues } from "../lib/params/read_histogram.ts";
-import { BINS, type Bits, qmaxOf } from "../lib/types.ts";
+import { BINS, type Bits, qmaxOf, type Scheme } from "../lib/types.ts";
 import {
   decodeFloats,
   encodeFloats,
@@ -53,6 +53,11 @@ function stepsOf(x: Float32Array, code: number, zeroPoint: number, bits: Bits): 
   );
 }
 
+/** Asymmetric parameters whose scales are stored in the dtype of the weights. */
+function schemeOf(bits: Bits, dtype: FloatDtype): Scheme {
+  return { bits, scaleDtype: dtype, symmetric: false };
+}
+
 /** The error of a candidate as a power, weight by weight. */
 function errorByHand(x: Float32Array, rating: BlockRating, k: number, bits: Bits): number {
   const [code, zeroPoint] = [rating.code_scale[k]!, rating.zero_point[k]!];
@@ -69,7 +74,7 @@ for (const bits of [2, 4, 8] as const) {
     Deno.test(`rateBlock() agrees with the weights themselves at INT${bits} of ${dtype}`, () => {
       for (const shift of [0, 1.5]) {
         const { x, counts, range } = block(weights(20_000, shift), dtype);
-        const rating = rateBlock(counts, range, bits, { dtype, scaleDtype: dtype });
+        const rating = rateBlock(counts, range, dtype, schemeOf(bits, dtype));
         const count = rating.error.length;
         const own = estimateParams(range.lo, range.hi, bits, dtype);
         assert.equal(rating.scale[count - 1], own.scale);
@@ -92,7 +97,7 @@ for (const bits of [2, 4, 8] as const) {
 
 Deno.test("rateBlock() stores a scale that keeps sum x v at sum x^2", () => {
   const { x, counts, range } = block(weights(20_000), "BF16");
-  const rating = rateBlock(counts, range, 2, { dtype: "BF16", scaleDtype: "BF16" });
+  const rating = rateBlock(counts, range, "BF16", schemeOf(2, "BF16"));
   for (let k = 0; k < rating.error.length - 1; k++) {
     const steps = stepsOf(x, rating.code_scale[k]!, rating.zero_point[k]!, 2);
     let [square, product] = [0, 0];
@@ -110,10 +115,10 @@ Deno.test("rateBlock() finds less error than the block's own range has when ther
   const x = weights(20_000);
   x[77] = 0.15;
   const { counts, range } = block(x, "BF16");
-  const two = rateBlock(counts, range, 2, { dtype: "BF16", scaleDtype: "BF16" });
+  const two = rateBlock(counts, range, "BF16", schemeOf(2, "BF16"));
   assert.ok(two.error.at(-1)! > 1.05, `${two.error.at(-1)}`);
   // At 8 bits a large weight is worth more than finer steps.
-  assert.ok(rateBlock(counts, range, 8, { dtype: "BF16", scaleDtype: "BF16" }).error.at(-1)! < 1.1);
+  assert.ok(rateBlock(counts, range, "BF16", schemeOf(8, "BF16")).error.at(-1)! < 1.1);
 });
 
 Deno.test("rateBlock() rates blocks of one value, of two, and of one weight", () => {
@@ -126,7 +131,7 @@ Deno.test("rateBlock() rates blocks of one value, of two, and of one weight", ()
       ) {
         const { counts, range } = block(Float32Array.from(values), dtype);
         if (range.lo === range.hi) continue;
-        const rating = rateBlock(counts, range, bits, { dtype, scaleDtype: dtype });
+        const rating = rateBlock(counts, range, dtype, schemeOf(bits, dtype));
         assert.ok(rating.error.length >= 1);
         assert.ok(rating.error.every((error) => error >= 1), `${values}: ${rating.error}`);
         assert.ok(rating.scale.every((scale) => scale > 0 && Number.isFinite(scale)));

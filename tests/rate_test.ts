@@ -46,7 +46,11 @@ function expectedRatings(slice: TestSlice, { lo, hi }: RatedSlice) {
     counts[block]![view.getUint16((i + 1) * width - 2, true)]!++;
   }
   return counts.map((one, block) =>
-    rateBlock(one, { lo: lo[block]!, hi: hi[block]! }, bits, { dtype, scaleDtype: dtype })
+    rateBlock(one, { lo: lo[block]!, hi: hi[block]! }, dtype, {
+      bits,
+      scaleDtype: dtype,
+      symmetric: false,
+    })
   );
 }
 
@@ -221,7 +225,8 @@ Deno.test("a slice is rated in the dtype that its scales are stored in, whatever
     const same = await backend.run(job);
     backend.close();
     const { lo, hi } = found;
-    const [own] = estimateLayerParams(lo, hi, 1, slice.bits, "F32").scale;
+    const scheme = { bits: slice.bits, scaleDtype: "F32", symmetric: false } as const;
+    const [own] = estimateLayerParams(lo, hi, 1, scheme).scale;
     assert.equal(found.ratings[0]!.scale.at(-1), own);
     assert.notEqual(same.ratings[0]!.scale.at(-1), own);
     // Candidates make codes by the same scales, and store them as exactly as they can.

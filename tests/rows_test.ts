@@ -12,6 +12,7 @@ import {
 } from "../mod.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
 import { encodeParams } from "../lib/format/compressed_tensors/encode_params.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
 import { createInline } from "../lib/jobs/inline.ts";
@@ -21,7 +22,12 @@ import { cutRows } from "../lib/layer/slice_layer.ts";
 import { estimateParams } from "../lib/params/estimate_params.ts";
 import { meanOfGroups } from "../lib/params/score_track.ts";
 import { planLayer } from "../lib/plan/plan_layer.ts";
-import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
+import {
+  encodeFloats,
+  floatBytes,
+  type FloatDtype,
+  roundToDtype,
+} from "../lib/safetensors/dtype.ts";
 import { DEFAULT_SETTINGS } from "../lib/settings/settings.ts";
 import type { Bits } from "../lib/types.ts";
 import { withAdapter } from "./find_adapter.ts";
@@ -184,22 +190,26 @@ Deno.test("meanOfGroups() takes the mean over rows and blocks, and a neighbour's
   assert.deepEqual(meanOfGroups(totals, [0, 1, 2]), { scale: [1, 1], zero_point: [0, 0] });
 });
 
+/** A layer at 2 bits with blocks of so many columns, as compressed-tensors stores it. */
+function planRows(rows: number, columns: number, dtype: "BF16" | "F32", groupSize: number) {
+  const end = rows * columns * floatBytes(dtype);
+  const layer = planLayer(
+    { name: "x.weight", dtype, shape: [rows, columns], begin: 0, end },
+    "model.safetensors",
+    { bits: 2, timeGroups: 1, granularity: "row", groupSize, symmetric: false },
+    COMPRESSED_TENSORS.storage,
+  );
+  assert.ok(layer !== undefined);
+  return layer;
+}
+
 Deno.test("cutRows() gives runs whose zero points end on a word, and none too large", () => {
-  const plan = (rows: number, columns: number, groupSize: number) =>
-    planLayer(
-      {
-        name: "x.weight",
-        dtype: "BF16",
-        shape: [rows, columns],
-        begin: 0,
-        end: rows * columns * 2,
-      },
-      "model.safetensors",
-      { bits: 2, timeGroups: 1, granularity: "row", groupSize },
-    );
-  assert.deepEqual(cutRows(plan(100, 128, 128), { from: 0, to: 100 }), [{ from: 0, to: 100 }]);
+  assert.deepEqual(cutRows(planRows(100, 128, "BF16", 128), { from: 0, to: 100 }), [{
+    from: 0,
+    to: 100,
+  }]);
   // 2^17 blocks at most.
-  const runs = cutRows(plan(20_000, 4096, 16), { from: 0, to: 20_000 });
+  const runs = cutRows(planRows(20_000, 4096, "BF16", 16), { from: 0, to: 20_000 });
   assert.deepEqual(runs[0], { from: 0, to: 512 });
   assert.equal(runs.at(-1)!.to, 20_000);
   assert.ok(runs.every(({ from }) => from % 16 === 0));
@@ -303,6 +313,7 @@ Deno.test("ratios are rated by the errors of their rows, alike on every backend"
       bits,
       params,
       scaleDtype: "BF16",
+      symmetric: false,
       ratios,
       norm: 3,
     } as const;
@@ -330,13 +341,8 @@ Deno.test("ratios are rated by the errors of their rows, alike on every backend"
 });
 
 Deno.test("the parameters of a layer come out the same in one part or in several", () => {
-  const [rows, columns, bits] = [80, 64, 2] as const;
-  const end = rows * columns * 4;
-  const plan = planLayer(
-    { name: "x.weight", dtype: "F32", shape: [rows, columns], begin: 0, end },
-    "model.safetensors",
-    { bits, timeGroups: 1, granularity: "row", groupSize: 32 },
-  );
+  const rows = 80;
+  const plan = planRows(rows, 64, "F32", 32);
   const scale = Float32Array.from({ length: rows * 2 }, (_, i) => i + 1);
   const zero_point = Uint8Array.from({ length: rows * 2 }, (_, i) => i * 7 % 4);
   const encode = (cuts: number[]) => {

@@ -2,7 +2,13 @@
 
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
-import type { FoundParams, Kernels, OwnParams, Tile } from "../lib/compute/kernels.ts";
+import type {
+  FoundParams,
+  Kernels,
+  OwnParams,
+  SearchScheme,
+  Tile,
+} from "../lib/compute/kernels.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { estimateBlocks } from "../lib/params/estimate_params.ts";
@@ -27,6 +33,11 @@ function bytesOf({ rows, columns, dtype }: Tile, value: (index: number) => numbe
   return encodeFloats(values, dtype);
 }
 
+/** Parameters with zero points of their own, whose scales are stored in a dtype. */
+function asymmetric(scaleDtype: FloatDtype): SearchScheme {
+  return { scaleDtype, symmetric: false };
+}
+
 /** The parameters of the blocks' ranges. */
 function ownParams(bytes: Uint8Array, tile: Tile, dtype: FloatDtype = tile.dtype): OwnParams {
   const ranges = reference.range(bytes, tile);
@@ -36,7 +47,7 @@ function ownParams(bytes: Uint8Array, tile: Tile, dtype: FloatDtype = tile.dtype
     zero_point: new Uint8Array(blocks),
     largest: new Float32Array(blocks),
   };
-  assert.ok(estimateBlocks(ranges, 2, dtype, own));
+  assert.ok(estimateBlocks(ranges, { bits: 2, ...asymmetric(dtype) }, own));
   return own;
 }
 
@@ -48,8 +59,8 @@ function bell(seed: number): (index: number) => number {
 
 async function assertSame(lane: Kernels, bytes: Uint8Array, tile: Tile): Promise<void> {
   const own = ownParams(bytes, tile);
-  const expected = reference.search(bytes, tile, own, tile.dtype);
-  const found = await lane.search(bytes, tile, own, tile.dtype);
+  const expected = reference.search(bytes, tile, own, asymmetric(tile.dtype));
+  const found = await lane.search(bytes, tile, own, asymmetric(tile.dtype));
   for (const key of ["scale", "zero_point", "code_scale"] as const) {
     assert.deepEqual([...found[key]], [...expected[key]], key);
   }
@@ -160,7 +171,12 @@ for (const [columns, mean, most] of EXCESS) {
       (_, i) => roundToDtype(bell(8)(i) / 40, "BF16"),
     );
     const own = ownParams(encodeFloats(weights, "BF16"), tile);
-    const found = reference.search(encodeFloats(weights, "BF16"), tile, own, "BF16");
+    const found = reference.search(
+      encodeFloats(weights, "BF16"),
+      tile,
+      own,
+      asymmetric("BF16"),
+    );
     const excess = Array.from({ length: rows }, (_, row) => {
       const x = weights.subarray(row * columns, (row + 1) * columns);
       return errorOf(x, found, row) / searchExactly(x, own.scale[row]!, "BF16") - 1;
@@ -178,7 +194,7 @@ Deno.test("a search gives the scales of its grid, and stores what keeps a block'
   const weights = Float32Array.from({ length: 40 * 128 }, (_, i) => roundToDtype(value(i), "BF16"));
   const bytes = encodeFloats(weights, "BF16");
   const own = ownParams(bytes, tile);
-  const found = reference.search(bytes, tile, own, "BF16");
+  const found = reference.search(bytes, tile, own, asymmetric("BF16"));
   for (let row = 0; row < 40; row++) {
     const k = 8 * Math.log2(found.code_scale[row]! / own.scale[row]!);
     assert.ok(Math.abs(k - Math.round(k)) < 1e-5 && k > -12.1 && k < 1.1, `${k}`);
@@ -199,7 +215,12 @@ Deno.test("a search takes the zero point that one-sided weights need", () => {
     (_, i) => (i < 64 ? 1 : -1) * (i % 64 + 1) / 64,
   );
   const bytes = encodeFloats(weights, "F32");
-  const { zero_point, scale } = reference.search(bytes, tile, ownParams(bytes, tile), "F32");
+  const { zero_point, scale } = reference.search(
+    bytes,
+    tile,
+    ownParams(bytes, tile),
+    asymmetric("F32"),
+  );
   assert.deepEqual([...zero_point], [0, 3]);
   assert.equal(scale[0], scale[1]);
 });
@@ -210,7 +231,7 @@ Deno.test("a search leaves blocks of nothing but zeros, and takes them for no ot
     const bytes = bytesOf(tile, (i) => i >= 16 && i < 32 ? 0 : bell(10)(i));
     const own = ownParams(bytes, tile);
     assert.equal(own.largest[1], 0);
-    const found = kernels.search(bytes, tile, own, "BF16");
+    const found = kernels.search(bytes, tile, own, asymmetric("BF16"));
     assert.deepEqual([found.scale[1], found.zero_point[1], found.code_scale[1]], [1, 0, 1]);
     assert.notEqual(found.code_scale[0], own.scale[0]);
     assert.notEqual(found.code_scale[2], own.scale[2]);
@@ -222,8 +243,8 @@ Deno.test("a search rounds to the dtype of the scales, not of the weights", () =
   const bytes = bytesOf(tile, bell(11));
   for (const dtype of DTYPES) {
     const own = ownParams(bytes, tile, dtype);
-    const found = reference.search(bytes, tile, own, dtype);
-    const wasm = createWasmKernels().search(bytes, tile, own, dtype);
+    const found = reference.search(bytes, tile, own, asymmetric(dtype));
+    const wasm = createWasmKernels().search(bytes, tile, own, asymmetric(dtype));
     assert.deepEqual([...wasm.scale], [...found.scale]);
     for (const scale of found.scale) assert.equal(roundToDtype(scale, dtype), scale);
     assert.equal(
@@ -239,8 +260,8 @@ Deno.test("wasm searches what lies in its own input, and blocks wider than a til
   const bytes = bytesOf(tile, bell(12));
   kernels.input(bytes.length).set(bytes);
   const own = ownParams(bytes, tile);
-  const found = kernels.search(kernels.input(bytes.length), tile, own, "BF16");
-  const expected = reference.search(bytes, tile, own, "BF16");
+  const found = kernels.search(kernels.input(bytes.length), tile, own, asymmetric("BF16"));
+  const expected = reference.search(bytes, tile, own, asymmetric("BF16"));
   assert.deepEqual([...found.scale], [...expected.scale]);
   assert.deepEqual([...found.code_scale], [...expected.code_scale]);
 });

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { TensorInfo } from "../lib/safetensors/header.ts";
-import { selectLayers, type SelectOptions } from "../lib/plan/select_layers.ts";
+import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
+import { selectLayers } from "../lib/plan/select_layers.ts";
+import { DEFAULT_SETTINGS, type QuantizeSettings } from "../lib/settings/settings.ts";
 import { moduleName } from "../lib/plan/plan_layer.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
@@ -13,22 +15,16 @@ Deno.test("moduleName() drops .weight when the name ends in it", () => {
   assert.equal(moduleName("weight"), "weight");
 });
 
-const OPTIONS: SelectOptions = {
-  bits: 2,
-  timeGroups: 4,
-  granularity: "row",
-  groupSize: undefined,
-  ignore: [],
-  defaultIgnore: true,
-};
+const { storage: STORAGE } = COMPRESSED_TENSORS;
 
 function tensor(name: string, shape = [8, 16], dtype = "F32"): TensorInfo {
   return { name, dtype, shape, begin: 0, end: 0 };
 }
 
 /** Names of the layers, reasons by name, and unused patterns, of a file with these tensors. */
-function select(tensors: TensorInfo[], options: Partial<SelectOptions> = {}) {
-  const chosen = selectLayers([{ name: "m.safetensors", tensors }], { ...OPTIONS, ...options });
+function select(tensors: TensorInfo[], options: Partial<QuantizeSettings> = {}) {
+  const settings = { ...DEFAULT_SETTINGS, ...options };
+  const chosen = selectLayers([{ name: "m.safetensors", tensors }], settings, STORAGE);
   return {
     layers: chosen.layers.map(({ name }) => name),
     skipped: Object.fromEntries(chosen.skipped.map(({ name, reason }) => [name, reason])),
@@ -38,7 +34,7 @@ function select(tensors: TensorInfo[], options: Partial<SelectOptions> = {}) {
 }
 
 // The tensor, options, why it is left alone (undefined: it is quantized).
-const REASONS: [TensorInfo, Partial<SelectOptions>, string | undefined][] = [
+const REASONS: [TensorInfo, Partial<QuantizeSettings>, string | undefined][] = [
   [tensor("fc.weight"), {}, undefined],
   [tensor("fc.weight", [8, 16], "F16"), {}, undefined],
   [tensor("fc.weight", [8, 16], "BF16"), {}, undefined],
@@ -62,7 +58,11 @@ const REASONS: [TensorInfo, Partial<SelectOptions>, string | undefined][] = [
   [tensor("fc.weight", [3, 16]), { timeGroups: 3 }, undefined],
   [tensor("lm_head.weight"), {}, "sensitive layer: output head"],
   [tensor("lm_head.weight"), { defaultIgnore: false }, undefined],
-  [tensor("norm1.linear.weight"), {}, "sensitive layer: modulation"],
+  [tensor("norm1.linear.weight"), { modulation: "keep" }, "sensitive layer: modulation"],
+  [tensor("norm1.linear.weight"), {}, undefined],
+  [tensor("norm1.linear.weight"), { modulation: 4 }, undefined],
+  [tensor("norm1.linear.weight"), { defaultIgnore: false }, undefined],
+  [tensor("norm1.linear.weight"), { ignore: ["norm1.*"] }, 'ignored by "norm1.*"'],
   [tensor("mlp.gate.weight"), {}, "sensitive layer: router"],
   [tensor("mlp.gate.weight", [32, 16]), {}, undefined],
   [tensor("fc.weight"), { ignore: ["fc"] }, 'ignored by "fc"'],
@@ -95,10 +95,14 @@ Deno.test("selectLayers() refuses the options when a pattern is malformed", () =
 });
 
 Deno.test("selectLayers() keeps the order of files and tensors when there are several", () => {
-  const { layers, skipped } = selectLayers([
-    { name: "1.safetensors", tensors: [tensor("b.weight"), tensor("b.bias", [8])] },
-    { name: "2.safetensors", tensors: [tensor("a.weight")] },
-  ], OPTIONS);
+  const { layers, skipped } = selectLayers(
+    [
+      { name: "1.safetensors", tensors: [tensor("b.weight"), tensor("b.bias", [8])] },
+      { name: "2.safetensors", tensors: [tensor("a.weight")] },
+    ],
+    DEFAULT_SETTINGS,
+    STORAGE,
+  );
   assert.deepEqual(layers.map(({ name, shard }) => [name, shard]), [
     ["b", "1.safetensors"],
     ["a", "2.safetensors"],
@@ -140,9 +144,9 @@ Deno.test("selectLayers() leaves rows alone that are one block of more than 4194
 
 /** What shares parameters, columns, block size asked for, the plan's three fields about blocks. */
 type BlockRow = [
-  granularity: SelectOptions["granularity"],
+  granularity: QuantizeSettings["granularity"],
   columns: number,
-  asked: SelectOptions["groupSize"],
+  asked: QuantizeSettings["groupSize"],
   groupSize: number | null,
   blockColumns: number,
   fallback: boolean,
@@ -185,17 +189,19 @@ const BLOCKS: BlockRow[] = [
 for (const [granularity, columns, asked, groupSize, blockColumns, fallback] of BLOCKS) {
   Deno.test(`selectLayers() plans blocks of ${blockColumns} when ${asked} of ${columns} columns are asked for by ${granularity}s`, () => {
     const source = tensor("fc.weight", [10, columns], "BF16");
-    const { layers } = selectLayers([{ name: "m.safetensors", tensors: [source] }], {
-      ...OPTIONS,
-      granularity,
-      groupSize: asked,
-    });
+    const settings = { ...DEFAULT_SETTINGS, granularity, groupSize: asked };
+    const { layers } = selectLayers(
+      [{ name: "m.safetensors", tensors: [source] }],
+      settings,
+      STORAGE,
+    );
     assert.deepEqual(layers, [{
       name: "fc",
       tensor: source,
       shard: "m.safetensors",
       dtype: "BF16",
       scaleDtype: "BF16",
+      symmetric: false,
       rows: 10,
       columns,
       bits: 2,

@@ -16,8 +16,8 @@ import {
   smoothGroups,
 } from "../mod.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
+import { checkSettings } from "../lib/settings/check_settings.ts";
 import {
-  checkSettings,
   DEFAULT_GROUP_SIZE,
   DEFAULT_WINDOWS,
   groupSizeOf,
@@ -220,7 +220,8 @@ const SIZES: [QuantizeSettings["granularity"], QuantizeSettings["groupSize"], nu
 
 for (const [granularity, groupSize, expected] of SIZES) {
   Deno.test(`groupSizeOf() is ${expected} when ${granularity}s are given ${groupSize}`, () => {
-    assert.equal(groupSizeOf({ granularity, groupSize }), expected);
+    const { format, bits } = DEFAULT_SETTINGS;
+    assert.equal(groupSizeOf({ granularity, groupSize, format, bits }), expected);
   });
 }
 

@@ -231,8 +231,10 @@ Deno.test("checkReport() takes errors that are next to nothing for none", () => 
     const verification = {
       ...quality(50),
       model_name: "out",
+      format: "compressed-tensors" as const,
       layers: [{ name: "a", ...quality(found) }],
       copied_tensor_count: 0,
+      schedule_count: null,
     };
     checkReport(report, verification, { name: "r.json", byteLength: 1e6 });
   };

@@ -54,7 +54,11 @@ export async function createEvaluator(
     return {
       original: judge(original, original, classifier),
       evaluate: async (directory) =>
-        judge(await observers.observe(await loadWeights(directory), inputs), original, classifier),
+        judge(
+          await observers.observe(await loadWeights(directory, modelDirectory), inputs),
+          original,
+          classifier,
+        ),
       close: observers.close,
     };
   } catch (error) {

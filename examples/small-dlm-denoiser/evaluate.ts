@@ -50,7 +50,7 @@ export async function createEvaluator(
   const original = await loadWeights(modelDirectory);
   const load = async (candidate: Candidate): Promise<Weights> =>
     typeof candidate === "string"
-      ? await loadWeights(candidate)
+      ? await loadWeights(candidate, modelDirectory)
       : new Map([...original, ...candidate]);
   const url = new URL("./judge_worker.ts", import.meta.url);
   const workers = startWorkers<Task, Done>(url, "judge the language model", count);

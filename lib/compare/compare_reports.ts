@@ -77,8 +77,10 @@ export function compareFigure(
 function identify(figures: ReportFigures): ReportIdentity {
   return {
     model_name: figures.model_name,
+    format: figures.format,
     bit_width: figures.bit_width,
     num_time_groups: figures.num_time_groups,
+    granularity: figures.granularity,
     source: figures.source,
     phase: figures.phase,
     smoothing_window: figures.smoothing_window,

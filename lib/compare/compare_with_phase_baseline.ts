@@ -52,7 +52,7 @@ function baselineOfLayer(layer: LayerReport, report: Report): LayerReport[] {
   if (baseline?.scale.length !== groups || baseline.zero_point.length !== groups) return [];
   // In phase baseline a group has the same parameters throughout: they alone make the jumps.
   const params = baseline.scale.map((scale, g) => ({ scale, zero_point: baseline.zero_point[g]! }));
-  const jumps = measureJumps(params, report.bit_width);
+  const jumps = measureJumps(params, layer.bits);
   const scores = scoreJumps(jumps, report.smoothness_threshold);
   return [{ ...rest, boundary_jumps: jumps, ...scores, ...baseline }];
 }

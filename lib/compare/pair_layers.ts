@@ -75,8 +75,8 @@ function pairRenamed(
   return result;
 }
 
-function formOf({ rows, columns, dtype, group_size, output_bytes }: LayerFigures): string {
-  return [rows, columns, dtype, group_size, output_bytes].join(" ");
+function formOf({ rows, columns, dtype, bits, group_size, output_bytes }: LayerFigures): string {
+  return [rows, columns, dtype, bits, group_size, output_bytes].join(" ");
 }
 
 function figuresOf(layer: LayerFigures): string {

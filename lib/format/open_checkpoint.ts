@@ -30,6 +30,16 @@ function isComfy({ shards }: Model): boolean {
 }
 
 /**
+ * Whether a directory holds a checkpoint, and not a model as it was trained.
+ *
+ * @throws {BadInputError} It holds neither.
+ */
+export function isCheckpoint(path: string): boolean {
+  const model = openModel(path);
+  return methodOf(model) !== undefined || isComfy(model);
+}
+
+/**
  * Opens a checkpoint.
  *
  * @param path Its directory.

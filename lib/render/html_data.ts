@@ -32,28 +32,40 @@ export function detailedLayers({ layers, num_time_groups }: Report, reports: num
   return Math.min(layers.length, Math.floor(MAX_DETAIL / (num_time_groups * reports)));
 }
 
-/** The series of a model: the means of its layers, weighted by their elements. */
+/**
+ * The series of a model: the means of its layers, weighted by their elements. Scales and zero points are
+ * those of the layers of the run's width: with the codes of another their means would say nothing.
+ */
 export function modelSeries(report: Report): Series | null {
   const { layers, num_time_groups, smoothing_window: window } = report;
   if (layers.length === 0) return null;
-  const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  const mean = (lists: number[][], length: number) =>
-    Array.from(
-      { length },
-      (_, i) =>
-        layers.reduce(
-          (sum, { rows, columns }, layer) => sum + (lists[layer]![i] ?? 0) * rows * columns,
-          0,
-        ) / total,
-    );
+  const own = layers.filter(({ bits }) => bits === report.bit_width);
+  const alike = own.length > 0 ? own : layers;
   const figures = {
     ...report,
-    scale: mean(layers.map(({ scale }) => scale), num_time_groups),
-    zero_point: mean(layers.map(({ zero_point }) => zero_point), num_time_groups),
+    scale: meanOf(alike, ({ scale }) => scale, num_time_groups),
+    zero_point: meanOf(alike, ({ zero_point }) => zero_point, num_time_groups),
     boundaries: [],
   };
-  const ramps = layers.map(({ boundaries }) => listRamps(boundaries, window));
-  return packSeries(figures, mean(ramps, window === null ? 0 : num_time_groups - 1));
+  const ramps = (layer: LayerReport) => listRamps(layer.boundaries, window);
+  return packSeries(figures, meanOf(layers, ramps, window === null ? 0 : num_time_groups - 1));
+}
+
+/** The mean of a list of each layer, weighted by elements; what a list is short of counts as 0. */
+function meanOf(
+  layers: readonly LayerReport[],
+  listOf: (layer: LayerReport) => readonly number[],
+  length: number,
+): number[] {
+  const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  const lists = layers.map((layer) => ({
+    list: listOf(layer),
+    weight: layer.rows * layer.columns,
+  }));
+  return Array.from(
+    { length },
+    (_, i) => lists.reduce((sum, { list, weight }) => sum + (list[i] ?? 0) * weight, 0) / total,
+  );
 }
 
 /**
@@ -106,6 +118,7 @@ function layerColumns(layers: readonly LayerReport[]) {
     rows: layers.map(({ rows }) => rows),
     columns: layers.map(({ columns }) => columns),
     dtype: layers.map(({ dtype }) => dtype),
+    bits: layers.map(({ bits }) => bits),
     score: layers.map(({ smoothness_score }) => round(smoothness_score, 4)),
     violations: layers.map(({ violation_count }) => violation_count),
     cosine: layers.map(({ cosine_similarity }) => round(cosine_similarity, 4)),

@@ -131,7 +131,9 @@ export function viewReport(
     ),
     threshold: formatPercent(report.smoothness_threshold),
     skippedWords: `${countNouns(report.skipped.length, "tensor")} ` +
-      `${report.skipped.length === 1 ? "was" : "were"} copied byte for byte.`,
+      `${report.skipped.length === 1 ? "was" : "were"} ${
+        report.format === "gguf" ? "written with the same values." : "copied byte for byte."
+      }`,
     skipped: listSkipped(report),
     expectations: EXPECTED_SCORES.map(({ models, from, to, bits, range }) => ({
       models,
@@ -182,6 +184,7 @@ function showRange([from, to]: readonly [number, number]): string {
 function listFacts(report: Report): string[] {
   return [
     `INT${report.bit_width}`,
+    report.format,
     countNouns(report.num_time_groups, "time group"),
     ...listPhase(report),
     `${report.source} source`,
@@ -230,7 +233,10 @@ function listSettings(report: Report): [string, string][] {
   const fallbacks = layers.filter(({ fallback }) => fallback).length;
   return [
     ["Model", escapeText(report.model_name)],
+    ["Checkpoint format", report.format],
     ["Bit width", String(report.bit_width)],
+    ["Modulation layers", describeModulation(report)],
+    ["Zero points", report.symmetric ? "all the middle code" : "chosen for each block"],
     ["Time groups", String(report.num_time_groups)],
     ["Block", describeBlock(report)],
     ...(fallbacks === 0 ? [] : [
@@ -256,9 +262,15 @@ function listSettings(report: Report): [string, string][] {
       "Weights quantized",
       `${formatCount(report.quantized_parameter_count)} of ${formatCount(report.parameter_count)}`,
     ],
+    ["Bits a weight, on disk", report.bits_per_weight.toFixed(2)],
     ["Isotherm", escapeText(report.tool_version)],
     ["Report schema", String(report.schema_version)],
   ];
+}
+
+function describeModulation({ modulation }: Report): string {
+  if (modulation === null) return "quantized like the others";
+  return modulation === "keep" ? "left as they are" : `${modulation} bits`;
 }
 
 function describeBlock({ granularity, group_size }: Report): string {

@@ -15,26 +15,35 @@ export function renderPlan(summary: PlanSummary): string {
       countNouns(summary.num_time_groups, "time group")
     }, by ${summary.granularity}s: ` +
     `${countNouns(layers.length, "layer")} to quantize, ${mb(summary.source_bytes)} -> ` +
-    `${mb(summary.output_bytes)} (${(summary.source_bytes / summary.output_bytes).toFixed(2)}x)`,
+    `${mb(summary.output_bytes)} (${(summary.source_bytes / summary.output_bytes).toFixed(2)}x), ` +
+    `${summary.bits_per_weight.toFixed(2)} bits a weight`,
+    "",
+    `Loads in, as ${summary.format}:`,
+    ...summary.loads_in.map((runtime) => `  ${runtime}`),
     "",
     `To be quantized (${layers.length}):`,
   ];
   const width = layers.reduce((most, { name }) => Math.max(most, escapeText(name).length), 0);
   for (const layer of layers) {
     const blocks = layer.group_size === null
-      ? `, one block a ${summary.granularity}`
-      : `, blocks of ${layer.group_size}`;
+      ? `one block a ${summary.granularity}`
+      : `blocks of ${layer.group_size}`;
+    const bits = layer.bits === summary.bit_width ? "" : `INT${layer.bits}, `;
     const why = layer.fallback ? `: the block size does not suit ${layer.columns}` : "";
     lines.push(
       `  ${escapeText(layer.name).padEnd(width)}  ${layer.dtype.padEnd(4)} ` +
-        `[${layer.rows}, ${layer.columns}]${blocks}${why}`,
+        `[${layer.rows}, ${layer.columns}], ${bits}${blocks}${why}`,
     );
   }
   lines.push("", `Left as they are (${skipped.length}):`);
   for (const [reason, tensors] of Map.groupBy(skipped, (tensor) => tensor.reason)) {
     const shown = tensors.slice(0, 3).map(({ name }) => escapeText(name)).join(", ");
     const more = tensors.length > 3 ? `, and ${tensors.length - 3} more` : "";
-    lines.push(`  ${escapeText(reason)} (${tensors.length}): ${shown}${more}`);
+    const bytes = tensors.reduce((sum, { source_bytes }) => sum + source_bytes, 0);
+    const share = (100 * bytes / summary.source_bytes).toFixed(1);
+    lines.push(
+      `  ${escapeText(reason)} (${tensors.length}, ${share}% of the bytes): ${shown}${more}`,
+    );
   }
   if (summary.left_out.length > 0) {
     lines.push("", `Files not copied: ${summary.left_out.map(quote).join(", ")}`);

@@ -14,12 +14,14 @@ export function renderVerification(result: Verification): string {
     .sort((a, b) => quality(a.sqnr_db) - quality(b.sqnr_db))
     .slice(0, WORST);
   return [
-    `Verified ${escapeText(result.model_name)}: ${
+    `Verified ${escapeText(result.model_name)} (${result.format}): ${
       countNouns(result.layers.length, "layer")
     } decoded from disk`,
     `  Cosine similarity: ${result.cosine_similarity.toFixed(4)}`,
     `  SQNR: ${db(result.sqnr_db)}`,
-    `  Other tensors: ${result.copied_tensor_count}, equal byte for byte`,
+    `  Other tensors: ${result.copied_tensor_count}, equal ${
+      result.format === "gguf" ? "in value" : "byte for byte"
+    }`,
     "  Lowest SQNR:",
     ...worst.map(({ name, cosine_similarity, sqnr_db }) =>
       `    ${db(sqnr_db)}, cosine ${cosine_similarity.toFixed(4)}: ${escapeText(name)}`

@@ -1,7 +1,7 @@
 /** The command that repeats a run. */
 
 import type { Report } from "../report/build_report.ts";
-import { DEFAULT_GROUP_SIZE } from "../settings/settings.ts";
+import { DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
 
 /**
  * The arguments that repeat a run, but for the paths, of which a report keeps only the model's name.
@@ -11,6 +11,7 @@ import { DEFAULT_GROUP_SIZE } from "../settings/settings.ts";
 export function repeatArguments(report: Report): string[] {
   const { model_name, bit_width, num_time_groups, smoothness_threshold } = report;
   const { granularity, phase, smoothing_window, smoothing_method, markov_weight } = report;
+  const { format, modulation, components = [] } = report;
   const given = (flag: string, value: string | number | null) =>
     value === null ? [] : [flag, String(value)];
   return [
@@ -20,22 +21,27 @@ export function repeatArguments(report: Report): string[] {
     ...["--num-time-groups", String(num_time_groups)],
     ...given("--granularity", granularity === "row" ? null : granularity),
     ...given("--group-size", groupSizeArgument(report)),
+    ...given("--format", format === DEFAULT_SETTINGS.format ? null : format),
+    ...(report.symmetric ? ["--symmetric"] : []),
+    ...given("--modulation", modulation === DEFAULT_SETTINGS.modulation ? null : modulation),
+    // With "=", since a name or a pattern may begin with a dash.
+    ...components.map(({ name }) => `--component=${name}`),
     ...["--smoothness-threshold", String(smoothness_threshold)],
     ...given("--phase", phase === "baseline" ? null : phase),
     ...given("--smoothing-window", smoothing_window),
     ...given("--smoothing-method", smoothing_method),
     ...given("--markov-weight", markov_weight),
     ...(report.default_ignore ? [] : ["--no-default-ignore"]),
-    // With "=", since a pattern may begin with a dash.
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
     ...["--backend", report.backend],
   ];
 }
 
 /** The block size as it has to be given; `null`: it is the default, which a narrow model could not be given. */
-function groupSizeArgument({ granularity, group_size }: Report): number | "row" | null {
-  if (granularity === "slice") return group_size;
-  return group_size === DEFAULT_GROUP_SIZE ? null : group_size ?? "row";
+function groupSizeArgument(report: Report): number | "row" | null {
+  const { granularity, format, bit_width: bits, group_size } = report;
+  const usual = groupSizeOf({ granularity, format, bits, groupSize: undefined });
+  return group_size === usual ? null : group_size ?? "row";
 }
 
 /** The command that repeats a run, to be pasted into a shell. */

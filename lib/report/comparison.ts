@@ -1,6 +1,6 @@
 /** What a comparison of two reports says, as plain JSON. */
 
-import type { Phase, SmoothingMethod } from "../types.ts";
+import type { FormatName, Granularity, Phase, SmoothingMethod } from "../types.ts";
 import type { MetricName } from "./metrics.ts";
 
 /** How a figure moved. `changed`: it moved, and neither way is better, or one side has no number. */
@@ -62,10 +62,14 @@ export interface SettingChange {
 export interface ReportIdentity {
   /** The model directory's name. */
   model_name: string;
+  /** How the checkpoint is laid out. */
+  format: FormatName;
   /** Width of a code. */
   bit_width: number;
   /** Time groups. */
   num_time_groups: number;
+  /** What shares parameters. */
+  granularity: Granularity;
   /** Where the time axis comes from. */
   source: string;
   /** How the parameters were chosen. */

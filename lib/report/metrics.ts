@@ -22,6 +22,7 @@ export type MetricName =
   | "std_boundary_score"
   | "compression_ratio"
   | "model_size_mb"
+  | "bits_per_weight"
   | "output_bytes"
   | "parameter_count"
   | "quantized_parameter_count";
@@ -39,6 +40,7 @@ export const METRICS = [
   { name: "std_boundary_score", better: "lower" },
   { name: "compression_ratio", better: "higher" },
   { name: "model_size_mb", better: "lower" },
+  { name: "bits_per_weight", better: "lower" },
   { name: "parameter_count", better: null },
   { name: "quantized_parameter_count", better: null },
 ] as const satisfies readonly Metric[];

@@ -6,6 +6,7 @@ import { type Report, SCHEMA_VERSION } from "./build_report.ts";
 import schema from "./report.schema.json" with { type: "json" };
 import { JsonSyntaxError, plainJson, scanJson } from "../safetensors/scan_json.ts";
 import { findProblem, isObject, type Schema } from "./check_schema.ts";
+import { completeReport } from "./complete_report.ts";
 import { FIGURE_KEYS, LAYER_KEYS, type ReportFigures } from "./report_figures.ts";
 
 const REPORT: Schema = schema;
@@ -54,8 +55,7 @@ function parseAs(text: string, expected: Schema): unknown {
   if (!isObject(value) || !Object.hasOwn(value, "schema_version")) {
     throw new BadInputError("it is no report of Isotherm: it has no schema_version");
   }
-  // Reports that do not say are from when there were slices alone.
-  const report: Record<string, unknown> = { granularity: "slice", ...value };
+  const report = completeReport(value);
   const problem = versionProblem(report.schema_version) ?? findProblem(report, expected) ??
     findTwins((report as unknown as ReportFigures).layers);
   if (problem !== undefined) throw new BadInputError(problem);

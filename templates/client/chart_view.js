@@ -18,7 +18,8 @@ export function showChart(data) {
 
   const draw = () => {
     state.width = Math.max(240, Math.floor(box.clientWidth));
-    const { groups, threshold, qmax } = data;
+    const { groups, threshold } = data;
+    const qmax = state.layer === null ? data.qmax : 2 ** data.layers.bits[state.layer] - 1;
     const series = seriesOf(data, state.layer).map((one) => one.series);
     const chart = drawChart({ series, groups, threshold, qmax, width: state.width });
     box.replaceChildren(svgElement(chart));

@@ -71,11 +71,11 @@ export function showLayers(data, choose) {
 /**
  * @param {import("./page_data.js").LayerColumns} layers
  */
-function shapeColumn({ rows, columns, dtype }) {
+function shapeColumn({ rows, columns, dtype, bits }) {
   return {
     label: "Shape",
     value: (/** @type {number} */ i) => rows[i] * columns[i],
-    cell: (/** @type {number} */ i) => `${rows[i]} x ${columns[i]} ${dtype[i]}`,
+    cell: (/** @type {number} */ i) => `${rows[i]} x ${columns[i]} ${dtype[i]}, INT${bits[i]}`,
     numeric: true,
     minor: true,
   };

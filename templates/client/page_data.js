@@ -7,7 +7,7 @@
  * @typedef {object} PageData
  * @property {string[]} reports what the series are called, the subject first
  * @property {number} groups
- * @property {number} qmax
+ * @property {number} qmax largest code of the run's width
  * @property {number} threshold
  * @property {number[]} heat least score of each color but the last, best first
  * @property {(unknown[] | null)[]} model series of the model, one a report
@@ -22,6 +22,7 @@
  * @property {number[]} rows
  * @property {number[]} columns
  * @property {string[]} dtype
+ * @property {number[]} bits width of a code
  * @property {number[]} score
  * @property {number[]} violations
  * @property {number[]} cosine

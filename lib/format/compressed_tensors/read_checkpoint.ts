@@ -91,8 +91,8 @@ function findLayer(
   const names = packedNames(name);
   const part = (partName: string) => findPart(original, written, partName);
   const [packed, scale] = [part(names.packed), part(names.scale)];
-  const zeroPoint = group?.symmetric === true ? undefined : part(names.zeroPoint);
   const { bits, symmetric } = group ?? failVerify(original, "no config group targets it");
+  const zeroPoint = symmetric ? undefined : part(names.zeroPoint);
   const [rows = 0, columns = 0] = original.shape;
   const { dtype } = original;
   if (!isFloatDtype(dtype)) return failVerify(original, `it is ${dtype}`);
@@ -137,18 +137,31 @@ function centred(scale: Float64Array, bits: Bits): AffineParams {
   return { scale, offset: scale.map((scale) => -middleOf(bits) * scale) };
 }
 
-/** Checks the shape that a layer says it has. */
-async function checkShape(
-  original: TensorInfo,
+/**
+ * Reads the shape of the weights that a layer stands for: rows and columns.
+ *
+ * @throws {BadInputError} The tensor holds none.
+ */
+export async function readShape(
   { tensor, place }: StoredTensor,
   files: PlaceReader,
-): Promise<void> {
+): Promise<[number, number]> {
   if (tensor.dtype !== "I64" || String(tensor.shape) !== "2") {
     failVerify(tensor, `it is ${tensor.dtype} [${tensor.shape}], expected I64 [2]`);
   }
   const stored = new BigInt64Array(2);
   await files.read(place, 0, new Uint8Array(stored.buffer));
+  return [Number(stored[0]), Number(stored[1])];
+}
+
+/** Checks the shape that a layer says it has. */
+async function checkShape(
+  original: TensorInfo,
+  shape: StoredTensor,
+  files: PlaceReader,
+): Promise<void> {
+  const stored = await readShape(shape, files);
   const [rows = 0, columns = 0] = original.shape;
-  if (Number(stored[0]) === rows && Number(stored[1]) === columns) return;
+  if (stored[0] === rows && stored[1] === columns) return;
   failVerify(original, `its weight_shape is [${stored}], the model has [${rows},${columns}]`);
 }
