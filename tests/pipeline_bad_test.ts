@@ -240,6 +240,16 @@ Deno.test("a component that is quantized already, damaged or empty is named", as
           `quantization_config: ${again}`,
       ),
   );
+  await withPipeline(
+    { "pipe/transformer/time_groups.isotherm": "" },
+    (paths) =>
+      assertRefused(
+        paths,
+        [],
+        'The model "pipe/transformer" is already quantized: it holds "time_groups.isotherm", ' +
+          `which a run writes: ${again}`,
+      ),
+  );
   const weights = "pipe/transformer/diffusion_pytorch_model.safetensors";
   for (const name of ["a.weight_packed", "a.qweight", "a.comfy_quant"]) {
     const file = encodeFile([

@@ -408,3 +408,15 @@ Deno.test("of two denoisers the one that is there is quantized, and unet counts 
     assert.match(stderr, /^Quantizing pipe \(unet\): 3 layers/m);
   });
 });
+
+Deno.test("components may be quantized one run after the other, and are verified together", async () => {
+  await withRun(["--component", "text_encoder"], async (paths) => {
+    const second = { ...paths, pipe: paths.out, out: join(paths.root, "out2") };
+    const { code, stderr } = await runMain(...runOf(second), "--overwrite", "--format", "sdnq");
+    assert.equal(code, 0, stderr);
+    const verified = await runMain("verify", second.out, "--against", paths.pipe, "--json");
+    assert.equal(verified.code, 0, verified.stderr);
+    const { layers, schedule_count } = JSON.parse(verified.stdout);
+    assert.deepEqual([layers.length, schedule_count], [8, 8]);
+  });
+});
