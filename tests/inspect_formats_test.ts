@@ -195,11 +195,11 @@ Deno.test("inspect shows them to people: a line for each runtime, and the share 
     const slices = await runMain("inspect", model, "--granularity", "slice");
     assert.match(
       slices.stdout,
-      /^  blocks\.0\.ff            BF16 \[16, 256\], one block a slice$/m,
+      /^ +blocks\.0\.ff +BF16 \[16, 256\], one block a slice$/m,
     );
     assert.match(
       slices.stdout,
-      /^  blocks\.0\.norm1\.linear  BF16 \[48, 512\], INT8, one block a row$/m,
+      /^ +blocks\.0\.norm1\.linear +BF16 \[48, 512\], INT8, one block a row$/m,
     );
   });
 });

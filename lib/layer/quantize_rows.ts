@@ -37,7 +37,7 @@ export async function quantizeByRows(
   onParams: OnParams,
 ): Promise<LayerFindings> {
   const { layer } = job;
-  const { rows, columns, bits, axis: { boundaries }, grid } = layer;
+  const { rows, columns, bits, grid } = layer;
   const isOptimized = settings.phase === "optimize";
   const weight = isOptimized ? markovWeightOf(settings) : 0;
   const window = smoothingWindowOf(settings);
