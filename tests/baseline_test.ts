@@ -24,7 +24,10 @@ const BASELINE = `{
   "smoothing_window": null,
   "smoothing_method": null,
   "markov_weight": null,
+  "format": "compressed-tensors",
   "bit_width": 2,
+  "symmetric": false,
+  "modulation": 8,
   "num_time_groups": 4,
   "granularity": "slice",
   "group_size": null,
@@ -33,6 +36,7 @@ const BASELINE = `{
   "default_ignore": true,
   "parameter_count": 1000,
   "quantized_parameter_count": 512,
+  "bits_per_weight": 16000,
   "smoothness_score": 0.9,
   "violation_count": 1,
   "violations": [{"boundary_idx": 1, "scale_jump": 0.4, "zero_point_jump": 0.1, "severity": "medium"}],
@@ -46,8 +50,8 @@ const BASELINE = `{
   "compression_ratio": 4,
   "model_size_mb": 2,
   "layers": [
-    {"name": "blocks.0.fc", "rows": 8, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.93, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 120},
-    {"name": "blocks.1.fc", "rows": 16, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.87, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 240}
+    {"name": "blocks.0.fc", "rows": 8, "columns": 32, "dtype": "F32", "bits": 2, "group_size": null, "smoothness_score": 0.93, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 120},
+    {"name": "blocks.1.fc", "rows": 16, "columns": 32, "dtype": "F32", "bits": 2, "group_size": null, "smoothness_score": 0.87, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 240}
   ]
 }
 `;

@@ -59,7 +59,7 @@ Deno.test("main() prints the results block when the digits model is quantized by
     assert.deepEqual(namesIn(output), [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]);
     const log = Deno.readTextFileSync(join(root, "r.log"));
     const layers = log.match(/^Quantized .*$/gm) ?? [];

@@ -160,7 +160,7 @@ Deno.test("report of a run fits the JSON Schema, with and without blocks and bou
 
 Deno.test("quantizeModel() writes schedules that hold what the report says", async () => {
   await onDigits({ bits: 4, groupSize: 32 }, (report, output) => {
-    const source = openSource(join(output, "time_groups.safetensors"), "time groups");
+    const source = openSource(join(output, "time_groups.isotherm"), "time groups");
     const { tensors, metadata } = readHeader(source, "time groups");
     assert.deepEqual(Object.fromEntries(metadata!), {
       format: "isotherm-time-groups",

@@ -78,7 +78,7 @@ Deno.test("main() keeps names exact in its files and escapes them when it shows 
     const schedules = LAYERS.flatMap((name) =>
       ["boundaries", "scale", "zero_point"].map((part) => `${name}.${part}`)
     );
-    assert.deepEqual(tensorNames(join(output, "time_groups.safetensors")), schedules.sort());
+    assert.deepEqual(tensorNames(join(output, "time_groups.isotherm")), schedules.sort());
 
     const { layers, skipped } = JSON.parse(Deno.readTextFileSync(report));
     const names = (list: { name: string }[]) => list.map(({ name }) => name).sort();

@@ -35,7 +35,9 @@ function isComfy({ shards }: Model): boolean {
  * @throws {BadInputError} It holds neither.
  */
 export function isCheckpoint(path: string): boolean {
-  const model = openModel(path);
+  const listing = listModelFiles(path);
+  if (findGguf(listing) !== undefined) return true;
+  const model = openListed(listing, path);
   return methodOf(model) !== undefined || isComfy(model);
 }
 
