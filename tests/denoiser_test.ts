@@ -153,7 +153,13 @@ Deno.test("createEvaluator() tells a ruined model from one that is nearly whole"
   for (const [bits, timeGroups, sqnr, share] of FIGURES) {
     await withFiles({}, async (directory) => {
       const output = join(directory, "out");
-      const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits, timeGroups } as const;
+      const settings = {
+        ...DEFAULT_SETTINGS,
+        granularity: "slice",
+        modulation: "keep",
+        bits,
+        timeGroups,
+      } as const;
       await quantizeModel(MODEL, output, settings);
       const found = await evaluate(output);
       near(found.denoiser_sqnr_db, sqnr, 0.1, `INT${bits} SQNR`);
@@ -183,8 +189,11 @@ Deno.test("loadWeights() refuses a packed layer whose shape is none", async () =
   const files = {
     "config.json": JSON.stringify({
       quantization_config: {
+        quant_method: "compressed-tensors",
         format: "pack-quantized",
-        config_groups: { group_0: { targets: ["Linear"], weights: { num_bits: 8 } } },
+        config_groups: {
+          group_0: { targets: ["Linear"], weights: { num_bits: 8, symmetric: false } },
+        },
       },
     }),
     "model.safetensors": encodeFile([
