@@ -6,7 +6,11 @@ import { fileURLToPath } from "node:url";
 import { classify, trainClassifier } from "../examples/digits-dit-denoiser/classify.ts";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
-import { createEvaluator, evaluate } from "../examples/digits-dit-denoiser/evaluate.ts";
+import {
+  createEvaluator,
+  evaluate,
+  measureSqnr,
+} from "../examples/digits-dit-denoiser/evaluate.ts";
 import { loadWeights } from "../examples/forward/load_weights.ts";
 import { createPlainMultiplier } from "../examples/forward/multiply_plain.ts";
 import { type Observation, observe } from "../examples/digits-dit-denoiser/observe.ts";
@@ -182,6 +186,23 @@ Deno.test("loadWeights() decodes a packed layer to (code - zero_point) * scale",
     assert.ok(new Set(layer.subarray(0, 32)).size <= 4, "a block has four values at 2 bits");
     assert.ok(new Set(layer.subarray(0, 512)).size > 4, "a row has several blocks");
   });
+});
+
+Deno.test("loadWeights() decodes checkpoints of other formats to what their reports measured", async () => {
+  const settings = { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 4 } as const;
+  for (const format of ["compressed-tensors", "sdnq", "comfy"] as const) {
+    await withFiles({}, async (directory) => {
+      const output = join(directory, "out");
+      const report = await quantizeModel(MODEL, output, { ...settings, format });
+      const decoded = await loadWeights(output, MODEL);
+      assert.deepEqual([...decoded.keys()].sort(), [...weights.keys()].sort());
+      for (const { name, sqnr_db } of report.layers) {
+        const [x, v] = [weights.get(`${name}.weight`)!, decoded.get(`${name}.weight`)!];
+        near(measureSqnr(x, v), sqnr_db!, 0.01, `${format} ${name}`);
+      }
+      assertSame(decoded.get("pos_embed")!, weights.get("pos_embed")!);
+    });
+  }
 });
 
 Deno.test("loadWeights() refuses a packed layer whose shape is none", async () => {

@@ -87,7 +87,7 @@ Deno.test("describeModel() gives what llama.cpp has been seen to run when the mo
 });
 
 Deno.test("describeModel() gives LLaDA's sizes, its table's rows and that logits are not shifted", () => {
-  assert.deepEqual(describe("llada", LLADA).slice(3), [
+  assert.deepEqual(describe("llada", LLADA).slice(2), [
     ["llada.context_length", 256],
     ["llada.embedding_length", 64],
     ["llada.block_count", 2],
