@@ -14,7 +14,23 @@ const VOCABULARY = 8000;
 /** Weights made once and repeated from a different place for each tensor. */
 const POOL = 2 ** 21;
 
-/** Writes `model.safetensors` into a directory that exists; returns its size in bytes. */
+/** What GGUF has to know of a model: one of Dream's, so that it can be written in every format. */
+const CONFIG = {
+  model_type: "Dream",
+  hidden_size: HIDDEN,
+  intermediate_size: WIDE,
+  num_hidden_layers: LAYERS,
+  num_attention_heads: 16,
+  num_key_value_heads: 16,
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-6,
+  rope_theta: 10000,
+  vocab_size: VOCABULARY,
+  mask_token_id: VOCABULARY - 1,
+  hidden_act: "silu",
+};
+
+/** Writes `model.safetensors` and `config.json` into a directory that exists; returns its size in bytes. */
 export async function makeBenchModel(directory: string): Promise<number> {
   const matrices: Record<string, [number, number]> = {
     "model.embed_tokens.weight": [VOCABULARY, HIDDEN],
@@ -28,6 +44,7 @@ export async function makeBenchModel(directory: string): Promise<number> {
     }
     matrices[`model.layers.${layer}.mlp.down_proj.weight`] = [HIDDEN, WIDE];
   }
+  Deno.writeTextFileSync(join(directory, "config.json"), `${JSON.stringify(CONFIG, null, 2)}\n`);
   const tensors = Object.entries(matrices).map(([name, shape]) => ({
     name,
     dtype: "BF16",

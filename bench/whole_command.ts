@@ -58,7 +58,7 @@ async function level(): Promise<void> {
   await time("sync");
 }
 
-const quantize = (bits: number, phase: string, granularity: string) => () =>
+const quantize = (bits: number, phase: string, granularity: string, ...flags: string[]) => () =>
   time(
     Deno.execPath(),
     "run",
@@ -67,7 +67,7 @@ const quantize = (bits: number, phase: string, granularity: string) => () =>
     "--allow-write",
     CLI,
     ...["--model", model, "--output", output, "--bit-width", String(bits)],
-    ...["--phase", phase, "--granularity", granularity],
+    ...["--phase", phase, "--granularity", granularity, ...flags],
     ...["--report", join(directory, "report.json"), "--overwrite"],
   );
 
@@ -80,6 +80,21 @@ const CONTENDERS: Record<string, () => Promise<number>> = {
   "rows INT2": quantize(2, "baseline", "row"),
   "rows INT4": quantize(4, "baseline", "row"),
   "rows INT8": quantize(8, "baseline", "row"),
+  "rows INT4, sdnq": quantize(4, "baseline", "row", "--format", "sdnq"),
+  "rows INT4, comfy": quantize(4, "baseline", "row", "--format", "comfy"),
+  "rows INT4 of 32": quantize(4, "baseline", "row", "--group-size", "32"),
+  "rows INT4 of 32, gguf": quantize(4, "baseline", "row", "--format", "gguf"),
+  "rows INT4 of 256, gguf": quantize(
+    4,
+    "baseline",
+    "row",
+    "--format",
+    "gguf",
+    "--group-size",
+    "256",
+  ),
+  "rows INT8, symmetric": quantize(8, "baseline", "row", "--symmetric"),
+  "rows INT8, gguf": quantize(8, "baseline", "row", "--symmetric", "--format", "gguf"),
   "rows INT2, optimize": quantize(2, "optimize", "row"),
   "rows INT4, optimize": quantize(4, "optimize", "row"),
   "rows INT4, smooth": quantize(4, "smooth", "row"),
@@ -107,7 +122,8 @@ try {
     median(times.get(name)!.map((seconds, round) => seconds / times.get(to)![round]!)).toFixed(2);
   for (const [name, seconds] of times) {
     const against = /^(rows|slices) /.test(name)
-      ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync`
+      ? `  ${ratio(name, "cp")} x cp, ${ratio(name, "cp and sync")} x cp and sync, ` +
+        `${ratio(name, "rows INT4")} x rows INT4`
       : name === "isotherm --version"
       ? `  ${ratio(name, "deno eval 0")} x deno eval 0`
       : "";

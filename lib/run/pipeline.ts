@@ -78,9 +78,13 @@ export async function runPlan(
 
   async function fill(backend: Backend): Promise<Report> {
     const records: LayerRecord[][] = [];
+    const isLinked = settings.link ?? false;
+    const takeOver = () => takeSideFiles(source, output.path, isLinked, signal);
+    // Links that cannot be made are found before the work; they cost no time.
+    if (isLinked) await takeOver();
     for (const part of parts) records.push(await fillPart(part, backend));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
-    await takeSideFiles(source, output.path, settings.link ?? false, signal);
+    if (!isLinked) await takeOver();
     return buildReport({
       modelName: source.name,
       parts: parts.map(({ component, model, selection, checkpoint }, i) => ({

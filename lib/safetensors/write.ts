@@ -42,12 +42,12 @@ export async function createFile(
 }
 
 /**
- * Creates a directory.
+ * Creates a directory where there is none.
  *
- * @throws {BadInputError} It exists or cannot be created.
+ * @throws {BadInputError} It cannot be created.
  */
 export function makeDirectory(path: string, label: string): Promise<void> {
-  return attempt(label, () => Deno.mkdir(path));
+  return attempt(label, () => Deno.mkdir(path, { recursive: true }));
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The parameters of a layer as ComfyUI stores them: block by block, since its kernels read them so. */
 
 import type { LayerPlan } from "../../plan/plan_layer.ts";
-import { encodeFloats, floatBytes, roundToDtype } from "../../safetensors/dtype.ts";
+import { encodeFloats, floatBytes } from "../../safetensors/dtype.ts";
 import { type LayerParams, middleOf } from "../../types.ts";
 import type { TensorPart } from "../checkpoint_format.ts";
 import { expandParams } from "../expand_params.ts";
@@ -15,18 +15,30 @@ export function* encodeParams(
 ): Generator<TensorPart> {
   const names = comfyNames(name);
   const width = floatBytes(scaleDtype);
+  const middle = middleOf(bits);
   for (const { from, count, blocks, scale, zero_point } of expandParams(params, most)) {
-    const column = new Float32Array(count);
-    const part = (name: string, block: number, valueOf: (at: number) => number): TensorPart => {
-      for (let row = 0; row < count; row++) column[row] = valueOf(row * blocks + block);
-      const offset = (block * rows + from) * width;
-      return { name, offset, bytes: encodeFloats(column, scaleDtype) };
-    };
-    for (let block = 0; block < blocks; block++) {
-      yield part(names.scale, block, (at) => scale[at]!);
-      if (bits === 8) continue;
-      const zeroOf = (at: number) => (middleOf(bits) - zero_point[at]!) * scale[at]!;
-      yield part(names.zeros, block, (at) => roundToDtype(zeroOf(at), scaleDtype));
+    const scales = new Float32Array(count * blocks);
+    const zeros = new Float32Array(bits === 8 ? 0 : count * blocks);
+    for (let block = 0, to = 0; block < blocks; block++) {
+      for (let at = block; at < scale.length; at += blocks, to++) {
+        const own = scale[at]!;
+        scales[to] = own;
+        // Rounded to the dtype when it is encoded.
+        if (bits < 8) zeros[to] = (middle - zero_point[at]!) * own;
+      }
+    }
+    const tensors = new Map([[names.scale, scales]]);
+    if (bits < 8) tensors.set(names.zeros, zeros);
+    for (const [name, values] of tensors) {
+      const bytes = encodeFloats(values, scaleDtype);
+      if (count === rows) {
+        yield { name, offset: 0, bytes };
+        continue;
+      }
+      for (let block = 0; block < blocks; block++) {
+        const part = bytes.subarray(block * count * width, (block + 1) * count * width);
+        yield { name, offset: (block * rows + from) * width, bytes: part };
+      }
     }
   }
 }
