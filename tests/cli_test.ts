@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { COMMANDS } from "../lib/cli/flags.ts";
 import { namesIn, smallModel, withSmallModel } from "./directories.ts";
-import { withFiles } from "./make_model.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { type Outcome, outcomeOf, runIn, runMain, runProcess, spawnCli } from "./run_cli.ts";
 
 const DIGITS = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
@@ -194,6 +194,29 @@ for (const [flags, by, ratio, bits, [first, second], warning] of PLANS) {
     });
   });
 }
+
+Deno.test("main() says the width and the blocks of modulation layers where they are others than asked for", async () => {
+  const files = {
+    "model/model.safetensors": encodeFile([
+      matrix("blocks.0.adaLN_modulation.1.weight", 8, 64, noise(1)),
+      matrix("blocks.0.fc.weight", 8, 64, noise(2)),
+    ]),
+  };
+  await withFiles(files, async (root) => {
+    const plan = async (...flags: string[]) => {
+      const { stdout } = await runMain("inspect", join(root, "model"), ...flags);
+      return stdout.match(/^ {2}blocks\..*$/gm);
+    };
+    const [head, fc] = ["  blocks.0.adaLN_modulation.1  F32  [8, 64], ", "  blocks.0.fc"];
+    const plain = (await plan("--granularity", "slice"))!;
+    assert.equal(plain[0], `${head}INT8, one block a row`);
+    assert.ok(plain[1]!.startsWith(fc) && plain[1]!.endsWith("[8, 64], one block a slice"));
+    const four = (await plan("--modulation", "4", "--bit-width", "4", "--group-size", "32"))!;
+    assert.equal(four[0], `${head}blocks of 32`);
+    const { stdout } = await runMain("inspect", join(root, "model"), "--modulation", "keep");
+    assert.match(stdout, /^ {2}sensitive layer: modulation \(1, \d+\.\d% of the bytes\): blocks/m);
+  });
+});
 
 Deno.test("main() gives the same figures when the output is verified", async () => {
   await withSmallModel(async ({ model, output, run }) => {

@@ -94,6 +94,35 @@ Deno.test("quantizeModel() finds 2 violations at INT2 G=8 when the modulation is
   });
 });
 
+Deno.test("quantizeModel() gives modulation layers 8 bits unless told otherwise", async () => {
+  let kept = 0;
+  await onDigits({}, ({ bits_per_weight }) => void (kept = bits_per_weight));
+  const { modulation } = DEFAULT_SETTINGS;
+  await onDigits({ modulation }, async (report, output) => {
+    const names = report.layers.filter(({ bits }) => bits === 8).map(({ name }) => name);
+    assert.deepEqual(names, [
+      ...[0, 1, 2, 3].map((block) => `blocks.${block}.adaLN_modulation.1`),
+      "final_layer.adaLN_modulation.1",
+    ]);
+    assert.equal(report.layers.length, 21);
+    assert.equal(report.skipped.length, 31);
+    assert.ok(report.layers.every(({ bits, sqnr_db }) => bits === 2 || sqnr_db! > 40));
+    const bits = 8 * Deno.statSync(join(output, "model.safetensors")).size / report.parameter_count;
+    assert.equal(report.bits_per_weight, bits);
+    // 26 matrices of 128 x 128 at 8 instead of 16 bits, with 24 bits of parameters a row of 128.
+    const share = 26 * 128 ** 2 / report.parameter_count;
+    near(kept - bits, share * (8 - 24 / 128), 0.02, "bits a weight gained");
+    assert.ok(validate(JSON.parse(formatReport(report))), JSON.stringify(validate.errors));
+    const found = await verifyCheckpoint(output, MODEL);
+    assert.deepEqual([found.format, found.copied_tensor_count, found.schedule_count], [
+      "compressed-tensors",
+      31,
+      21,
+    ]);
+    near(found.sqnr_db!, report.sqnr_db!, 1e-5, "SQNR");
+  });
+});
+
 Deno.test("verifyCheckpoint() agrees with the report at every width and block size", async () => {
   for (const bits of [2, 4, 8] as const) {
     for (const groupSize of [undefined, 32, 256]) {

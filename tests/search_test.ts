@@ -238,7 +238,8 @@ Deno.test("a symmetric search finds the least error that its middle zero point a
     assert.equal(found.zero_point[row], 2);
     return errorOf(x, found, row) / searchExactly(x, own.scale[row]!, "F32", [2]) - 1;
   });
-  assert.ok(excess.every((share) => share > -1e-9), `${Math.min(...excess)}`);
+  // The search counts in units of the largest weight / 2^14.
+  assert.ok(excess.every((share) => share > -1e-4), `${Math.min(...excess)}`);
   assert.ok(Math.max(...excess) <= 0.1, `${Math.max(...excess)} at most`);
   const average = excess.reduce((sum, share) => sum + share, 0) / excess.length;
   assert.ok(average <= 0.005, `${average} on average`);
