@@ -68,7 +68,14 @@ Deno.test("quantizeModel() reports each denoiser of a pipeline, and all of them 
     assert.equal(second!.model_size_mb, bytes / 1e6);
     assert.ok(validate(JSON.parse(formatReport(report))), JSON.stringify(validate.errors));
     assert.deepEqual(parseReport(formatReport(report)), JSON.parse(JSON.stringify(report)));
-    assert.ok((await renderHtml(report)).includes("--component=transformer_2"));
+    const page = await renderHtml(report);
+    assert.ok(page.includes("--component=transformer_2"));
+    const { smoothness_score, sqnr_db, bits_per_weight } = second!;
+    assert.ok(page.includes(
+      "<dt>Component transformer_2</dt><dd>1 layer, " +
+        `score ${smoothness_score.toFixed(4)}, SQNR ${sqnr_db!.toFixed(2)} dB, ` +
+        `${bits_per_weight.toFixed(2)} bits a weight</dd>`,
+    ));
   });
 });
 
