@@ -442,6 +442,9 @@ Deno.test("a model in the Hugging Face cache gives its file its own name", async
 const FLUX = '{"_class_name": "FluxTransformer2DModel"}';
 const FITS = matrix("a.weight", 8, 64, noise(1));
 
+/** A norm of more dimensions than ggml has. */
+const DEEP = { ...matrix("model.norm.weight", 1, 64, noise(1)), shape: [1, 1, 1, 1, 64] };
+
 /** Files of a model, and what is said of it before any work. */
 const REFUSED: [files: Files, line: string][] = [
   [
@@ -467,6 +470,10 @@ const REFUSED: [files: Files, line: string][] = [
     },
     'Cannot write tensor "a.mask" to GGUF: its dtype is "U8", expected one of F32 F16 I8 I16 I32 ' +
     "I64 F64 BF16: convert it first",
+  ],
+  [
+    { "m/config.json": JSON.stringify(DREAM), "m/model.safetensors": encodeFile([DEEP]) },
+    'Cannot write tensor "output_norm.weight": it has 5 dimensions, ggml allows at most 4: reshape it',
   ],
   [
     { "m/config.json": JSON.stringify(DREAM), "m/model.safetensors": encodeFile([FITS]) },
@@ -545,8 +552,35 @@ Deno.test("verify says what a GGUF file has too much, lacks or has in another sh
     );
     // Of two files neither is the checkpoint's.
     Deno.copyFileSync(path, join(root, "out/other.gguf"));
-    await assert.rejects(verifyCheckpoint(join(root, "out"), join(root, "m")), {
-      name: "BadInputError",
-    });
+    await assert.rejects(
+      verifyCheckpoint(join(root, "out"), join(root, "m")),
+      /No safetensors weights/,
+    );
+  });
+});
+
+Deno.test("a GGUF file beside safetensors is not taken for the checkpoint", async () => {
+  const files = { "m/config.json": FLUX, "m/model.safetensors": encodeFile([FITS]) };
+  await withFiles(files, async (root) => {
+    const [model, output] = [join(root, "m"), join(root, "out")];
+    await quantizeModel(model, output, { ...SETTINGS, format: "sdnq" });
+    Deno.writeTextFileSync(join(output, "stray.gguf"), "no GGUF");
+    assert.equal((await verifyCheckpoint(output, model)).format, "sdnq");
+  });
+});
+
+Deno.test("the tokenizer of a model that makes pictures is not looked at", async () => {
+  const files = {
+    "m/config.json": FLUX,
+    "m/model.safetensors": encodeFile([FITS]),
+    "m/tokenizer.json": "{",
+  };
+  await withFiles(files, async (root) => {
+    const { path } = await runOn(root, "m");
+    assert.deepEqual([...readGguf(path).metadata.keys()], [
+      "general.architecture",
+      "general.quantization_version",
+    ]);
+    assert.equal(Deno.readTextFileSync(join(root, "out/tokenizer.json")), "{");
   });
 });

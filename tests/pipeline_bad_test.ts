@@ -459,6 +459,23 @@ Deno.test("verify finds what differs in a pipeline, in components that were quan
   }
 });
 
+Deno.test("verify compares large files piece by piece, and leaves what lies at the top alone", async () => {
+  const size = 16 * 2 ** 20 + 1000;
+  await withPipeline({ "pipe/vae/large.bin": new Uint8Array(size) }, async ({ pipe, out, run }) => {
+    const { code, stderr } = await runMain(...run);
+    assert.equal(code, 0, stderr);
+    // A model card may be written anew.
+    Deno.writeTextFileSync(join(out, "README.md"), "quantized\n");
+    await verifyCheckpoint(out, pipe);
+    flip(join(out, "vae/large.bin"), size - 10);
+    await assert.rejects(verifyCheckpoint(out, pipe), {
+      message: `Verification failed: the file "vae/large.bin" differs from the model's at byte ${
+        size - 10
+      }`,
+    });
+  });
+});
+
 Deno.test("verify takes a component of a pipeline against the model's component", async () => {
   await withPipeline({}, async ({ root, pipe, out, run }) => {
     const { code, stderr } = await runMain(...run);

@@ -383,6 +383,16 @@ Deno.test("verify says what is wrong with what config.json says of a checkpoint"
   });
 });
 
+Deno.test("verify takes no checkpoint of another tool for one of ComfyUI's, whatever its tensors are called", async () => {
+  await withCheckpoint({ format: "comfy", bits: 4 }, async ({ model, output, config }) => {
+    Deno.writeTextFileSync(config, '{"quantization_config": {"quant_method": "other"}}');
+    await assert.rejects(verifyCheckpoint(output, model), {
+      message: 'Cannot verify "out": the quant_method in its config.json is "other", expected ' +
+        "compressed-tensors or sdnq",
+    });
+  });
+});
+
 Deno.test("isCheckpoint() tells what was written from what it was made from", async () => {
   const all: Partial<QuantizeSettings>[] = [
     {},
