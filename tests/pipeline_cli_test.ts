@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Report } from "../mod.ts";
 import { readTimeGroups } from "../lib/run/read_time_groups.ts";
 import { contentOf, stateOf, treeOf } from "./directories.ts";
-import { withFiles } from "./make_model.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { pipelineFiles, pipelineIndex } from "./pipeline_model.ts";
 import { runMain } from "./run_cli.ts";
 
@@ -418,5 +418,27 @@ Deno.test("components may be quantized one run after the other, and are verified
     assert.equal(verified.code, 0, verified.stderr);
     const { layers, schedule_count } = JSON.parse(verified.stdout);
     assert.deepEqual([layers.length, schedule_count], [8, 8]);
+  });
+});
+
+Deno.test("--ignore is said to match nothing where no component has a tensor of that name", async () => {
+  const files = pipelineFiles();
+  const path = "pipe/transformer_2/diffusion_pytorch_model.safetensors";
+  files[path] = encodeFile([matrix("only.here.weight", 8, 64, noise(1))]);
+  await withFiles(files, async (root) => {
+    const flags = ["--ignore", "*.ff", "--ignore", "nowhere.*", "--json"];
+    const { code, stdout, stderr } = await runMain("inspect", join(root, "pipe"), ...flags);
+    assert.equal(code, 0);
+    assert.equal(
+      stderr.match(/^Warning: --ignore.*$/mg)?.join(),
+      'Warning: --ignore "nowhere.*" matches no tensor',
+    );
+    const { layers, skipped } = JSON.parse(stdout);
+    assert.deepEqual(layers.map(({ name }: { name: string }) => name), [
+      "transformer/blocks.0.adaln",
+      "transformer/blocks.0.attn.to_q",
+      "transformer_2/only.here",
+    ]);
+    assert.equal(skipped[1].reason, 'ignored by "*.ff"');
   });
 });
