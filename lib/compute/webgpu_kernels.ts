@@ -28,7 +28,7 @@ import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
 import histogramSource from "./kernels/histogram.wgsl" with { type: "text" };
 import rangeSource from "./kernels/range.wgsl" with { type: "text" };
 import { readRanges } from "./read_ranges.ts";
-import { searchOnProcessor } from "./search_on_processor.ts";
+import { compensateOnProcessor, searchOnProcessor } from "./on_processor.ts";
 import { reduceRanges, reduceSums, SUMS_PER_PIECE } from "./reduce_pieces.ts";
 
 /** A whole slice at a time: each answer of a device takes ten milliseconds, however little was asked. */
@@ -301,6 +301,7 @@ export function createDeviceKernels(device: GPUDevice, most: Form): DeviceKernel
     input,
     range,
     search: searchOnProcessor,
+    compensate: compensateOnProcessor,
     encode,
     clearCounts,
     count,

@@ -45,15 +45,22 @@ export function measureQuality({ signal, decoded, error }: QualitySums): Quality
   };
 }
 
-/** The energies of several layers together. */
+/**
+ * The energies of several layers, or parts of one, together. Those of the output are left out where one of them
+ * has none, since of a part nothing follows for the whole.
+ */
 export function addSums(all: readonly QualitySums[]): QualitySums {
   const total = { signal: 0, decoded: 0, error: 0 };
-  for (const { signal, decoded, error } of all) {
+  const output = { signal: 0, error: 0 };
+  for (const { signal, decoded, error, output: own } of all) {
     total.signal += signal;
     total.decoded += decoded;
     total.error += error;
+    output.signal += own?.signal ?? 0;
+    output.error += own?.error ?? 0;
   }
-  return total;
+  const isKnown = all.length > 0 && all.every((sums) => sums.output !== undefined);
+  return isKnown ? { ...total, output } : total;
 }
 
 /** The energies of a layer of which some parts were encoded again with other parameters. */
@@ -61,12 +68,23 @@ export function replaceSums(
   sums: QualitySums,
   changes: readonly { before: QualitySums; after: QualitySums }[],
 ): QualitySums {
-  const replace = (key: keyof QualitySums) =>
-    changes.reduce((sum, { before, after }) => sum - before[key] + after[key], sums[key]);
+  const replace = (valueOf: (sums: QualitySums) => number) =>
+    changes.reduce(
+      (sum, { before, after }) => sum - valueOf(before) + valueOf(after),
+      valueOf(sums),
+    );
+  // What is left of a sum that nearly cancels may fall below 0.
+  const atLeast0 = (value: number) => Math.max(0, value);
+  const { signal, output } = sums;
   return {
-    signal: sums.signal,
-    decoded: replace("decoded"),
-    // What is left of a sum that nearly cancels may fall below 0.
-    error: Math.max(0, replace("error")),
+    signal,
+    decoded: replace(({ decoded }) => decoded),
+    error: atLeast0(replace(({ error }) => error)),
+    ...output !== undefined && {
+      output: {
+        signal: output.signal,
+        error: atLeast0(replace(({ output }) => output?.error ?? 0)),
+      },
+    },
   };
 }
