@@ -34,7 +34,7 @@ export async function quantizeByRows(
   settings: PhaseSettings,
   onParams: OnParams,
 ): Promise<LayerFindings> {
-  const { layer } = job;
+  const { layer, inputs } = job;
   const { rows, columns, bits, axis: { boundaries }, grid } = layer;
   const isOptimized = settings.phase === "optimize";
   const weight = isOptimized ? markovWeightOf(settings) : 0;
@@ -49,6 +49,7 @@ export async function quantizeByRows(
       ...sliceRows(job, run.from, run.to, 1),
       ...schemeOf(layer),
       isSearched,
+      inputs,
     });
     if (piece === undefined) return refuseLayer(job);
     const { params, filled, ...rest } = piece;
@@ -64,7 +65,7 @@ export async function quantizeByRows(
     baseline: null,
   };
   if (isOptimized) {
-    findings.baseline = isSearched
+    findings.baseline = isSearched || inputs !== undefined
       ? {
         ...describeGroups(found, ({ own }) => own!.rows, boundaries),
         sums: addSums(found.map(({ own }) => own!.sums)),
