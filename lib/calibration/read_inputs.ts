@@ -42,7 +42,7 @@ const DAMPING = 0.01;
  *   file has changed or cannot be read.
  */
 export function readInputs(
-  calibration: Calibration,
+  calibration: Omit<Calibration, "layers">,
   layer: LayerStatistics,
   weights: readonly number[] | undefined,
 ): LayerInputs | undefined {
@@ -88,7 +88,7 @@ interface SegmentShare {
 }
 
 function shareSegments(
-  { timesteps, weights: own, label }: Calibration,
+  { timesteps, weights: own, label }: Pick<Calibration, "timesteps" | "weights" | "label">,
   segments: number,
   weights: readonly number[] | undefined = own,
 ): SegmentShare[] {
@@ -113,7 +113,7 @@ function shareSegments(
 function readSquares(
   source: ByteSource,
   layer: LayerStatistics & { square: TensorInfo; columns: number },
-  { timesteps, weights }: Calibration,
+  { timesteps, weights }: Pick<Calibration, "timesteps" | "weights">,
   shares: readonly SegmentShare[],
 ): Float64Array {
   const sum = new Float64Array(layer.columns);

@@ -22,6 +22,7 @@ import {
   PHASES,
   type QuantizeSettings,
   SMOOTHING_METHODS,
+  TIMESTEP_WEIGHTS,
   WHOLE_ROW,
   WIDTHS,
 } from "./settings.ts";
@@ -49,6 +50,11 @@ const SWITCH: ValueRule = {
 const PATTERNS: ValueRule = {
   allowed: "a list of texts, each a pattern",
   accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+};
+
+const FILE: ValueRule = {
+  allowed: "the path of a file",
+  accepts: (value) => typeof value === "string" && value !== "",
 };
 
 const NAMES: ValueRule = {
@@ -82,6 +88,8 @@ const RULES: Record<keyof QuantizeSettings | "overwrite" | "link", SettingRule> 
     subject: "--markov-weight",
     ...optional(numberBetween(LIMITS.markovWeight)),
   },
+  calibration: { subject: "--calibration", ...optional(FILE) },
+  timestepWeights: { subject: "--timestep-weights", ...optional(oneOf(TIMESTEP_WEIGHTS)) },
   backend: { subject: "--backend", ...oneOf(BACKEND_CHOICES) },
   overwrite: { subject: "--overwrite", ...optional(SWITCH) },
   link: { subject: "--link", ...optional(SWITCH) },
@@ -122,7 +130,16 @@ export function checkSettings(
 
 /** A setting that the phase has no use for was meant for another one. */
 function checkTogether(
-  { granularity, groupSize, defaultIgnore, phase, smoothingWindow, timeGroups }: QuantizeSettings,
+  {
+    granularity,
+    groupSize,
+    defaultIgnore,
+    phase,
+    smoothingWindow,
+    timeGroups,
+    calibration,
+    timestepWeights,
+  }: QuantizeSettings,
   isGiven: (key: keyof QuantizeSettings) => boolean,
 ): void {
   if (groupSize === WHOLE_ROW && granularity !== "row") {
@@ -146,6 +163,12 @@ function checkTogether(
   need("smoothingWindow", phase !== "baseline", "--phase smooth or optimize");
   need("smoothingMethod", isSmoothed, "--phase smooth, or --phase optimize --smoothing-window N");
   need("markovWeight", phase === "optimize", "--phase optimize");
+  need("calibration", phase === "optimize", "--phase optimize");
+  if (timestepWeights !== undefined && calibration === undefined) {
+    throw new BadInputError(
+      "--timestep-weights needs --calibration: there are no timesteps without",
+    );
+  }
   if (isSmoothed && timeGroups === 1) {
     throw new BadInputError(
       "Cannot smooth 1 time group: it has no boundary: " +
