@@ -10,6 +10,8 @@ export function quantizeArguments(inputs: Inputs, places: Places): string[] {
     `--output=${inputs.output || places.model}`,
     `--report=${places.report}`,
     ...inputs.settings.map(([name, value]) => `--${name}=${value}`),
+    ...inputs.symmetric ? ["--symmetric"] : [],
+    ...inputs.components.map((name) => `--component=${name}`),
   ];
 }
 

@@ -28,6 +28,10 @@ export interface Inputs {
   output: string;
   /** Flags of the run: names without dashes, and values. */
   settings: [name: string, value: string][];
+  /** Whether parameters are symmetric. */
+  symmetric: boolean;
+  /** Folders of a pipeline that are quantized; none: its denoisers. */
+  components: string[];
   /** A report that is there already. */
   report: string;
   /** The baseline. */
@@ -60,11 +64,16 @@ export function readInputs(env: ReadEnv): Inputs {
   }
   if (baseline === "") throw new BadInputError('Input baseline is "", must name a file');
   readChoice("Input comment", read("comment"), ["true", "false"]);
+  const symmetric = readChoice("Input symmetric", read("symmetric"), ["true", "false"]);
   const settings = RUN_INPUTS.map((name): [string, string] => [name, read(name)]);
   return {
     model,
     output: read("output"),
     settings: settings.filter(([, value]) => value !== ""),
+    symmetric: symmetric === "true",
+    components: read("component").split("\n").map((line) => line.trim()).filter((line) =>
+      line !== ""
+    ),
     report,
     baseline,
     rules: read("rules"),

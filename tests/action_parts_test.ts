@@ -6,7 +6,7 @@ import { MAX_COMMENT, MAX_SUMMARY, toComment, toSummary } from "../action/descri
 import { quantizeArguments } from "../action/list_arguments.ts";
 import { placeFiles } from "../action/place_files.ts";
 import { readInputs } from "../action/read_inputs.ts";
-import { DEFAULT_SETTINGS, PHASES } from "../lib/settings/settings.ts";
+import { DEFAULT_SETTINGS, FORMATS, MODULATIONS, PHASES } from "../lib/settings/settings.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { annotateFindings, pathInRepository } from "../action/list_annotations.ts";
 import type { Finding } from "../mod.ts";
@@ -34,6 +34,21 @@ const WORKFLOWS = [".github/workflows", "examples/workflows"].flatMap((folder) =
   })
 );
 
+/** What the command line makes of inputs, by their variables; the others have the action's defaults. */
+function argumentsOf(given: Record<string, string>) {
+  const env = {
+    MODEL: "m",
+    BASELINE: "b",
+    SYMMETRIC: "false",
+    COMMENT: "false",
+    MISSING_BASELINE: "fail",
+    ...given,
+  };
+  const values = new Map(Object.entries(env));
+  const inputs = readInputs((name) => values.get(name.slice("INPUT_".length)));
+  return parseArgs(quantizeArguments(inputs, placeFiles("d")));
+}
+
 Deno.test("no script holds an expression, in an action or in a workflow", () => {
   const steps = [
     ...ACTIONS.flatMap((one) => readAction(one).runs.steps),
@@ -51,18 +66,29 @@ Deno.test("quantizeArguments() hands each phase to the command line, and the act
   );
   assert.equal(fallback, DEFAULT_SETTINGS.phase);
   for (const phase of PHASES) {
-    const env = {
-      MODEL: "m",
-      BASELINE: "b",
-      PHASE: phase,
-      COMMENT: "false",
-      MISSING_BASELINE: "fail",
-    };
-    const inputs = readInputs((name) =>
-      new Map(Object.entries(env)).get(name.slice("INPUT_".length))
-    );
-    const { settings } = await parseArgs(quantizeArguments(inputs, placeFiles("d")));
+    const { settings } = await argumentsOf({ PHASE: phase });
     assert.equal(settings.phase, phase);
+  }
+});
+
+Deno.test("quantizeArguments() hands formats and each line of component to the command line", async () => {
+  const { settings } = await argumentsOf({
+    FORMAT: "sdnq",
+    SYMMETRIC: "true",
+    MODULATION: "keep",
+    COMPONENT: "transformer\r\n\n  text encoder \n",
+  });
+  const { format, symmetric, modulation, components } = settings;
+  assert.deepEqual([format, symmetric, modulation], ["sdnq", true, "keep"]);
+  assert.deepEqual(components, ["transformer", "text encoder"]);
+  const { settings: plain } = await argumentsOf({});
+  assert.deepEqual(plain, DEFAULT_SETTINGS);
+  for (const [name, choices] of [["format", FORMATS], ["modulation", MODULATIONS]] as const) {
+    const { description = "" } = readAction(ACTION).inputs[name]!;
+    assert.ok(
+      description.endsWith(`: ${choices.join(", ").replace(/, (?=[\w-]+$)/, " or ")}`),
+      name,
+    );
   }
 });
 

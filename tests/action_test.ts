@@ -76,6 +76,9 @@ Deno.test("the action quantizes as its inputs say", () =>
       "num-time-groups": "2",
       granularity: "slice",
       "group-size": "16",
+      format: "sdnq",
+      symmetric: "true",
+      modulation: "4",
       "smoothness-threshold": "0.5",
       phase: "smooth",
     };

@@ -1,4 +1,4 @@
-/** Which runtimes load a checkpoint, as measured on the versions that docs/checkpoint.md names. */
+/** Which runtimes load a checkpoint: as measured, or as they say of themselves; docs/checkpoint.md says which. */
 
 import type { QuantizeSettings } from "../settings/settings.ts";
 
@@ -23,6 +23,7 @@ export function listRuntimes({ format, bits, symmetric }: Stored, isMixed: boole
           : bits === 4
           ? "vLLM, language models: its kernels for zero points take 4 bits"
           : `vLLM, language models: of few devices only, at ${bits} bits with zero points (try --symmetric)`,
+        "not diffusers or ComfyUI: for models of images or videos give --format sdnq, gguf or comfy",
       ];
     case "sdnq":
       return ["diffusers, without an import", "transformers, after import sdnq"];
