@@ -1,7 +1,7 @@
 /**
  * What is done beside a device, on the processor. The search goes through eight integers of 16 bits at a time,
- * while WGSL has none, and what it finds has to be here before the weights can be encoded. Compensation goes
- * through a row one column after the other, and has to round as it does everywhere else.
+ * while WGSL has none, and what it finds has to be here before the weights can be encoded. Compensation
+ * comes here for a software adapter, which is slower than WebAssembly at it, and where a device cannot do it.
  */
 
 import { floatBytes } from "../safetensors/dtype.ts";

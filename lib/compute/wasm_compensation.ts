@@ -12,6 +12,7 @@ import {
 import { compensate as compensateReference } from "./kernels/compensate.ts";
 import { COMPENSATE_ROWS } from "./kernels/compensate_rows_wasm.ts";
 import { packedBytes } from "./pack_codes.ts";
+import { powerBelow } from "./power_below.ts";
 
 /** Rows that the module works on at a time. */
 const ROWS = 16;
@@ -79,7 +80,7 @@ export function createCompensator(): Compensator {
   compiled ??= new WebAssembly.Module(Uint8Array.fromBase64(COMPENSATE_ROWS));
   const module = new WebAssembly.Instance(compiled).exports as unknown as Exports;
   /** What lies in the memory from the call before: a layer has many tiles and one set of inputs. */
-  let held: CompensationInputs | undefined;
+  let held: { inputs: CompensationInputs; blockColumns: number; power: number } | undefined;
 
   return (bytes, tile, bits, params, inputs) => {
     const { rows, columns, dtype } = tile;
@@ -115,14 +116,15 @@ export function createCompensator(): Compensator {
     if (missing > 0) module.memory.grow(Math.ceil(missing / PAGE));
     const { buffer } = module.memory;
     const floats = (begin: number, length: number) => new Float32Array(buffer, begin, length);
-    if (held !== inputs) {
+    if (held?.inputs !== inputs || held.blockColumns !== tile.blockColumns) {
+      const power = powerBelow(diagonal);
       new Int32Array(buffer, at.order, columns).set(order);
       const blockOf = new Int32Array(buffer, at.blockOf, columns);
       for (let p = 0; p < columns; p++) blockOf[p] = Math.floor(order[p]! / tile.blockColumns);
       floats(at.sketch, sketch.length).set(sketch);
       floats(at.gains, gains.length).set(gains);
-      floats(at.diagonal, columns).set(diagonal);
-      held = inputs;
+      floats(at.diagonal, columns).set(diagonal.map((value) => value / power));
+      held = { inputs, blockColumns: tile.blockColumns, power };
     }
     const room = floats(at.params, across * 4 * ROWS);
     const packed = new Uint8Array(rows * rowBytes);
@@ -166,7 +168,10 @@ export function createCompensator(): Compensator {
         signal: signal!,
         decoded: decoded!,
         error: error!,
-        output: { signal: ownSignal! + outputs.signal, error: ownError! + outputs.error },
+        output: {
+          signal: ownSignal! * held.power + outputs.signal,
+          error: ownError! * held.power + outputs.error,
+        },
       },
     };
   };
