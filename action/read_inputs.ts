@@ -13,6 +13,8 @@ export const RUN_INPUTS = [
   "num-time-groups",
   "granularity",
   "group-size",
+  "format",
+  "modulation",
   "smoothness-threshold",
   "phase",
   "calibration",

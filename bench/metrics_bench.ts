@@ -100,7 +100,12 @@ try {
   for (const settings of listSettings()) {
     const run = async (model: string, name: string) => {
       const output = join(directory, name);
-      const all = { ...DEFAULT_SETTINGS, ...settings, overwrite: true };
+      const all = {
+        ...DEFAULT_SETTINGS,
+        modulation: "keep",
+        ...settings,
+        overwrite: true,
+      } as const;
       return { output, report: await quantizeModel(model, output, all) };
     };
     const image = await run(DIGITS, "digits");

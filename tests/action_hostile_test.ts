@@ -26,6 +26,8 @@ const VERDICTS: Record<string, string> = {
   "num-time-groups": "bad-input",
   granularity: "bad-input",
   "group-size": "bad-input",
+  format: "bad-input",
+  modulation: "bad-input",
   "smoothness-threshold": "bad-input",
   phase: "bad-input",
   calibration: "bad-input",

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import {
+  estimateBlocks,
   estimateLayerParams,
   estimateParams,
   roundHalfEven,
@@ -102,6 +103,31 @@ Deno.test("estimateParams() follows the definition", () => {
   ];
   for (const [lo, hi, bits, dtype, scale, zero_point] of rows) {
     assert.deepEqual(estimateParams(lo, hi, bits, dtype), { scale, zero_point }, `${lo} ${hi}`);
+  }
+});
+
+Deno.test("estimateLayerParams() and estimateBlocks() keep symmetric zero points in the middle", () => {
+  for (const bits of WIDTHS) {
+    const middle = 2 ** (bits - 1);
+    const scheme = { bits, scaleDtype: "F32", symmetric: true } as const;
+    const lo = Float32Array.from([-1, 0, -3, 0]);
+    const hi = Float32Array.from([1, 2, 0, 0]);
+    // No weight is farther from its code than half a step: the lowest code is -middle, the highest middle - 1.
+    const expected = [0, 1, 2].map((i) =>
+      Math.fround(Math.max(-lo[i]! / (middle + 0.5), hi[i]! / (middle - 0.5)))
+    );
+    const layer = estimateLayerParams(lo, hi, 4, scheme);
+    assert.deepEqual([...layer.scale], [...expected, 1]);
+    assert.deepEqual([...layer.zero_point], [middle, middle, middle, middle]);
+    const own = {
+      scale: new Float32Array(4),
+      zero_point: new Uint8Array(4),
+      largest: new Float32Array(4),
+    };
+    assert.ok(estimateBlocks({ lo, hi }, scheme, own));
+    assert.deepEqual([...own.scale], [...expected, 1]);
+    assert.deepEqual([...own.zero_point], [middle, middle, middle, middle]);
+    assert.deepEqual([...own.largest], [1, 2, 3, 0]);
   }
 });
 

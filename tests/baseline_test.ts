@@ -10,6 +10,7 @@ import {
   parseFigures,
   parseReport,
   type Report,
+  type ReportIdentity,
 } from "../mod.ts";
 import { listPhase } from "../lib/render/describe_phase.ts";
 import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
@@ -24,7 +25,10 @@ const BASELINE = `{
   "smoothing_window": null,
   "smoothing_method": null,
   "markov_weight": null,
+  "format": "compressed-tensors",
   "bit_width": 2,
+  "symmetric": false,
+  "modulation": 8,
   "num_time_groups": 4,
   "granularity": "slice",
   "group_size": null,
@@ -33,6 +37,7 @@ const BASELINE = `{
   "default_ignore": true,
   "parameter_count": 1000,
   "quantized_parameter_count": 512,
+  "bits_per_weight": 16000,
   "smoothness_score": 0.9,
   "violation_count": 1,
   "violations": [{"boundary_idx": 1, "scale_jump": 0.4, "zero_point_jump": 0.1, "severity": "medium"}],
@@ -46,8 +51,8 @@ const BASELINE = `{
   "compression_ratio": 4,
   "model_size_mb": 2,
   "layers": [
-    {"name": "blocks.0.fc", "rows": 8, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.93, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 120},
-    {"name": "blocks.1.fc", "rows": 16, "columns": 32, "dtype": "F32", "group_size": null, "smoothness_score": 0.87, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 240}
+    {"name": "blocks.0.fc", "rows": 8, "columns": 32, "dtype": "F32", "bits": 2, "group_size": null, "smoothness_score": 0.93, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 120},
+    {"name": "blocks.1.fc", "rows": 16, "columns": 32, "dtype": "F32", "bits": 2, "group_size": null, "smoothness_score": 0.87, "violation_count": 0, "cosine_similarity": 0.9, "sqnr_db": 8, "output_bytes": 240}
   ]
 }
 `;
@@ -113,6 +118,64 @@ Deno.test("parseReport() and parseFigures() read slices when a report does not s
   );
   assert.deepEqual(parseReport(JSON.stringify(report)), report);
   assert.equal(parseFigures(formatBaseline(report)).granularity, "row");
+});
+
+/** A report as it was before formats were told apart. */
+function withoutFormats(report: Report): Record<string, unknown> {
+  const added = ["format", "symmetric", "modulation", "bits_per_weight"];
+  return {
+    ...Object.fromEntries(Object.entries(report).filter(([key]) => !added.includes(key))),
+    layers: report.layers.map(({ bits: _bits, ...layer }) => layer),
+  };
+}
+
+Deno.test("parseReport() reads what was the only way when a report does not tell formats apart", () => {
+  const old = withoutFormats(makeReport({ bit_width: 4 }));
+  const expected = {
+    ...old,
+    format: "compressed-tensors",
+    symmetric: false,
+    modulation: "keep",
+    bits_per_weight: 16000,
+    layers: makeReport().layers.map((layer) => ({ ...layer, bits: 4 })),
+  };
+  assert.deepEqual(parseReport(JSON.stringify(old)), expected);
+  const all = withoutFormats(makeReport({ default_ignore: false }));
+  assert.equal(parseReport(JSON.stringify(all)).modulation, null);
+});
+
+Deno.test("parseFigures() reads a baseline of before formats were told apart, which judges a run that keeps modulation", () => {
+  const text = formatBaseline(makeReport({ modulation: "keep" }));
+  const old = JSON.stringify(withoutFormats(JSON.parse(text)));
+  assert.deepEqual(parseFigures(old), JSON.parse(text));
+  assert.equal(judgeReports(parseFigures(old), makeReport({ modulation: "keep" })).passed, true);
+  assert.throws(() => judgeReports(parseFigures(old), makeReport()), {
+    name: "BaselineError",
+    message: /: modulation is 8, the baseline has "keep": /,
+  });
+});
+
+Deno.test("parseReport() completes the comparison in a report of before formats were told apart", () => {
+  const baseline = makeReport({ granularity: "row" });
+  const report = makeReport();
+  const comparison = compareReports(baseline, report);
+  const strip = ({ format: _format, granularity: _granularity, ...rest }: ReportIdentity) => rest;
+  const old = {
+    ...withoutFormats(report),
+    comparison: {
+      ...comparison,
+      baseline: strip(comparison.baseline),
+      current: strip(comparison.current),
+    },
+  };
+  assert.deepEqual(parseReport(JSON.stringify(old)).comparison, comparison);
+});
+
+Deno.test("parseFigures() names the figure that is missing, not what follows from it", () => {
+  for (const key of ["model_size_mb", "parameter_count", "bit_width"] as const) {
+    const { [key]: _left, ...rest } = withoutFormats(makeReport());
+    assert.throws(() => parseFigures(JSON.stringify(rest)), new BadInputError(`${key} is missing`));
+  }
 });
 
 Deno.test("parseFigures() reads a report when it has keys of a later version", () => {
@@ -268,6 +331,19 @@ Deno.test("findProblem() agrees with ajv when one value of a report is replaced"
   const report: Report = {
     ...inventPhase(makeReport(), OPTIMIZE),
     comparison: compareReports(makeReport(), makeReport({ sqnr_db: 9 })),
+    components: [{
+      name: "transformer",
+      parameter_count: 1000,
+      quantized_parameter_count: 512,
+      bits_per_weight: 4.5,
+      compression_ratio: 3,
+      model_size_mb: 2,
+      smoothness_score: 0.9,
+      violation_count: 1,
+      cosine_similarity: 0.95,
+      sqnr_db: 10,
+      layer_count: 2,
+    }],
   };
   let refused = 0;
   let tried = 0;

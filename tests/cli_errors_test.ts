@@ -175,7 +175,9 @@ Deno.test("main() shows what a model holds when a run with it would be refused",
     assert.match(stdout, /^To be quantized \(2\):$/m);
     assert.equal(
       stderr,
-      'A run would be refused: The model "model" is already quantized: ' +
+      "Warning: --group-size 128, the default, does not suit the columns of 2 layers: the first, " +
+        '"blocks.0.fc", takes one block a row\nNot copied: "pytorch_model.bin"\n' +
+        'A run would be refused: The model "model" is already quantized: ' +
         `its config.json has a quantization_config: ${quantized}\n`,
     );
   });

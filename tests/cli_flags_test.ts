@@ -12,7 +12,7 @@ Deno.test("main() logs each layer when --verbose is given", async () => {
     assert.deepEqual(lines.slice(0, 2), [
       'Not copied: "pytorch_model.bin"',
       "Quantizing model: 2 layers to INT2, 4 time groups, by rows, blocks of 16, " +
-      "2 tensors left as they are",
+      "2 tensors left as they are, for compressed-tensors",
     ]);
     assert.deepEqual(lines.filter((line) => line.startsWith("Quantized ")).sort(), [
       "Quantized blocks.0.fc [8, 32]",
@@ -49,7 +49,8 @@ for (const [flags, blocks] of HEADLINES) {
       const { code, stderr } = await runMain(...run, ...flags);
       assert.equal(code, 0);
       assert.deepEqual(stderr.match(/^Quantizing .*$/gm), [
-        `Quantizing model: 2 layers to INT2, 4 time groups, ${blocks}, 2 tensors left as they are`,
+        `Quantizing model: 2 layers to INT2, 4 time groups, ${blocks}, ` +
+        "2 tensors left as they are, for compressed-tensors",
       ]);
     });
   });

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import config from "../deno.json" with { type: "json" };
 import { COMMANDS } from "../lib/cli/flags.ts";
 import { namesIn, smallModel, withSmallModel } from "./directories.ts";
-import { withFiles } from "./make_model.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { type Outcome, outcomeOf, runIn, runMain, runProcess, spawnCli } from "./run_cli.ts";
 
 const DIGITS = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
@@ -45,7 +45,13 @@ Deno.test("main() prints the results block when the digits model is quantized by
   await withFiles({}, async (root) => {
     const [output, report] = [join(root, "q"), join(root, "r.json")];
     const args = ["--model", DIGITS, "--output", output, "--report", report];
-    const { code, stdout, stderr } = await runProcess(...args, "--granularity", "slice");
+    const { code, stdout, stderr } = await runProcess(
+      ...args,
+      "--granularity",
+      "slice",
+      "--modulation",
+      "keep",
+    );
     assert.equal(code, 0);
     assert.equal(withoutTime(stdout), DIGITS_BLOCK);
     const closing =
@@ -53,13 +59,13 @@ Deno.test("main() prints the results block when the digits model is quantized by
       "the baseline to compare later runs with.\n" +
       `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
     const headline = "Quantizing digits-dit: 16 layers to INT2, 4 time groups, by slices, " +
-      "36 tensors left as they are\n";
+      "36 tensors left as they are, for compressed-tensors\n";
     assert.equal(stderr, headline + closing);
     assert.deepEqual(namesIn(root), ["q", "r.json", "r.log"]);
     assert.deepEqual(namesIn(output), [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]);
     const log = Deno.readTextFileSync(join(root, "r.log"));
     const layers = log.match(/^Quantized .*$/gm) ?? [];
@@ -115,50 +121,102 @@ Deno.test("main() writes nothing when the run is dry", async () => {
   });
 });
 
-/** Flags, what shares parameters, the compression ratio, and what is said about both layers' blocks. */
-const PLANS: [flags: string[], by: string, ratio: string, blocks: [string, string]][] = [
-  [["--group-size", "32"], "rows", "1.83", [
+/** Flags, what shares parameters, compression ratio, bits a weight, what is said of both layers' blocks, the warning. */
+const PLANS: [
+  flags: string[],
+  by: string,
+  ratio: string,
+  bits: string,
+  blocks: [string, string],
+  warning: string,
+][] = [
+  [["--group-size", "32"], "rows", "1.83", "13.15", [
     "blocks of 32",
     "blocks of 16: the block size does not suit 48",
-  ]],
-  [[], "rows", "1.90", [
-    "one block a row: the block size does not suit 32",
-    "one block a row: the block size does not suit 48",
-  ]],
-  [["--group-size", "row"], "rows", "1.90", ["one block a row", "one block a row"]],
-  [["--granularity", "slice"], "slices", "1.90", ["one block a slice", "one block a slice"]],
-  [["--granularity", "slice", "--group-size", "32"], "slices", "1.90", [
+  ], '32 does not suit the columns of 1 layer: the first, "blocks.1.fc", takes blocks of 16 a row'],
+  [
+    [],
+    "rows",
+    "1.90",
+    "12.67",
+    [
+      "one block a row: the block size does not suit 32",
+      "one block a row: the block size does not suit 48",
+    ],
+    '128, the default, does not suit the columns of 2 layers: the first, "blocks.0.fc", takes one block a row',
+  ],
+  [["--group-size", "row"], "rows", "1.90", "12.67", ["one block a row", "one block a row"], ""],
+  [["--granularity", "slice"], "slices", "1.90", "12.67", [
+    "one block a slice",
+    "one block a slice",
+  ], ""],
+  [["--granularity", "slice", "--group-size", "32"], "slices", "1.90", "12.67", [
     "blocks of 32",
     "one block a slice: the block size does not suit 48",
-  ]],
+  ], '32 does not suit the columns of 1 layer: the first, "blocks.1.fc", takes one block a slice'],
 ];
 
-for (const [flags, by, ratio, [first, second]] of PLANS) {
+for (const [flags, by, ratio, bits, [first, second], warning] of PLANS) {
   Deno.test(`main() shows the plan when inspecting and when the run is dry, given "${flags.join(" ")}"`, async () => {
     await withSmallModel(async ({ model }) => {
+      const { stdout: json } = await runMain("inspect", model, "--json", ...flags);
+      const { loads_in }: { loads_in: string[] } = JSON.parse(json);
+      assert.ok(loads_in.length > 0);
       const plan = [
         "model: 1 weight file, 4 tensors, 0.00 M parameters, 0.00 MB",
-        `INT2, 4 time groups, by ${by}: 2 layers to quantize, 0.00 MB -> 0.00 MB (${ratio}x)`,
+        `INT2, 4 time groups, by ${by}: 2 layers to quantize, 0.00 MB -> 0.00 MB (${ratio}x), ` +
+        `${bits} bits a weight`,
+        "",
+        "Loads in, as compressed-tensors:",
+        ...loads_in.map((runtime) => `  ${runtime}`),
         "",
         "To be quantized (2):",
         `  blocks.0.fc  F32  [8, 32], ${first}`,
         `  blocks.1.fc  BF16 [16, 48], ${second}`,
         "",
         "Left as they are (2):",
-        "  not a matrix (rank 1) (1): blocks.0.fc.bias",
-        "  sensitive layer: embedding (1): embed_tokens.weight",
+        "  not a matrix (rank 1) (1, 0.9% of the bytes): blocks.0.fc.bias",
+        "  sensitive layer: embedding (1, 17.9% of the bytes): embed_tokens.weight",
         "",
         'Files not copied: "pytorch_model.bin"',
         "",
       ].join("\n");
       const inspect = await runMain("inspect", model, ...flags);
       assert.equal(inspect.stdout, plan);
-      assert.deepEqual({ code: inspect.code, stderr: inspect.stderr }, { code: 0, stderr: "" });
+      assert.equal(inspect.code, 0);
+      assert.deepEqual(inspect.stderr.split("\n"), [
+        ...warning === "" ? [] : [`Warning: --group-size ${warning}`],
+        'Not copied: "pytorch_model.bin"',
+        "",
+      ]);
       const dry = await runMain("--model", model, "--dry-run", ...flags);
       assert.equal(dry.stdout, plan);
     });
   });
 }
+
+Deno.test("main() says the width and the blocks of modulation layers where they are others than asked for", async () => {
+  const files = {
+    "model/model.safetensors": encodeFile([
+      matrix("blocks.0.adaLN_modulation.1.weight", 8, 64, noise(1)),
+      matrix("blocks.0.fc.weight", 8, 64, noise(2)),
+    ]),
+  };
+  await withFiles(files, async (root) => {
+    const plan = async (...flags: string[]) => {
+      const { stdout } = await runMain("inspect", join(root, "model"), ...flags);
+      return stdout.match(/^ {2}blocks\..*$/gm);
+    };
+    const [head, fc] = ["  blocks.0.adaLN_modulation.1  F32  [8, 64], ", "  blocks.0.fc"];
+    const plain = (await plan("--granularity", "slice"))!;
+    assert.equal(plain[0], `${head}INT8, one block a row`);
+    assert.ok(plain[1]!.startsWith(fc) && plain[1]!.endsWith("[8, 64], one block a slice"));
+    const four = (await plan("--modulation", "4", "--bit-width", "4", "--group-size", "32"))!;
+    assert.equal(four[0], `${head}blocks of 32`);
+    const { stdout } = await runMain("inspect", join(root, "model"), "--modulation", "keep");
+    assert.match(stdout, /^ {2}sensitive layer: modulation \(1, \d+\.\d% of the bytes\): blocks/m);
+  });
+});
 
 Deno.test("main() gives the same figures when the output is verified", async () => {
   await withSmallModel(async ({ model, output, run }) => {
@@ -188,7 +246,7 @@ Deno.test("main() gives the same figures when the output is verified", async () 
     assert.equal(
       human.stdout,
       [
-        "Verified out: 2 layers decoded from disk",
+        "Verified out (compressed-tensors): 2 layers decoded from disk",
         `  Cosine similarity: ${result.cosine_similarity.toFixed(4)}`,
         `  SQNR: ${result.sqnr_db.toFixed(2)} dB`,
         "  Other tensors: 2, equal byte for byte",

@@ -70,6 +70,7 @@ Deno.test("compareReports() finds nothing when a report is compared with itself"
     "std_boundary_score",
     "compression_ratio",
     "model_size_mb",
+    "bits_per_weight",
     "parameter_count",
     "quantized_parameter_count",
   ]);
@@ -262,6 +263,7 @@ Deno.test("renderComparison() shows every figure and layer when one report is co
     "std_boundary_score         0.108012  0.108012           0  same",
     "compression_ratio                 4         4           0  same",
     "model_size_mb                     2         2           0  same",
+    "bits_per_weight               16000     16000           0  same",
     "parameter_count                1000      1000           0  same",
     "quantized_parameter_count       512       512           0  same",
     "",

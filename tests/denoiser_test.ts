@@ -6,7 +6,11 @@ import { fileURLToPath } from "node:url";
 import { classify, trainClassifier } from "../examples/digits-dit-denoiser/classify.ts";
 import { createDenoiser } from "../examples/digits-dit-denoiser/denoiser.ts";
 import { DIT } from "../examples/digits-dit-denoiser/dimensions.ts";
-import { createEvaluator, evaluate } from "../examples/digits-dit-denoiser/evaluate.ts";
+import {
+  createEvaluator,
+  evaluate,
+  measureSqnr,
+} from "../examples/digits-dit-denoiser/evaluate.ts";
 import { loadWeights } from "../examples/forward/load_weights.ts";
 import { createPlainMultiplier } from "../examples/forward/multiply_plain.ts";
 import { type Observation, observe } from "../examples/digits-dit-denoiser/observe.ts";
@@ -153,7 +157,13 @@ Deno.test("createEvaluator() tells a ruined model from one that is nearly whole"
   for (const [bits, timeGroups, sqnr, share] of FIGURES) {
     await withFiles({}, async (directory) => {
       const output = join(directory, "out");
-      const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits, timeGroups } as const;
+      const settings = {
+        ...DEFAULT_SETTINGS,
+        granularity: "slice",
+        modulation: "keep",
+        bits,
+        timeGroups,
+      } as const;
       await quantizeModel(MODEL, output, settings);
       const found = await evaluate(output);
       near(found.denoiser_sqnr_db, sqnr, 0.1, `INT${bits} SQNR`);
@@ -178,13 +188,33 @@ Deno.test("loadWeights() decodes a packed layer to (code - zero_point) * scale",
   });
 });
 
+Deno.test("loadWeights() decodes checkpoints of other formats to what their reports measured", async () => {
+  const settings = { ...DEFAULT_SETTINGS, bits: 4, timeGroups: 4 } as const;
+  for (const format of ["compressed-tensors", "sdnq", "comfy"] as const) {
+    await withFiles({}, async (directory) => {
+      const output = join(directory, "out");
+      const report = await quantizeModel(MODEL, output, { ...settings, format });
+      const decoded = await loadWeights(output, MODEL);
+      assert.deepEqual([...decoded.keys()].sort(), [...weights.keys()].sort());
+      for (const { name, sqnr_db } of report.layers) {
+        const [x, v] = [weights.get(`${name}.weight`)!, decoded.get(`${name}.weight`)!];
+        near(measureSqnr(x, v), sqnr_db!, 0.01, `${format} ${name}`);
+      }
+      assertSame(decoded.get("pos_embed")!, weights.get("pos_embed")!);
+    });
+  }
+});
+
 Deno.test("loadWeights() refuses a packed layer whose shape is none", async () => {
   const bytes = (length: number) => new Uint8Array(length);
   const files = {
     "config.json": JSON.stringify({
       quantization_config: {
+        quant_method: "compressed-tensors",
         format: "pack-quantized",
-        config_groups: { group_0: { targets: ["Linear"], weights: { num_bits: 8 } } },
+        config_groups: {
+          group_0: { targets: ["Linear"], weights: { num_bits: 8, symmetric: false } },
+        },
       },
     }),
     "model.safetensors": encodeFile([

@@ -52,7 +52,7 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
         stdout: "",
         stderr: [
           "Quantizing model: 128 layers to INT2, 4 time groups, by rows, blocks of 128, " +
-          "0 tensors left as they are",
+          "0 tensors left as they are, for compressed-tensors",
           "error: Interrupted: nothing was written",
           "",
         ],

@@ -310,7 +310,7 @@ Deno.test("main() ends with 4 or 2 when compare cannot read its baseline or repo
     );
     const [{ differing_settings, metrics }] = JSON.parse(json.stdout);
     assert.deepEqual(differing_settings, [{ setting: "bit_width", baseline: 2, current: 4 }]);
-    assert.equal(metrics.length, 12);
+    assert.equal(metrics.length, 13);
   });
 });
 

@@ -90,6 +90,24 @@ Deno.test("renderHtml() shows score, cards, chart, ranges, skipped tensors and s
   ) assert.ok(page.includes(text), text);
 });
 
+Deno.test("renderHtml() says how the checkpoint is stored", async () => {
+  const row = (name: string, value: string) => new RegExp(`<dt>${name}</dt><dd>${value}</dd>`);
+  const plain = markupOf(await renderHtml(PLAIN));
+  assert.match(plain, row("Checkpoint format", "compressed-tensors"));
+  assert.match(plain, row("Modulation layers", "8 bits"));
+  assert.match(plain, row("Zero points", "chosen for each block"));
+  assert.match(plain, row("Bits a weight, on disk", "3.84"));
+  const gguf = { ...PLAIN, format: "gguf", symmetric: true, modulation: "keep" } as const;
+  const page = markupOf(await renderHtml(gguf));
+  assert.match(page, row("Checkpoint format", "gguf"));
+  assert.match(page, row("Modulation layers", "left as they are"));
+  assert.match(page, row("Zero points", "all the middle code"));
+  assert.ok(plain.includes("1 tensor was copied byte for byte."));
+  assert.ok(page.includes("1 tensor was written with the same values."));
+  const all = markupOf(await renderHtml({ ...PLAIN, default_ignore: false, modulation: null }));
+  assert.match(all, row("Modulation layers", "quantized like the others"));
+});
+
 // Granularity, columns of a block, and what the page says of them.
 const BLOCKS: [Report["granularity"], number | null, string][] = [
   ["row", null, "a whole row"],

@@ -49,7 +49,7 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
     format: "compressed-tensors",
     bit_width: 2,
     symmetric: false,
-    modulation: "keep",
+    modulation: 8,
     num_time_groups: groups,
     granularity: "slice",
     group_size: null,

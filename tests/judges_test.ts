@@ -30,7 +30,7 @@ async function run<T>(
   await withFiles({}, async (directory) => {
     const output = join(directory, "out");
     result = await use(
-      await quantizeModel(model, output, { ...DEFAULT_SETTINGS, ...settings }),
+      await quantizeModel(model, output, { ...DEFAULT_SETTINGS, modulation: "keep", ...settings }),
       output,
     );
   });

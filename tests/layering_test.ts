@@ -16,6 +16,7 @@ const FLOORS = [
   "types.ts",
   "settings",
   "model",
+  "calibration",
   "plan",
   "params",
   "compute",
@@ -83,6 +84,8 @@ const OUTSIDE = new Set([
   "lib/jobs/worker_pool.ts",
   "lib/report/load_report.ts",
   "lib/run/pending_output.ts",
+  "lib/run/plan_verification.ts",
+  "lib/run/read_time_groups.ts",
   "lib/run/write_checkpoint.ts",
 ]);
 

@@ -47,7 +47,7 @@ export function makeReport(parts: Partial<Report> = {}): Report {
     format: "compressed-tensors",
     bit_width: 2,
     symmetric: false,
-    modulation: "keep",
+    modulation: 8,
     num_time_groups: 4,
     granularity: "slice",
     group_size: null,

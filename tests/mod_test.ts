@@ -17,7 +17,7 @@ Deno.test("mod.ts works when it is imported from a URL", async () => {
       DEFAULT_SETTINGS, quantizeModel, renderHtml, renderSummary, verifyCheckpoint,
     } from "${base}/mod.ts";
     const [model, output, large] = Deno.args;
-    const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4 };
+    const settings = { ...DEFAULT_SETTINGS, granularity: "slice", bits: 4, modulation: "keep" };
     const report = await quantizeModel(model, output, settings);
     const { sqnr_db } = await verifyCheckpoint(output, model);
     const page = await renderHtml(report);

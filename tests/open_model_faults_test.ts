@@ -12,7 +12,11 @@ const PLAIN_NAME = "only the plain name of a *.safetensors file in the same dire
 const REFUSED: [string, Files, string][] = [
   ["no file", {}, "expected model.safetensors, diffusion_pytorch_model.safetensors or shards"],
   ["only a .bin", { "pytorch_model.bin": "" }, ': convert "pytorch_model.bin" to safetensors fir'],
-  ["a pipeline", { "transformer/m.safetensors": "" }, ": give the component's directory, such as"],
+  [
+    "a pipeline",
+    { "transformer/m.safetensors": "" },
+    ': there are some in "transformer": give that directory, or a pipeline with its model_index.json',
+  ],
   [
     "two files and no index",
     { "a.safetensors": weights("a"), "b.safetensors": weights("b") },

@@ -68,7 +68,7 @@ const OUTPUTS: Misplaced[] = [
     prepare: (root) => (mkdir(root, "out"), touch(root, "out/file")),
     output: "out",
     overwrite: true,
-    message: 'output "ROOT/out": it holds no time_groups.safetensors, ' +
+    message: 'output "ROOT/out": it holds no time_groups.isotherm, ' +
       "so Isotherm did not write it: remove it yourself",
   },
   {

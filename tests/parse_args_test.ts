@@ -38,8 +38,12 @@ const QUANTIZE = {
     timeGroups: 4,
     granularity: "row",
     groupSize: undefined,
+    format: "compressed-tensors",
+    symmetric: false,
+    modulation: 8,
     threshold: 0.3,
     ignore: [],
+    components: [],
     defaultIgnore: true,
     strict: false,
     phase: "baseline",
@@ -65,6 +69,7 @@ const QUANTIZE = {
   compare: undefined,
   to: "",
   overwrite: false,
+  link: false,
   dryRun: false,
   json: false,
   verbose: false,
@@ -79,8 +84,9 @@ Deno.test("parseArgs() gives every default when only the directories are named",
 Deno.test("parseArgs() reads every flag when all of quantize are given", async () => {
   const all = "--bit-width 4 --num-time-groups 8 --granularity slice --group-size 128 " +
     "--smoothness-threshold 0.25 --ignore a.* --no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
+    "--format sdnq --symmetric --component transformer --component unet " +
     "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
-    "--compare b.json --report r.json --overwrite --dry-run --json --verbose";
+    "--compare b.json --report r.json --overwrite --link --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
     settings: {
@@ -88,8 +94,12 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       timeGroups: 8,
       granularity: "slice",
       groupSize: 128,
+      format: "sdnq",
+      symmetric: true,
+      modulation: 8,
       threshold: 0.25,
       ignore: ["a.*", "re:b"],
+      components: ["transformer", "unet"],
       defaultIgnore: false,
       strict: true,
       phase: "optimize",
@@ -102,10 +112,18 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
     htmlReport: "r.html",
     compare: "b.json",
     overwrite: true,
+    link: true,
     dryRun: true,
     json: true,
     verbose: true,
   });
+});
+
+Deno.test("parseArgs() reads what becomes of modulation layers", async () => {
+  for (const [text, modulation] of [["8", 8], ["4", 4], ["keep", "keep"]] as const) {
+    const { settings } = await parseArgs([...PATHS, "--modulation", text]);
+    assert.deepEqual(settings, { ...QUANTIZE.settings, modulation });
+  }
 });
 
 Deno.test("parseArgs() reads the same when values follow an equals sign", async () => {

@@ -324,3 +324,70 @@ for (const [granularity, group_size, flags, groupSize] of REPEATED) {
     assert.deepEqual([settings.granularity, settings.groupSize], [granularity, groupSize]);
   });
 }
+
+Deno.test("repeatArguments() gives format, symmetric parameters, modulation and components when they are parsed again", async () => {
+  const [component] = [{ ...makeReport(), name: "transformer_2", layer_count: 2 }];
+  const report: Report = {
+    ...PLAIN,
+    granularity: "row",
+    format: "sdnq",
+    bit_width: 8,
+    symmetric: true,
+    modulation: "keep",
+    group_size: 64,
+    components: [component, { ...component, name: "-unet" }],
+  };
+  const { settings } = await parseArgs(repeatArguments(report));
+  assert.deepEqual(
+    [settings.format, settings.symmetric, settings.modulation, settings.components],
+    ["sdnq", true, "keep", ["transformer_2", "-unet"]],
+  );
+  const plain = repeatArguments(PLAIN);
+  for (const flag of ["--format", "--symmetric", "--modulation", "--component"]) {
+    assert.ok(!plain.some((one) => one.startsWith(flag)), flag);
+  }
+});
+
+// Format, width, columns of a block in the report, and the block size as it is given again.
+const USUAL_SIZES: [Report["format"], Report["bit_width"], number | null, string | undefined][] = [
+  ["gguf", 2, 256, undefined],
+  ["gguf", 4, 32, undefined],
+  ["gguf", 4, 256, "256"],
+  ["gguf", 4, null, "row"],
+  ["comfy", 8, null, undefined],
+  ["comfy", 4, 128, undefined],
+  ["comfy", 4, null, "row"],
+];
+
+for (const [format, bit_width, group_size, expected] of USUAL_SIZES) {
+  Deno.test(`repeatArguments() says ${expected} of blocks of ${group_size} at ${bit_width} bits of ${format}`, () => {
+    const argv = repeatArguments({ ...PLAIN, granularity: "row", format, bit_width, group_size });
+    const at = argv.indexOf("--group-size");
+    assert.equal(at < 0 ? undefined : argv[at + 1], expected);
+  });
+}
+
+Deno.test("compareWithPhaseBaseline() measures jumps by the width of each layer", () => {
+  const wide = {
+    ...OPTIMIZED,
+    layers: OPTIMIZED.layers.map((one) => ({ ...one, bits: 8 as const })),
+  };
+  const jumpsOf = (report: Report) =>
+    compareWithPhaseBaseline(report)!.baseline.layers[0]!.boundary_jumps;
+  const [narrow, broad] = [jumpsOf(OPTIMIZED), jumpsOf(wide)];
+  assert.ok(narrow.some(({ zero_point_jump }) => zero_point_jump > 0));
+  for (const [b, { zero_point_jump }] of narrow.entries()) {
+    assert.ok(Math.abs(broad[b]!.zero_point_jump - zero_point_jump * 3 / 255) < 1e-12);
+  }
+});
+
+Deno.test("modelSeries() takes scales and zero points from the layers of the run's width", () => {
+  const [first, ...rest] = PLAIN.layers;
+  const other = { ...first!, bits: 8 as const, scale: first!.scale.map((scale) => 1000 * scale) };
+  const [scales] = modelSeries({ ...PLAIN, layers: [other, ...rest] })!;
+  assert.deepEqual(scales, modelSeries({ ...PLAIN, layers: rest })![0]);
+  // Where there is none of it, from what there is.
+  const all = [other].map((layer) => ({ ...layer }));
+  const expected = other.scale.map((scale) => Number(scale.toPrecision(4)));
+  assert.deepEqual(modelSeries({ ...PLAIN, layers: all })![0], expected);
+});

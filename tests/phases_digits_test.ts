@@ -42,6 +42,7 @@ async function onDigits<T>(
     const report = await quantizeModel(MODEL, output, {
       ...DEFAULT_SETTINGS,
       granularity: "slice",
+      modulation: "keep",
       ...settings,
     });
     result = await use(report, output);

@@ -153,8 +153,8 @@ async function assertAllAgree(
   }
 }
 
-/** The values of a tensor of a file, by default of time_groups.safetensors. */
-function readTensor(output: string, name: string, file = "time_groups.safetensors"): number[] {
+/** The values of a tensor of a file, by default of time_groups.isotherm. */
+function readTensor(output: string, name: string, file = "time_groups.isotherm"): number[] {
   const source = openSource(join(output, file), file);
   try {
     const { tensors } = readHeader(source, file);

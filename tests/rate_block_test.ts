@@ -121,6 +121,22 @@ Deno.test("rateBlock() finds less error than the block's own range has when ther
   assert.ok(rateBlock(counts, range, "BF16", schemeOf(8, "BF16")).error.at(-1)! < 1.1);
 });
 
+Deno.test("rateBlock() gives symmetric candidates the middle zero point alone", () => {
+  for (const bits of [2, 4, 8] as const) {
+    const { x, counts, range } = block(weights(20_000, 0.5), "BF16");
+    const scheme = { ...schemeOf(bits, "BF16"), symmetric: true };
+    const rating = rateBlock(counts, range, "BF16", scheme);
+    assert.ok(rating.error.length > 3, `${rating.error.length} candidates`);
+    assert.ok(rating.zero_point.every((zeroPoint) => zeroPoint === 2 ** (bits - 1)));
+    const errors = Array.from(rating.error, (_, k) => errorByHand(x, rating, k, bits));
+    const best = rating.error.indexOf(1);
+    for (const [k, error] of errors.entries()) {
+      const off = Math.abs(rating.error[k]! * errors[best]! / error - 1);
+      assert.ok(off < (bits < 8 ? 0.06 : 0.3), `INT${bits} candidate ${k} is off by ${off}`);
+    }
+  }
+});
+
 Deno.test("rateBlock() rates blocks of one value, of two, and of one weight", () => {
   for (const bits of [2, 4, 8] as const) {
     for (const dtype of ["BF16", "F16", "F32"] as const) {

@@ -22,7 +22,7 @@ function run(root: string, report: string, ...flags: string[]) {
 
 /** Paths of a report or a page that belong to another file of the run, and what is said. */
 const COLLISIONS: { report?: string; page?: string; message: string; model?: Files }[] = [
-  ...["config.json", "model.safetensors", "time_groups.safetensors", "tokenizer_config.json"]
+  ...["config.json", "model.safetensors", "time_groups.isotherm", "tokenizer_config.json"]
     .flatMap(
       (name) => [
         {

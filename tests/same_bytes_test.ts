@@ -26,31 +26,31 @@ for (
     ["the digits model", DIGITS, [], [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]],
     ["the digits model in blocks", DIGITS, ["--group-size", "32", "--bit-width", "4"], [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]],
     ["the digits model by slices", DIGITS, ["--granularity", "slice"], [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]],
     ["the digits model by slices in blocks", DIGITS, [
       ...["--granularity", "slice", "--group-size", "32", "--bit-width", "4"],
     ], [
       "config.json",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]],
     ["a sharded model", "model", ["--num-time-groups", "3"], [
       "config.json",
       "model-00001-of-00002.safetensors",
       "model-00002-of-00002.safetensors",
       "model.safetensors.index.json",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
     ]],
   ] as const
 ) {
@@ -95,7 +95,7 @@ Deno.test("main() gives its files the permissions of any new ones when it writes
     const mode = (path: string) => Deno.statSync(join(root, path)).mode! & 0o777;
     // With the usual umask of 022: 0755 and 0644.
     assert.equal(mode("out"), mode("plain"));
-    const written = ["config.json", "model.safetensors", "time_groups.safetensors"];
+    const written = ["config.json", "model.safetensors", "time_groups.isotherm"];
     for (const file of [...written.map((name) => `out/${name}`), "out.json", "out.log"]) {
       assert.equal(mode(file), mode("plain/file"), file);
     }
@@ -145,7 +145,7 @@ Deno.test("main() copies side files and leaves other weights out when a model ha
       "config.json",
       "empty.txt",
       "model.safetensors",
-      "time_groups.safetensors",
+      "time_groups.isotherm",
       "tokenizer.json",
       "tokenizer_config.json",
     ]);

@@ -38,8 +38,17 @@ function asymmetric(scaleDtype: FloatDtype): SearchScheme {
   return { scaleDtype, symmetric: false };
 }
 
+/** Parameters whose zero point is the middle code, and whose scales are stored in a dtype. */
+function symmetric(scaleDtype: FloatDtype): SearchScheme {
+  return { scaleDtype, symmetric: true };
+}
+
 /** The parameters of the blocks' ranges. */
-function ownParams(bytes: Uint8Array, tile: Tile, dtype: FloatDtype = tile.dtype): OwnParams {
+function ownParams(
+  bytes: Uint8Array,
+  tile: Tile,
+  scheme: SearchScheme = asymmetric(tile.dtype),
+): OwnParams {
   const ranges = reference.range(bytes, tile);
   const blocks = ranges.lo.length;
   const own = {
@@ -47,7 +56,7 @@ function ownParams(bytes: Uint8Array, tile: Tile, dtype: FloatDtype = tile.dtype
     zero_point: new Uint8Array(blocks),
     largest: new Float32Array(blocks),
   };
-  assert.ok(estimateBlocks(ranges, { bits: 2, ...asymmetric(dtype) }, own));
+  assert.ok(estimateBlocks(ranges, { bits: 2, ...scheme }, own));
   return own;
 }
 
@@ -58,13 +67,16 @@ function bell(seed: number): (index: number) => number {
 }
 
 async function assertSame(lane: Kernels, bytes: Uint8Array, tile: Tile): Promise<void> {
-  const own = ownParams(bytes, tile);
-  const expected = reference.search(bytes, tile, own, asymmetric(tile.dtype));
-  const found = await lane.search(bytes, tile, own, asymmetric(tile.dtype));
-  for (const key of ["scale", "zero_point", "code_scale"] as const) {
-    assert.deepEqual([...found[key]], [...expected[key]], key);
+  for (const scheme of [asymmetric(tile.dtype), symmetric(tile.dtype)]) {
+    const own = ownParams(bytes, tile, scheme);
+    const expected = reference.search(bytes, tile, own, scheme);
+    const found = await lane.search(bytes, tile, own, scheme);
+    for (const key of ["scale", "zero_point", "code_scale"] as const) {
+      assert.deepEqual([...found[key]], [...expected[key]], `${key}, ${scheme.symmetric}`);
+    }
+    assert.ok(found.code_scale.every((scale) => scale >= 2 ** -126), "a scale is no normal F32");
+    if (scheme.symmetric) assert.ok(found.zero_point.every((zeroPoint) => zeroPoint === 2));
   }
-  assert.ok(found.code_scale.every((scale) => scale >= 2 ** -126), "a scale is no normal F32");
 }
 
 const KINDS: Record<string, (index: number) => number> = {
@@ -124,12 +136,17 @@ for (const { name, test, lanes, numRuns } of CONTENDERS) {
 }
 
 /** The error of a block and the candidate it comes from: every one of the rule, in double precision. */
-function searchExactly(x: Float32Array, own: number, dtype: FloatDtype): number {
+function searchExactly(
+  x: Float32Array,
+  own: number,
+  dtype: FloatDtype,
+  zeroPoints: readonly number[] = [0, 1, 2, 3],
+): number {
   let least = Infinity;
   const signal = x.reduce((sum, value) => sum + value ** 2, 0);
   for (let k = -12; k <= 1; k++) {
     const code = Math.fround(own * 2 ** (k / 8));
-    for (let zeroPoint = 0; zeroPoint <= 3; zeroPoint++) {
+    for (const zeroPoint of zeroPoints) {
       const steps = Array.from(x, (value) => stepsOf(value, code, zeroPoint));
       const product = x.reduce((sum, value, i) => sum + value * steps[i]!, 0);
       if (!(product > 0)) continue;
@@ -208,6 +225,28 @@ Deno.test("a search gives the scales of its grid, and stores what keeps a block'
   }
 });
 
+Deno.test("a symmetric search finds the least error that its middle zero point allows", () => {
+  const tile = tileOf("F32", [40, 128, 1, 128]);
+  const value = bell(14);
+  const weights = Float32Array.from({ length: 40 * 128 }, (_, i) => value(i));
+  const bytes = encodeFloats(weights, "F32");
+  const own = ownParams(bytes, tile, symmetric("F32"));
+  assert.ok(own.zero_point.every((zeroPoint) => zeroPoint === 2));
+  const found = reference.search(bytes, tile, own, symmetric("F32"));
+  const excess = Array.from({ length: 40 }, (_, row) => {
+    const x = weights.subarray(row * 128, (row + 1) * 128);
+    assert.equal(found.zero_point[row], 2);
+    return errorOf(x, found, row) / searchExactly(x, own.scale[row]!, "F32", [2]) - 1;
+  });
+  // The search counts in units of the largest weight / 2^14.
+  assert.ok(excess.every((share) => share > -1e-4), `${Math.min(...excess)}`);
+  assert.ok(Math.max(...excess) <= 0.1, `${Math.max(...excess)} at most`);
+  const average = excess.reduce((sum, share) => sum + share, 0) / excess.length;
+  assert.ok(average <= 0.005, `${average} on average`);
+  // Elsewhere than at the range: clipping is worth something.
+  assert.ok(found.code_scale.some((scale, row) => scale < own.scale[row]! * 0.8));
+});
+
 Deno.test("a search takes the zero point that one-sided weights need", () => {
   const tile = tileOf("F32", [2, 64, 1, 64]);
   const weights = Float32Array.from(
@@ -242,7 +281,7 @@ Deno.test("a search rounds to the dtype of the scales, not of the weights", () =
   const tile = tileOf("F32", [4, 64, 1, 64]);
   const bytes = bytesOf(tile, bell(11));
   for (const dtype of DTYPES) {
-    const own = ownParams(bytes, tile, dtype);
+    const own = ownParams(bytes, tile, asymmetric(dtype));
     const found = reference.search(bytes, tile, own, asymmetric(dtype));
     const wasm = createWasmKernels().search(bytes, tile, own, asymmetric(dtype));
     assert.deepEqual([...wasm.scale], [...found.scale]);

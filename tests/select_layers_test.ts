@@ -142,6 +142,34 @@ Deno.test("selectLayers() leaves rows alone that are one block of more than 4194
   assert.deepEqual(slices.layers, ["a"]);
 });
 
+// What is asked for, and the width, bands and block size of a modulation layer of 256 columns.
+const MODULATIONS: [
+  Partial<QuantizeSettings>,
+  [bits: number, isRow: boolean, size: number | null],
+][] = [
+  [{}, [8, true, null]],
+  [{ bits: 8 }, [8, true, null]],
+  [{ groupSize: 32 }, [8, true, null]],
+  [{ granularity: "slice" }, [8, true, null]],
+  [{ modulation: 4 }, [4, true, 128]],
+  [{ modulation: 4, groupSize: 32 }, [4, true, 32]],
+  [{ modulation: 4, granularity: "slice" }, [4, false, null]],
+  [{ defaultIgnore: false, groupSize: 64 }, [2, true, 64]],
+];
+
+for (const [settings, expected] of MODULATIONS) {
+  Deno.test(`selectLayers() plans modulation layers of ${expected} when given ${JSON.stringify(settings)}`, () => {
+    const tensors = [tensor("blocks.0.adaLN_modulation.1.weight", [12, 256]), tensor("fc.weight")];
+    const all = { ...DEFAULT_SETTINGS, ...settings };
+    const { layers } = selectLayers([{ name: "m.safetensors", tensors }], all, STORAGE);
+    assert.equal(layers.length, 2);
+    const { bits, grid } = layers[0]!;
+    assert.deepEqual([bits, grid.bands === null, grid.groupSize], expected);
+    assert.equal(grid.fallback, false);
+    assert.equal(layers[1]!.bits, all.bits);
+  });
+}
+
 /** What shares parameters, columns, block size asked for, the plan's three fields about blocks. */
 type BlockRow = [
   granularity: QuantizeSettings["granularity"],

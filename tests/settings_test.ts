@@ -75,8 +75,8 @@ const NUMBERS: Row[] = [
 
 const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
 const KNOWN =
-  "bits, timeGroups, granularity, groupSize, threshold, ignore, defaultIgnore, strict, phase, " +
-  "smoothingWindow, smoothingMethod, markovWeight, backend, overwrite";
+  "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
+  "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, backend, overwrite, link";
 
 /** What is of the wrong kind, or cannot be together. */
 const OTHERS: Row[] = [
@@ -104,6 +104,7 @@ const OTHERS: Row[] = [
   [{ strict: "no" }, `--strict is the text "no", ${SWITCH}`],
   [{ strict: undefined }, `--strict is undefined, ${SWITCH}`],
   [{ overwrite: 1 }, `--overwrite is "1", ${SWITCH}`],
+  [{ link: "yes" }, `--link is the text "yes", ${SWITCH}`],
   [{ phase: 2 }, `--phase is "2", ${CHOICES.phase}`],
   [{ phase: "two\n" }, `--phase is the text "two\\u{a}", ${CHOICES.phase}`],
   [{ ...smooth, smoothingWindow: "5" }, `--smoothing-window is the text "5", ${WINDOW}`],

@@ -42,8 +42,11 @@ function craft(rows: number, columns: number, blocks: number, bits: Bits) {
   }
   const zeroPoints = Uint8Array.from(params, ({ zeroPoint }) => zeroPoint);
   const quantization_config = {
+    quant_method: "compressed-tensors",
     format: "pack-quantized",
-    config_groups: { group_0: { targets: ["Linear"], weights: { num_bits: bits } } },
+    config_groups: {
+      group_0: { targets: ["Linear"], weights: { num_bits: bits, symmetric: false } },
+    },
   };
   const words = [packedBytes(columns, bits) / 4, packedBytes(rows, bits) / 4] as const;
   return {
@@ -162,7 +165,10 @@ Deno.test("verify --report agrees with the report of every phase, width and kind
           await withReport(files, flags, async (verify) => {
             const { code, stderr, stdout } = await runMain(...verify);
             assert.equal(code, 0, `${granularity} ${phase} INT${bits}: ${stderr}`);
-            assert.match(stdout, /^Verified out: 2 layers decoded from disk\n/);
+            assert.match(
+              stdout,
+              /^Verified out \(compressed-tensors\): 2 layers decoded from disk\n/,
+            );
             assert.match(stderr, /^The report "[^\n]*r\.json" agrees with what is on disk\n$/);
           });
         }

@@ -130,7 +130,7 @@ Deno.test("main() puts every file on the disk when nothing is in place yet", asy
       "sync out",
       "sync out/config.json",
       "sync out/model.safetensors",
-      "sync out/time_groups.safetensors",
+      "sync out/time_groups.isotherm",
       "sync out/tokenizer_config.json",
       "sync r.json",
       "sync r.log",

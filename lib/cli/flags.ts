@@ -81,20 +81,20 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "bit-width",
     value: "2|4|8",
-    help: `bits of a code (default ${DEFAULT_SETTINGS.bits})`,
+    help: `bits, default ${DEFAULT_SETTINGS.bits}`,
     commands: PLANNING,
   },
   {
     name: "num-time-groups",
     value: "N",
+    joined: true,
     help: `1 to 1000, default ${DEFAULT_SETTINGS.timeGroups}`,
     commands: PLANNING,
   },
   {
     name: "smoothness-threshold",
     value: "T",
-    joined: true,
-    help: `of jumps, ${DEFAULT_SETTINGS.threshold}`,
+    help: `scale jumps above it are violations (default ${DEFAULT_SETTINGS.threshold})`,
     commands: ["quantize"],
   },
   {

@@ -1,9 +1,15 @@
 /** What a page says, as plain texts and numbers for its templates; names are shown escaped and cut. */
 
-import { formatCount, formatPercent, formatScore } from "../../templates/client/format.js";
+import {
+  formatCount,
+  formatDecibel,
+  formatPercent,
+  formatScore,
+} from "../../templates/client/format.js";
 import { countNouns, escapeText } from "../base/text.ts";
 import type { Comparison } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
+import type { ComponentReport } from "../report/report_component.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
@@ -263,9 +269,19 @@ function listSettings(report: Report): [string, string][] {
       `${formatCount(report.quantized_parameter_count)} of ${formatCount(report.parameter_count)}`,
     ],
     ["Bits a weight, on disk", report.bits_per_weight.toFixed(2)],
+    ...(report.components ?? []).map((one): [string, string] => [
+      `Component ${escapeText(one.name)}`,
+      describeComponent(one),
+    ]),
     ["Isotherm", escapeText(report.tool_version)],
     ["Report schema", String(report.schema_version)],
   ];
+}
+
+function describeComponent(component: ComponentReport): string {
+  const { layer_count, smoothness_score, sqnr_db, bits_per_weight } = component;
+  return `${countNouns(layer_count, "layer")}, score ${formatScore(smoothness_score)}, ` +
+    `SQNR ${formatDecibel(sqnr_db)}, ${bits_per_weight.toFixed(2)} bits a weight`;
 }
 
 function describeModulation({ modulation }: Report): string {

@@ -26,7 +26,7 @@ export function renderPlan(summary: PlanSummary): string {
   const width = layers.reduce((most, { name }) => Math.max(most, escapeText(name).length), 0);
   for (const layer of layers) {
     const blocks = layer.group_size === null
-      ? `one block a ${summary.granularity}`
+      ? `one block a ${layer.granularity}`
       : `blocks of ${layer.group_size}`;
     const bits = layer.bits === summary.bit_width ? "" : `INT${layer.bits}, `;
     const why = layer.fallback ? `: the block size does not suit ${layer.columns}` : "";

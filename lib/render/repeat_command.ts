@@ -11,7 +11,9 @@ import { DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
 export function repeatArguments(report: Report): string[] {
   const { model_name, bit_width, num_time_groups, smoothness_threshold } = report;
   const { granularity, phase, smoothing_window, smoothing_method, markov_weight } = report;
-  const { format, modulation, components = [] } = report;
+  const { format, modulation, default_ignore, components = [] } = report;
+  // Without the default ignore list it is not asked.
+  const isUsualModulation = modulation === DEFAULT_SETTINGS.modulation || !default_ignore;
   const given = (flag: string, value: string | number | null) =>
     value === null ? [] : [flag, String(value)];
   return [
@@ -23,7 +25,7 @@ export function repeatArguments(report: Report): string[] {
     ...given("--group-size", groupSizeArgument(report)),
     ...given("--format", format === DEFAULT_SETTINGS.format ? null : format),
     ...(report.symmetric ? ["--symmetric"] : []),
-    ...given("--modulation", modulation === DEFAULT_SETTINGS.modulation ? null : modulation),
+    ...given("--modulation", isUsualModulation ? null : modulation),
     // With "=", since a name or a pattern may begin with a dash.
     ...components.map(({ name }) => `--component=${name}`),
     ...["--smoothness-threshold", String(smoothness_threshold)],
@@ -31,7 +33,7 @@ export function repeatArguments(report: Report): string[] {
     ...given("--smoothing-window", smoothing_window),
     ...given("--smoothing-method", smoothing_method),
     ...given("--markov-weight", markov_weight),
-    ...(report.default_ignore ? [] : ["--no-default-ignore"]),
+    ...(default_ignore ? [] : ["--no-default-ignore"]),
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
     ...["--backend", report.backend],
   ];

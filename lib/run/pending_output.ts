@@ -50,8 +50,8 @@ export function resolvePath(path: string): string {
 
 /** Whether a directory was written by a run. */
 function isOutput(directory: string, names: readonly string[]): boolean {
-  const marks = [OUTPUT_MARK, ...names.map((name) => join(name, OUTPUT_MARK))];
-  return marks.some((mark) => statOf(join(directory, mark))?.isFile);
+  const paths = ["", ...names].map((name) => join(directory, name));
+  return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
 }
 
 /** Whether a path is a directory or lies below it; both real. */

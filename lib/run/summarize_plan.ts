@@ -37,6 +37,7 @@ export interface PlanSummary {
     rows: number;
     columns: number;
     bits: Bits;
+    granularity: Granularity;
     group_size: number | null;
     fallback: boolean;
     source_bytes: number;
@@ -88,6 +89,7 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
         rows: layer.rows,
         columns: layer.columns,
         bits: layer.bits,
+        granularity: layer.grid.bands === null ? "row" as const : "slice" as const,
         group_size: layer.grid.groupSize,
         fallback: layer.grid.fallback,
         source_bytes: layer.tensor.end - layer.tensor.begin,
