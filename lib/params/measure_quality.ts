@@ -46,6 +46,34 @@ export function measureQuality({ signal, decoded, error }: QualitySums): Quality
 }
 
 /**
+ * SQNR of a layer's output in dB: 10 log10(sum x H x^T / sum d H d^T), x the source weights, d their errors and H
+ * the second moments of the layer's inputs; `undefined` where nothing is known of the inputs, or one of the two
+ * is 0 or no number.
+ */
+export function measureOutput({ output }: Pick<QualitySums, "output">): number | undefined {
+  if (output === undefined) return undefined;
+  const db = 10 * Math.log10(output.signal / output.error);
+  return Number.isFinite(db) ? db : undefined;
+}
+
+/**
+ * The output SQNR of several layers in dB: that of their mean relative error, each weighted by its elements, since
+ * outputs of different layers have different scales. Layers of which it is unknown are left out; `undefined` where
+ * it is of all.
+ */
+export function measureOutputs(
+  layers: readonly { elements: number; sums: QualitySums }[],
+): number | undefined {
+  let [error, elements] = [0, 0];
+  for (const { elements: own, sums } of layers) {
+    if (sums.output === undefined || measureOutput(sums) === undefined) continue;
+    error += own * sums.output.error / sums.output.signal;
+    elements += own;
+  }
+  return elements === 0 ? undefined : -10 * Math.log10(error / elements);
+}
+
+/**
  * The energies of several layers, or parts of one, together. Those of the output are left out where one of them
  * has none, since of a part nothing follows for the whole.
  */

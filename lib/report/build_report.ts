@@ -14,7 +14,12 @@ import type {
 } from "../types.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
-import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
+import {
+  addSums,
+  measureOutputs,
+  measureQuality,
+  type Quality,
+} from "../params/measure_quality.ts";
 import {
   groupSizeOf,
   markovWeightOf,
@@ -25,6 +30,11 @@ import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
+import {
+  type CalibrationReport,
+  reportCalibration,
+  type RunCalibration,
+} from "./report_calibration.ts";
 import {
   type ComponentReport,
   measureSize,
@@ -86,6 +96,8 @@ export interface Report extends Smoothness, Quality {
    * group, as scored, are the means over its rows and blocks.
    */
   granularity: Granularity;
+  /** What errors were compensated by; absent where nothing was. */
+  calibration?: CalibrationReport;
   /** Columns of a block as asked for; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Scale jump above which a boundary is a violation. */
@@ -98,6 +110,11 @@ export interface Report extends Smoothness, Quality {
   parameter_count: number;
   /** Elements quantized. */
   quantized_parameter_count: number;
+  /**
+   * SQNR of the layers' outputs in dB: of their mean relative error, weighted by elements, over the layers of which
+   * it is known; absent where there are none.
+   */
+  output_sqnr_db?: number;
   /** Bits of the output weights on disk an element of the source model, all of both counted. */
   bits_per_weight: number;
   /** Jumps of the model at each boundary, [G-1]. */
@@ -147,6 +164,8 @@ export interface RunResults {
   parts: PartResults[];
   /** The settings of the run. */
   settings: QuantizeSettings;
+  /** What is known of the layers' inputs, where the run is calibrated. */
+  calibration?: RunCalibration | undefined;
   /** What computed. */
   backend: BackendName;
   /** Wall time so far. */
@@ -168,6 +187,9 @@ export function buildReport(run: RunResults): Report {
   });
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
+  const output = measureOutputs(
+    records.map(({ rows, columns, sums }) => ({ elements: rows * columns, sums })),
+  );
   return {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
@@ -184,12 +206,16 @@ export function buildReport(run: RunResults): Report {
     modulation: settings.defaultIgnore ? settings.modulation : null,
     num_time_groups: settings.timeGroups,
     granularity: settings.granularity,
+    ...run.calibration === undefined
+      ? {}
+      : { calibration: reportCalibration(run.calibration, settings, records) },
     group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],
     default_ignore: settings.defaultIgnore,
     ...size,
     ...measured,
+    ...output === undefined ? {} : { output_sqnr_db: output },
     ...describeScores(measured.boundary_scores),
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),

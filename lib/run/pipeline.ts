@@ -96,6 +96,7 @@ export async function runPlan(
         skipped: selection.skipped,
       })),
       settings,
+      calibration: plan.calibration?.file,
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });

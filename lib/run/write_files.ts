@@ -67,14 +67,15 @@ export async function writeFiles(
         const write = (parts: Iterable<TensorPart>) =>
           writeParts(target.path, target.label, placeParts(parts, place));
         await write(constants);
-        const found = await inputs.lend(layer, (inputs) =>
-          quantizeLayer(
-            { ...job, inputs },
+        await inputs.lend(layer, async (known) => {
+          const found = await quantizeLayer(
+            { ...job, inputs: known },
             backend,
             settings,
             (params) => write(encodeParams(layer, params)),
-          ));
-        records.set(layer, recordLayer(layer, found, byteLength));
+          );
+          records.set(layer, recordLayer(layer, found, byteLength, known));
+        });
         onFinished(
           layer.name,
           `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`,
