@@ -14,12 +14,7 @@ import type {
 } from "../types.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
-import {
-  addSums,
-  measureOutputs,
-  measureQuality,
-  type Quality,
-} from "../params/measure_quality.ts";
+import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import {
   groupSizeOf,
   markovWeightOf,
