@@ -33,6 +33,7 @@ export type {
   Bits,
   FormatName,
   Granularity,
+  OutputSums,
   Phase,
   QualitySums,
   QuantParams,

@@ -125,6 +125,37 @@ export interface QualitySums {
   decoded: number;
   /** Sum of (x - v)^2. */
   error: number;
+  /** What these come to in the layer's output, where its inputs are known. */
+  output?: OutputSums | undefined;
+}
+
+/** Energies of the output of a layer: of x H x^T summed over rows, H the second moments of its inputs. */
+export interface OutputSums {
+  /** With the source values as x. */
+  signal: number;
+  /** With the errors as x. */
+  error: number;
+  /** The two by the second moments in each segment of the time axis, where the inputs are known by segments. */
+  segments?: { signal: number; error: number }[] | undefined;
+}
+
+/**
+ * Second moments of a layer's inputs as kernels take them, H ~ diag(D) + K K^T, its columns in the order in which
+ * they are quantized; see params/plan_compensation.ts. In shared memory, since every worker has to see them.
+ */
+export interface CompensationInputs {
+  /** Columns of K: r; 0: there is nothing to compensate, and errors are weighted by D alone. */
+  rank: number;
+  /** [columns]: the column that comes p-th. */
+  order: Int32Array;
+  /** [columns * rank]: the row of K of the p-th column. */
+  sketch: Float32Array;
+  /** [columns * rank]: how the errors before it move the p-th column. */
+  gains: Float32Array;
+  /** [columns]: D of the p-th column. */
+  diagonal: Float32Array;
+  /** The moments in each segment of the time axis, by which the outcome is measured; absent: there is one. */
+  segments?: Pick<CompensationInputs, "rank" | "sketch" | "diagonal">[] | undefined;
 }
 
 /** Largest code of a width: 2^bits - 1. */

@@ -6,7 +6,7 @@ import type { Backend } from "../lib/jobs/backend.ts";
 import { type BlockParams, DeviceError } from "../lib/compute/kernels.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import type { AffineParams } from "../lib/format/pack_rows.ts";
-import { buildWasm } from "../lib/compute/kernels/build_wasm.ts";
+import { buildWasm, MODULES } from "../lib/compute/kernels/build_wasm.ts";
 import { openBackend } from "../lib/jobs/open_backend.ts";
 import { createReferenceKernels } from "../lib/compute/reference_kernels.ts";
 import { SLICE_BYTES } from "../lib/jobs/desk.ts";
@@ -319,9 +319,11 @@ Deno.test("createInline() turns waiting jobs away when it is closed", async () =
   });
 });
 
-Deno.test("quantize_tile_wasm.ts is what its source compiles to", async () => {
-  const committed = Deno.readTextFileSync(
-    new URL("../lib/compute/kernels/quantize_tile_wasm.ts", import.meta.url),
-  );
-  assert.ok(await buildWasm() === committed, "run deno task wasm");
-});
+for (const module of MODULES) {
+  Deno.test(`${module.file} is what its source compiles to`, async () => {
+    const committed = Deno.readTextFileSync(
+      new URL(`../lib/compute/kernels/${module.file}`, import.meta.url),
+    );
+    assert.ok(await buildWasm(module) === committed, "run deno task wasm");
+  });
+}

@@ -16,6 +16,7 @@ const FLOORS = [
   "types.ts",
   "settings",
   "model",
+  "calibration",
   "plan",
   "params",
   "compute",

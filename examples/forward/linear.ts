@@ -14,6 +14,8 @@ export interface Linear {
   bias: Float32Array;
   /** In whose memory the layer and all it is applied to lie. */
   multiplier: Multiplier;
+  /** Sees what the layer is applied to, before it is: [rows, inputs] of `x`, which may be longer. */
+  onInput?: (x: Float32Array, rows: number) => void;
 }
 
 /**
@@ -54,11 +56,12 @@ export function allocateRows(multiplier: Multiplier, rows: number, width: number
  * @param rows How many.
  */
 export function applyLinear(
-  { inputs, outputs, panels, bias, multiplier }: Linear,
+  { inputs, outputs, panels, bias, multiplier, onInput }: Linear,
   x: Float32Array,
   out: Float32Array,
   rows: number,
 ): void {
+  onInput?.(x, rows);
   multiplier.multiply({
     x: { values: x, stride: inputs },
     w: panels,

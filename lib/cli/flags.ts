@@ -3,7 +3,6 @@
 import {
   BACKEND_CHOICES,
   DEFAULT_GROUP_SIZE,
-  DEFAULT_MARKOV_WEIGHTS,
   DEFAULT_SETTINGS,
   DEFAULT_WINDOWS,
   FORMATS,
@@ -11,6 +10,7 @@ import {
   MODULATIONS,
   PHASES,
   SMOOTHING_METHODS,
+  TIMESTEP_WEIGHTS,
 } from "../settings/settings.ts";
 import type { Granularity } from "../types.ts";
 
@@ -168,14 +168,28 @@ export const FLAGS: readonly Flag[] = [
   },
   {
     name: "smoothing-method",
-    value: SMOOTHING_METHODS.join("|"),
-    help: "curve (default linear)",
+    value: "NAME",
+    help: SMOOTHING_METHODS.join("|"),
     commands: ["quantize"],
   },
   {
     name: "markov-weight",
     value: "L",
-    help: `optimize: cost of a jump (${byGranularity(DEFAULT_MARKOV_WEIGHTS)})`,
+    joined: true,
+    help: "of a jump",
+    commands: ["quantize"],
+  },
+  {
+    name: "calibration",
+    value: "FILE",
+    help: "inputs over time",
+    commands: PLANNING,
+  },
+  {
+    name: "timestep-weights",
+    value: TIMESTEP_WEIGHTS.join("|"),
+    joined: true,
+    help: "weights",
     commands: ["quantize"],
   },
   {

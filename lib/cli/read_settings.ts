@@ -31,6 +31,8 @@ const WRITTEN = [
   { key: "smoothingWindow", flag: "smoothing-window", read: readWhole },
   { key: "smoothingMethod", flag: "smoothing-method", read: readWord },
   { key: "markovWeight", flag: "markov-weight", read: readDecimal },
+  { key: "calibration", flag: "calibration", read: readWord },
+  { key: "timestepWeights", flag: "timestep-weights", read: readWord },
   { key: "backend", flag: "backend", read: readWord },
 ] as const;
 

@@ -13,9 +13,12 @@ import {
   LAYER_METRICS,
   type Metric,
   METRICS,
+  metricsOf,
   numberOf,
   sixDigits,
+  WEIGHT_FIGURES,
 } from "../report/metrics.ts";
+import { describeCalibration } from "../report/report_calibration.ts";
 import { pairLayers } from "./pair_layers.ts";
 import { type LayerFigures, type ReportFigures, SETTING_KEYS } from "../report/report_figures.ts";
 
@@ -32,7 +35,7 @@ export function compareReports(baseline: ReportFigures, current: ReportFigures):
     baseline: identify(baseline),
     current: identify(current),
     differing_settings: compareSettings(baseline, current),
-    metrics: METRICS.map((metric) =>
+    metrics: metricsOf(METRICS, baseline, current).map((metric) =>
       compareFigure(metric, baseline[metric.name], current[metric.name])
     ),
     boundaries: compareBoundaries(baseline, current),
@@ -94,9 +97,20 @@ function compareSettings(baseline: ReportFigures, current: ReportFigures): Setti
   // The order in which patterns were given changes nothing.
   const plain = (value: SettingChange["baseline"]) =>
     JSON.stringify(Array.isArray(value) ? [...value].sort() : value);
-  return SETTING_KEYS
+  const changes = SETTING_KEYS
     .filter((key) => plain(baseline[key]) !== plain(current[key]))
-    .map((key) => ({ setting: key, baseline: baseline[key], current: current[key] }));
+    .map((key): SettingChange => ({
+      setting: key,
+      baseline: baseline[key],
+      current: current[key],
+    }));
+  const [before, after] = [baseline, current].map(({ calibration }) =>
+    calibration === undefined ? null : describeCalibration(calibration)
+  );
+  if (before !== after) {
+    changes.push({ setting: "calibration", baseline: before!, current: after! });
+  }
+  return changes;
 }
 
 function compareBoundaries(baseline: ReportFigures, current: ReportFigures): BoundaryChange[] {
@@ -119,12 +133,16 @@ function compareBoundaries(baseline: ReportFigures, current: ReportFigures): Bou
 }
 
 function compareLayer(baseline: LayerFigures, current: LayerFigures): LayerChange {
-  const metrics = LAYER_METRICS.map((metric) =>
+  const metrics = metricsOf(LAYER_METRICS, baseline, current).map((metric) =>
     compareFigure(metric, baseline[metric.name], current[metric.name])
   );
   // Bytes decide only where nothing else moved: fewer of them and worse figures are no gain.
   const [size, quality] = [metrics.at(-1)!, metrics.slice(0, -1)];
-  const directions = new Set(quality.map(({ direction }) => direction));
+  const isMeasured = baseline.output_sqnr_db !== undefined && current.output_sqnr_db !== undefined;
+  const directions = new Set(
+    quality.filter(({ metric }) => !isMeasured || !WEIGHT_FIGURES.includes(metric))
+      .map(({ direction }) => direction),
+  );
   const order = ["worse", "better", "changed"] as const;
   return {
     name: current.name,

@@ -5,7 +5,7 @@
  */
 
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits, BlockGrid, QualitySums, Scheme } from "../types.ts";
+import type { Bits, BlockGrid, CompensationInputs, QualitySums, Scheme } from "../types.ts";
 
 /** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
 export interface Tile extends BlockGrid {
@@ -28,6 +28,15 @@ export interface BlockRanges {
 /** A scale that makes codes, as F32: no less than the least normal one, so that its inverse is normal as well. */
 export function roundCodeScale(scale: number): number {
   return Math.max(2 ** -126, Math.fround(scale));
+}
+
+/**
+ * Whether kernels that add up in F32 may take a scale. Beyond these a square could overflow or be lost below the
+ * least value; and below 2^-125 a subnormal weight, which counts as 0, could reach half a step. No weight of a
+ * trained model is that large or small; such a tile takes the plain kernel.
+ */
+export function isCommonScale(scale: number): boolean {
+  return scale >= 2 ** -40 && scale <= 2 ** 40;
 }
 
 /** The parameters of each block, [blocks] in row-major order. */
@@ -119,6 +128,20 @@ export interface Kernels {
     isHeld?: boolean,
     isSummed?: boolean,
   ): EncodedTile | Promise<EncodedTile>;
+  /**
+   * Codes, packed, and sums, with error compensation, see kernels/compensate.ts: the same codes on every
+   * backend, bit for bit. The sums have those of the layer's output.
+   *
+   * @param tile Of whole rows of a layer.
+   * @param inputs Of the layer.
+   */
+  compensate(
+    bytes: Uint8Array,
+    tile: Tile,
+    bits: Bits,
+    params: BlockParams,
+    inputs: CompensationInputs,
+  ): EncodedTile | Promise<EncodedTile>;
   /** Starts anew with so many histograms, all counts 0; at most {@linkcode MAX_HISTOGRAMS}. */
   clearCounts(histograms: number): void | Promise<void>;
   /**
@@ -139,6 +162,7 @@ export interface SyncKernels extends Kernels {
   range(...args: Parameters<Kernels["range"]>): BlockRanges;
   search(...args: Parameters<Kernels["search"]>): FoundParams;
   encode(...args: Parameters<Kernels["encode"]>): EncodedTile;
+  compensate(...args: Parameters<Kernels["compensate"]>): EncodedTile;
   clearCounts(histograms: number): void;
   count(...args: Parameters<Kernels["count"]>): void;
   readCounts(histograms: number): Uint32Array;

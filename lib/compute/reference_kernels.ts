@@ -2,6 +2,7 @@
 
 import { BINS } from "../types.ts";
 import type { SyncKernels } from "./kernels.ts";
+import { compensate } from "./kernels/compensate.ts";
 import { encode } from "./kernels/encode.ts";
 import { count } from "./kernels/histogram.ts";
 import { range } from "./kernels/range.ts";
@@ -24,6 +25,7 @@ export function createReferenceKernels(): SyncKernels {
     range,
     search,
     encode,
+    compensate,
     clearCounts(histograms) {
       counts = new Uint32Array(histograms * BINS);
     },

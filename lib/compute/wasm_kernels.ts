@@ -11,6 +11,7 @@ import {
   blocksAcross,
   type EncodedTile,
   type FoundParams,
+  isCommonScale,
   MAX_HISTOGRAMS,
   type OwnParams,
   type SearchScheme,
@@ -19,6 +20,7 @@ import {
 } from "./kernels.ts";
 import { encode as encodeReference } from "./kernels/encode.ts";
 import { search as searchReference, SEARCH_SCALES, WALK_START } from "./kernels/search.ts";
+import { type Compensator, createCompensator } from "./wasm_compensation.ts";
 import { readRanges } from "./read_ranges.ts";
 import { QUANTIZE_TILE } from "./kernels/quantize_tile_wasm.ts";
 
@@ -50,17 +52,6 @@ const COUNTS_AT = 1024;
 const BASE = COUNTS_AT + MAX_HISTOGRAMS * HISTOGRAM_BYTES;
 
 const PAGE = 65536;
-
-/**
- * Scales that the kernels take. Beyond them a square could overflow a F32 or be lost below its least
- * value; and below 2^-125 a subnormal weight, which counts as 0, could reach half a step. No weight of
- * a trained model is that large or small; such a tile takes the reference kernel.
- */
-const SCALES = { min: 2 ** -40, max: 2 ** 40 };
-
-function isCommon(scale: number): boolean {
-  return scale >= SCALES.min && scale <= SCALES.max;
-}
 
 /** What the module exports, see `kernels/assembly`; pointers in bytes. */
 interface Exports {
@@ -220,7 +211,7 @@ export function createWasmKernels(): SyncKernels {
     scheme: SearchScheme,
   ): FoundParams {
     const blocks = blockCount(tile);
-    if (!own.scale.every(isCommon)) return searchReference(bytes, tile, own, scheme);
+    if (!own.scale.every(isCommonScale)) return searchReference(bytes, tile, own, scheme);
     const paramBytes = align(blocks * BLOCK_BYTES.params);
     const tableBytes = align(SEARCH_TABLE.byteLength);
     // The weights of a block and their steps as I16, in whole groups of 64 bytes.
@@ -261,7 +252,7 @@ export function createWasmKernels(): SyncKernels {
     const blocks = blockCount(tile);
     // Before the memory may grow, which would take the weights away from the reference.
     for (let block = 0; block < blocks; block++) {
-      if (isCommon(code_scale[block]!) && isCommon(scale[block]!)) continue;
+      if (isCommonScale(code_scale[block]!) && isCommonScale(scale[block]!)) continue;
       return encodeReference(bytes, tile, bits, params);
     }
     const outBytes = tile.rows * packedBytes(tile.columns, bits);
@@ -299,12 +290,16 @@ export function createWasmKernels(): SyncKernels {
     kernel(first, rows, columns, blockColumns, run.count, counts);
   }
 
+  /** Made when it is needed: few runs need it. */
+  let compensator: Compensator | undefined;
+
   return {
     tileBytes: 2 ** 20,
     input,
     range,
     search,
     encode,
+    compensate: (...args) => (compensator ??= createCompensator())(...args),
     clearCounts: (histograms) => void readCounts(histograms).fill(0),
     count,
     readCounts,

@@ -41,7 +41,10 @@ export interface Finding {
  * its pattern matches no layer, counts as broken.
  */
 export function applyRules(comparison: Comparison, rules: readonly GateRule[]): Finding[] {
-  return rules.flatMap((rule) => {
+  const output = comparison.metrics.find(({ metric }) => metric === "output_sqnr_db");
+  const isMeasured = Number.isFinite(output?.baseline) && Number.isFinite(output?.current);
+  const measured = isMeasured ? "output" : "weights";
+  return rules.filter(({ where = measured }) => where === measured).flatMap((rule) => {
     if (isCount(rule.metric)) return countLayers(comparison, rule, rule.metric);
     if (rule.layers !== null) return judgeLayers(comparison, rule, rule.layers);
     return [judge(rule, METRICS, comparison.metrics, null)];

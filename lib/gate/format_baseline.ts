@@ -4,6 +4,8 @@ import { sixDigits } from "../report/metrics.ts";
 import {
   FIGURE_KEYS,
   LAYER_KEYS,
+  type LayerFigures,
+  OPTIONAL_KEYS,
   type ReportFigures,
   SETTING_KEYS,
 } from "../report/report_figures.ts";
@@ -17,15 +19,21 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
  */
 export function formatBaseline(report: ReportFigures): string {
   const settings = new Set<string>(SETTING_KEYS);
-  const head = FIGURE_KEYS.map((key) => {
+  const optional = OPTIONAL_KEYS.filter((key) => report[key] !== undefined);
+  const head = [...FIGURE_KEYS, ...optional].map((key) => {
     const value = key === "ignore" ? [...report.ignore].sort() : report[key];
     return `  ${format(key)}: ${format(settings.has(key) ? value : round(value))}`;
   });
   const layers = [...report.layers].sort((a, b) => a.name < b.name ? -1 : 1).map((layer) =>
-    `    ${format(Object.fromEntries(LAYER_KEYS.map((key) => [key, round(layer[key])])))}`
+    `    ${format(Object.fromEntries(keysOf(layer).map((key) => [key, round(layer[key])])))}`
   );
   const table = layers.length === 0 ? "[]" : `[\n${layers.join(",\n")}\n  ]`;
   return `{\n${head.join(",\n")},\n  "layers": ${table}\n}\n`;
+}
+
+/** Keys of a layer that are kept. */
+function keysOf({ output_sqnr_db }: LayerFigures): (keyof LayerFigures)[] {
+  return output_sqnr_db === undefined ? [...LAYER_KEYS] : [...LAYER_KEYS, "output_sqnr_db"];
 }
 
 /** The value with every number in it that is not whole rounded. */

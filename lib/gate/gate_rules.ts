@@ -25,6 +25,11 @@ export interface GateRule {
   level: "warn" | "fail";
   /** Whether the figure may not move at all, for the better either. */
   must_not_move: boolean;
+  /**
+   * Where it applies: where both reports have figures of the layers' outputs, or where they have those of the
+   * weights alone. Absent: always.
+   */
+  where?: "output" | "weights";
 }
 
 /** Tolerances that take the place of rules; what is `undefined` changes nothing. */
@@ -59,8 +64,9 @@ function rule(parts: Partial<GateRule> & Pick<GateRule, "metric">): GateRule {
 /** The rules of a gate of which nothing was said. */
 export const BUILT_IN_RULES: readonly GateRule[] = [
   rule({ metric: "smoothness_score", direction: "higher", absolute: 0.01 }),
-  rule({ metric: "cosine_similarity", direction: "higher", absolute: 0.002 }),
-  rule({ metric: "sqnr_db", direction: "higher", absolute: 0.2 }),
+  rule({ metric: "cosine_similarity", direction: "higher", absolute: 0.002, where: "weights" }),
+  rule({ metric: "sqnr_db", direction: "higher", absolute: 0.2, where: "weights" }),
+  rule({ metric: "output_sqnr_db", direction: "higher", absolute: 0.2, where: "output" }),
   rule({ metric: "violation_count" }),
   rule({ metric: "model_size_mb", relative: 0.01 }),
   rule({ metric: "vanished_layers" }),

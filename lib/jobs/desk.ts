@@ -51,6 +51,11 @@ export function tilesOfRows(slice: Slice, { kernels }: Desk): Generator<[TilePla
   return tilesOf(slice, Math.max(kernels.tileBytes, slice.blockColumns * floatBytes(slice.dtype)));
 }
 
+/** The tiles of a slice, of which each has whole rows. */
+export function wholeRowsOf(slice: Slice, { kernels }: Desk): Generator<[TilePlan, Tile]> {
+  return tilesOf(slice, Math.max(kernels.tileBytes, slice.columns * floatBytes(slice.dtype)));
+}
+
 /** The block of a slice that a tile begins with or lies in, in row-major order. */
 export function firstBlockOf(slice: Slice, plan: TilePlan): number {
   const { columns, blockRows, blockColumns } = slice;

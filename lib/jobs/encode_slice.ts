@@ -6,8 +6,16 @@ import type { RowOrder } from "../format/checkpoint_format.ts";
 import { packerOf, type Packing } from "../format/pack_rows.ts";
 import { writeRows } from "../format/row_order.ts";
 import { addSums } from "../params/measure_quality.ts";
-import type { Bits, FilePlace, QualitySums } from "../types.ts";
-import { type Desk, firstBlockOf, halfOver, type OnBytes, readTile, tilesOf } from "./desk.ts";
+import type { Bits, CompensationInputs, FilePlace, QualitySums } from "../types.ts";
+import {
+  type Desk,
+  firstBlockOf,
+  halfOver,
+  type OnBytes,
+  readTile,
+  tilesOf,
+  wholeRowsOf,
+} from "./desk.ts";
 import type { Slice } from "./slice.ts";
 
 /** Where the codes of a slice go. */
@@ -27,6 +35,8 @@ export interface EncodeJob extends CodesTarget {
   verb: "encode";
   slice: Slice;
   params: BlockParams;
+  /** The layer's inputs, where errors are compensated. */
+  inputs?: CompensationInputs | undefined;
   /** Whether the energies are known already: those that come back are then of no use. */
   isKnown?: boolean;
 }
@@ -78,12 +88,12 @@ export async function writeTile(
   await writeRows(files, span, pack(packed, tile, params));
 }
 
+/** What is encoded, and how. */
+type Encoding = Pick<EncodeJob, "slice" | "bits" | "params" | "inputs" | "isKnown">;
+
 /** @param write Takes the packed words of each tile; without it they are dropped. */
 export async function encodeTiles(
-  { slice, bits, params, isKnown = false }: Pick<
-    EncodeJob,
-    "slice" | "bits" | "params" | "isKnown"
-  >,
+  { slice, bits, params, inputs, isKnown = false }: Encoding,
   desk: Desk,
   isHeld: boolean,
   tell: OnBytes,
@@ -95,16 +105,19 @@ export async function encodeTiles(
   ) => Promise<void>,
 ): Promise<QualitySums> {
   const { kernels } = desk;
-  let total: QualitySums = { signal: 0, decoded: 0, error: 0 };
-  for (const [plan, tile] of tilesOf(slice, kernels.tileBytes)) {
+  const found: QualitySums[] = [];
+  const tiles = inputs === undefined ? tilesOf(slice, kernels.tileBytes) : wholeRowsOf(slice, desk);
+  for (const [plan, tile] of tiles) {
     const bytes = await readTile(desk, slice, plan, isHeld);
     const own = paramsOfTile(slice, params, plan, tile);
-    const { packed, sums } = await kernels.encode(bytes, tile, bits, own, isHeld, !isKnown);
-    total = addSums([total, sums]);
+    const { packed, sums } = inputs === undefined
+      ? await kernels.encode(bytes, tile, bits, own, isHeld, !isKnown)
+      : await kernels.compensate(bytes, tile, bits, own, inputs);
+    found.push(sums);
     await write?.(plan, tile, packed, own);
     await tell(bytes.length);
   }
-  return total;
+  return addSums(found);
 }
 
 /** The parameters of a tile's blocks. */

@@ -3,8 +3,8 @@
 import { blockCount, type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
 import { estimateBlocks } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
-import type { QualitySums, Scheme } from "../types.ts";
-import { type Desk, firstBlockOf, readAlone, tilesOfRows } from "./desk.ts";
+import type { CompensationInputs, QualitySums, Scheme } from "../types.ts";
+import { type Desk, firstBlockOf, readAlone, tilesOfRows, wholeRowsOf } from "./desk.ts";
 import { type CodesTarget, writeTile } from "./encode_slice.ts";
 import type { Slice } from "./slice.ts";
 
@@ -15,6 +15,8 @@ export interface QuantizeRowsJob extends CodesTarget, Scheme {
   slice: Slice;
   /** Whether each block's parameters are searched; else they are those of its range. At 2 bits alone. */
   isSearched: boolean;
+  /** The layer's inputs, where errors are compensated. */
+  inputs?: CompensationInputs | undefined;
 }
 
 /** Sums over the blocks of each row that hold anything but zeros: [rows] each. */
@@ -39,7 +41,7 @@ export interface QuantizedRows extends RowsFound {
   params: BlockParams;
   /** [rows * blocks]: 1 where a block holds anything but zeros, else 0. */
   filled: Uint8Array;
-  /** What the parameters of the blocks' ranges come to, where others were searched. */
+  /** What the parameters of the blocks' ranges come to, where others were searched or errors compensated. */
   own?: RowsFound;
 }
 
@@ -48,7 +50,7 @@ export async function quantizeRows(
   job: QuantizeRowsJob,
   desk: Desk,
 ): Promise<QuantizedRows | undefined> {
-  const { slice, bits, isSearched } = job;
+  const { slice, bits, isSearched, inputs } = job;
   const { rows, columns, blockColumns } = slice;
   const { kernels } = desk;
   const params = emptyParams(rows * (columns / blockColumns), isSearched);
@@ -56,7 +58,9 @@ export async function quantizeRows(
   const found = emptyRows(rows);
   const ranged = emptyRows(rows);
   const room = createRoom();
-  for (const [plan, tile] of tilesOfRows(slice, desk)) {
+  const isCompared = isSearched || inputs !== undefined;
+  const tiles = inputs === undefined ? tilesOfRows(slice, desk) : wholeRowsOf(slice, desk);
+  for (const [plan, tile] of tiles) {
     const { length } = await readAlone(desk, slice, plan);
     // Asked for anew for each call: kernels may move their memory, keeping its content.
     const held = () => kernels.input(length);
@@ -64,11 +68,13 @@ export async function quantizeRows(
     const ranges = await kernels.range(held(), tile);
     if (!estimateBlocks(ranges, job, own)) return undefined;
     const best: BlockParams = isSearched ? await kernels.search(held(), tile, own, job) : own;
-    if (isSearched) {
+    if (isCompared) {
       const { sums } = await kernels.encode(held(), tile, bits, own, true);
       addTile(ranged, own, own, plan.row, blocksAcross(tile), sums);
     }
-    const { packed, sums } = await kernels.encode(held(), tile, bits, best, true);
+    const { packed, sums } = inputs === undefined
+      ? await kernels.encode(held(), tile, bits, best, true)
+      : await kernels.compensate(held(), tile, bits, best, inputs);
     addTile(found, best, own, plan.row, blocksAcross(tile), sums);
     const first = firstBlockOf(slice, plan);
     for (let i = 0; i < own.largest.length; i++) filled[first + i] = own.largest[i]! > 0 ? 1 : 0;
@@ -78,7 +84,7 @@ export async function quantizeRows(
     await writeTile(job, desk, plan, tile, packed, best);
     await desk.onBytes(length);
   }
-  return { params, filled, ...found, ...isSearched && { own: ranged } };
+  return { params, filled, ...complete(found), ...isCompared && { own: complete(ranged) } };
 }
 
 /** Room for the parameters of a tile's blocks, used again by the next one. */
@@ -110,16 +116,18 @@ function emptyParams(blocks: number, isSearched: boolean): BlockParams {
   };
 }
 
-function emptyRows(rows: number): RowsFound {
-  return {
-    rows: { scale: new Float64Array(rows), zero_point: new Float64Array(rows) },
-    sums: { signal: 0, decoded: 0, error: 0 },
-  };
+function emptyRows(rows: number): Pick<RowsFound, "rows"> & { sums?: QualitySums } {
+  return { rows: { scale: new Float64Array(rows), zero_point: new Float64Array(rows) } };
+}
+
+/** A slice has a tile at least, so that there are energies. */
+function complete({ rows, sums }: ReturnType<typeof emptyRows>): RowsFound {
+  return { rows, sums: sums ?? addSums([]) };
 }
 
 /** Adds what the parameters of a tile come to; those of all-zero blocks say nothing. */
 function addTile(
-  found: RowsFound,
+  found: ReturnType<typeof emptyRows>,
   { scale, zero_point }: BlockParams,
   { largest }: OwnParams,
   row: number,
@@ -137,5 +145,5 @@ function addTile(
     rows.scale[row] = rows.scale[row]! + scales;
     rows.zero_point[row] = rows.zero_point[row]! + zeroPoints;
   }
-  found.sums = addSums([found.sums, sums]);
+  found.sums = found.sums === undefined ? sums : addSums([found.sums, sums]);
 }

@@ -1,6 +1,6 @@
 /** Encodes a slice anew, of whose energies with other parameters the caller knows only the whole. */
 
-import type { QualitySums } from "../types.ts";
+import type { CompensationInputs, QualitySums } from "../types.ts";
 import { type Desk, fitsInBuffer } from "./desk.ts";
 import type { BlockParams } from "../compute/kernels.ts";
 import { type CodesTarget, encodeTiles, writeCodes } from "./encode_slice.ts";
@@ -17,6 +17,8 @@ export interface ReencodeJob extends CodesTarget {
   before: BlockParams;
   /** Those it is to have. */
   after: BlockParams;
+  /** The layer's inputs, where errors are compensated. */
+  inputs?: CompensationInputs | undefined;
 }
 
 /** Rows that were encoded with some parameters, and now are with others. */
@@ -30,10 +32,10 @@ export interface Reencoded {
 /** Runs the job. */
 export async function reencodeSlice(job: ReencodeJob, desk: Desk): Promise<Reencoded> {
   const { before, after, ...target } = job;
-  const { slice, bits } = job;
+  const { slice, bits, inputs } = job;
   const silent = () => {};
   return {
-    before: await encodeTiles({ slice, bits, params: before }, desk, false, silent),
+    before: await encodeTiles({ slice, bits, params: before, inputs }, desk, false, silent),
     after: await writeCodes({ ...target, params: after }, desk, fitsInBuffer(slice), silent),
   };
 }

@@ -10,6 +10,7 @@ const VERBS = {
   copy: async () => (await import("./copy_bytes.ts")).copyBytes,
   encode: async () => (await import("./encode_slice.ts")).encodeSlice,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
+  planInputs: async () => (await import("./plan_inputs.ts")).planInputs,
   quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
   quantizeRows: async () => (await import("./quantize_rows.ts")).quantizeRows,
   rate: async () => (await import("./rate_slice.ts")).rateSlice,

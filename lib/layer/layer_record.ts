@@ -6,7 +6,7 @@
 
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
-import type { Bits, ParamTrack, QualitySums, TimeAxis } from "../types.ts";
+import type { Bits, CompensationInputs, ParamTrack, QualitySums, TimeAxis } from "../types.ts";
 
 /** Parameters of time groups, [G] each, and the energies they come to. */
 export interface GroupsRecord {
@@ -34,6 +34,8 @@ export interface LayerRecord extends GroupsRecord {
   group_size: number | null;
   /** Whether the block size asked for did not divide the columns. */
   fallback: boolean;
+  /** Rank of the sketch by which errors were compensated; 0: only squares are known; `null`: nothing is. */
+  inputs_rank: number | null;
   /** Its steps and time groups. */
   axis: TimeAxis;
   /** Bytes of the source tensor. */
@@ -53,11 +55,13 @@ export type LayerFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "basel
  * Records a layer.
  *
  * @param outputBytes Bytes of the tensors that stand for it.
+ * @param inputs What is known of its inputs.
  */
 export function recordLayer(
   layer: LayerPlan,
   found: LayerFindings,
   outputBytes: number,
+  inputs: Pick<CompensationInputs, "rank"> | undefined,
 ): LayerRecord {
   return {
     name: layer.name,
@@ -67,6 +71,7 @@ export function recordLayer(
     bits: layer.bits,
     group_size: layer.grid.groupSize,
     fallback: layer.grid.fallback,
+    inputs_rank: inputs?.rank ?? null,
     axis: layer.axis,
     source_bytes: layer.tensor.end - layer.tensor.begin,
     output_bytes: outputBytes,

@@ -49,9 +49,11 @@ export async function optimizeLayer(
   const own = { bands, blocks, ...estimateLayerParams(lo, hi, blocks, scheme) };
   const params = { bands, blocks, ...chooseParams(rated, blocks, scheme, weight) };
   const sums = await Promise.all(slices.map(async (slice, band) => {
-    const encode = { verb: "encode", ...slice, params: paramsOfBand(params, band) } as const;
+    const { inputs } = job;
+    const own = paramsOfBand(params, band);
+    const encode = { verb: "encode", ...slice, params: own, inputs } as const;
     const { values } = rated[band]!;
-    if (values === undefined) return backend.run(encode);
+    if (values === undefined || inputs !== undefined) return backend.run(encode);
     await backend.run({ ...encode, isKnown: true });
     // Values are known only where a band is one block.
     const [scale, zero_point] = [params.scale[band]!, params.zero_point[band]!];

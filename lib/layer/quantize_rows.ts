@@ -36,7 +36,7 @@ export async function quantizeByRows(
   settings: PhaseSettings,
   onParams: OnParams,
 ): Promise<LayerFindings> {
-  const { layer } = job;
+  const { layer, inputs } = job;
   const { rows, columns, bits, grid } = layer;
   const isOptimized = settings.phase === "optimize";
   const weight = isOptimized ? markovWeightOf(settings) : 0;
@@ -51,6 +51,7 @@ export async function quantizeByRows(
       ...sliceRows(job, run.from, run.to, 1),
       ...schemeOf(layer),
       isSearched,
+      inputs,
     });
     if (piece === undefined) return refuseLayer(job);
     const { params, filled, ...rest } = piece;
@@ -66,7 +67,7 @@ export async function quantizeByRows(
     baseline: null,
   };
   if (isOptimized) {
-    findings.baseline = isSearched
+    findings.baseline = isSearched || inputs !== undefined
       ? {
         ...describeGroups(layer, found, ({ own }) => own!.rows),
         sums: addSums(found.map(({ own }) => own!.sums)),

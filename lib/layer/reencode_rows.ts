@@ -51,6 +51,7 @@ export async function reencodeRows(
       ...sliceRows(job, run.from, run.to, 1),
       before,
       after,
+      inputs: job.inputs,
     });
   }, (change) => {
     total = replaceSums(total, [change]);

@@ -10,7 +10,7 @@ import type { Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
-import type { FilePlace, LayerParams, Scheme } from "../types.ts";
+import type { CompensationInputs, FilePlace, LayerParams, Scheme } from "../types.ts";
 
 /** A layer, where it is read and where its codes go. */
 export interface LayerJob extends RowOrder {
@@ -22,6 +22,8 @@ export interface LayerJob extends RowOrder {
   target: FilePlace;
   /** How they are laid out. */
   packing: Packing;
+  /** What is known of its inputs, where errors are compensated. */
+  inputs?: CompensationInputs | undefined;
 }
 
 /** What of the settings a layer needs to know. */

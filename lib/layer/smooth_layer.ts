@@ -26,6 +26,7 @@ export async function smoothLayer(
         ...sliceRows(job, window.from, window.to, 1),
         before: paramsOf(before, window),
         after: paramsOf(after, window),
+        inputs: job.inputs,
       })
     ),
   );

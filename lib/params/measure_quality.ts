@@ -45,15 +45,58 @@ export function measureQuality({ signal, decoded, error }: QualitySums): Quality
   };
 }
 
-/** The energies of several layers together. */
+/**
+ * SQNR of a layer's output in dB: 10 log10(sum x H x^T / sum d H d^T), x the source weights, d their errors and H
+ * the second moments of the layer's inputs; `undefined` where nothing is known of the inputs, or one of the two
+ * is 0 or no number.
+ */
+export function measureOutput({ output }: Pick<QualitySums, "output">): number | undefined {
+  if (output === undefined) return undefined;
+  const db = 10 * Math.log10(output.signal / output.error);
+  return Number.isFinite(db) ? db : undefined;
+}
+
+/**
+ * The output SQNR of several layers in dB: that of their mean relative error, each weighted by its elements, since
+ * outputs of different layers have different scales. Layers of which it is unknown are left out; `undefined` where
+ * it is of all.
+ */
+export function measureOutputs(
+  layers: readonly { elements: number; sums: QualitySums }[],
+): number | undefined {
+  let [error, elements] = [0, 0];
+  for (const { elements: own, sums } of layers) {
+    if (sums.output === undefined || measureOutput(sums) === undefined) continue;
+    error += own * sums.output.error / sums.output.signal;
+    elements += own;
+  }
+  return elements === 0 ? undefined : -10 * Math.log10(error / elements);
+}
+
+/**
+ * The energies of several layers, or parts of one, together. Those of the output are left out where one of them
+ * has none, since of a part nothing follows for the whole.
+ */
 export function addSums(all: readonly QualitySums[]): QualitySums {
   const total = { signal: 0, decoded: 0, error: 0 };
-  for (const { signal, decoded, error } of all) {
+  const output = { signal: 0, error: 0 };
+  const segments = all[0]?.output?.segments?.map(() => ({ signal: 0, error: 0 }));
+  for (const { signal, decoded, error, output: own } of all) {
     total.signal += signal;
     total.decoded += decoded;
     total.error += error;
+    output.signal += own?.signal ?? 0;
+    output.error += own?.error ?? 0;
+    for (const [i, part] of segments?.entries() ?? []) {
+      part.signal += own?.segments?.[i]?.signal ?? 0;
+      part.error += own?.segments?.[i]?.error ?? 0;
+    }
   }
-  return total;
+  const isKnown = all.length > 0 && all.every((sums) => sums.output !== undefined);
+  const bySegment = all.every((sums) => sums.output?.segments?.length === segments?.length);
+  return isKnown
+    ? { ...total, output: { ...output, ...bySegment && segments && { segments } } }
+    : total;
 }
 
 /** The energies of a layer of which some parts were encoded again with other parameters. */
@@ -61,12 +104,32 @@ export function replaceSums(
   sums: QualitySums,
   changes: readonly { before: QualitySums; after: QualitySums }[],
 ): QualitySums {
-  const replace = (key: keyof QualitySums) =>
-    changes.reduce((sum, { before, after }) => sum - before[key] + after[key], sums[key]);
+  const replace = (valueOf: (sums: QualitySums) => number) =>
+    changes.reduce(
+      (sum, { before, after }) => sum - valueOf(before) + valueOf(after),
+      valueOf(sums),
+    );
+  // What is left of a sum that nearly cancels may fall below 0.
+  const atLeast0 = (value: number) => Math.max(0, value);
+  const { signal, output } = sums;
+  if (output === undefined) return { ...pick() };
   return {
-    signal: sums.signal,
-    decoded: replace("decoded"),
-    // What is left of a sum that nearly cancels may fall below 0.
-    error: Math.max(0, replace("error")),
+    ...pick(),
+    output: {
+      signal: output.signal,
+      error: atLeast0(replace(({ output }) => output?.error ?? 0)),
+      segments: output.segments?.map(({ signal }, i) => ({
+        signal,
+        error: atLeast0(replace(({ output }) => output?.segments?.[i]?.error ?? 0)),
+      })),
+    },
   };
+
+  function pick(): QualitySums {
+    return {
+      signal,
+      decoded: replace(({ decoded }) => decoded),
+      error: atLeast0(replace(({ error }) => error)),
+    };
+  }
 }

@@ -26,6 +26,13 @@ import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
 import {
+  type CalibrationReport,
+  type OutputFigures,
+  reportCalibration,
+  reportOutputs,
+  type RunCalibration,
+} from "./report_calibration.ts";
+import {
   type ComponentReport,
   measureSize,
   nameFully,
@@ -52,7 +59,7 @@ export interface PhaseFigures {
 }
 
 /** The report of a run. */
-export interface Report extends Smoothness, Quality {
+export interface Report extends Smoothness, Quality, OutputFigures {
   /** Layout of this object: {@linkcode SCHEMA_VERSION}. */
   schema_version: number;
   /** Version of Isotherm. */
@@ -86,6 +93,8 @@ export interface Report extends Smoothness, Quality {
    * group, as scored, are the means over its rows and blocks.
    */
   granularity: Granularity;
+  /** What errors were compensated by; absent where nothing was. */
+  calibration?: CalibrationReport;
   /** Columns of a block as asked for; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Scale jump above which a boundary is a violation. */
@@ -147,6 +156,8 @@ export interface RunResults {
   parts: PartResults[];
   /** The settings of the run. */
   settings: QuantizeSettings;
+  /** What is known of the layers' inputs, where the run is calibrated. */
+  calibration?: RunCalibration | undefined;
   /** What computed. */
   backend: BackendName;
   /** Wall time so far. */
@@ -184,12 +195,16 @@ export function buildReport(run: RunResults): Report {
     modulation: settings.defaultIgnore ? settings.modulation : null,
     num_time_groups: settings.timeGroups,
     granularity: settings.granularity,
+    ...run.calibration === undefined
+      ? {}
+      : { calibration: reportCalibration(run.calibration, settings, records) },
     group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],
     default_ignore: settings.defaultIgnore,
     ...size,
     ...measured,
+    ...reportOutputs(records),
     ...describeScores(measured.boundary_scores),
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),

@@ -8,6 +8,8 @@ export interface Metric {
   readonly better: "higher" | "lower" | null;
   /** What `null` stands for in a report; absent where it stands for nothing. */
   readonly nullIs?: number;
+  /** Whether reports may do without it. */
+  readonly isOptional?: boolean;
 }
 
 /** Names of all figures. */
@@ -16,6 +18,7 @@ export type MetricName =
   | "violation_count"
   | "cosine_similarity"
   | "sqnr_db"
+  | "output_sqnr_db"
   | "min_boundary_score"
   | "max_boundary_score"
   | "mean_boundary_score"
@@ -27,6 +30,20 @@ export type MetricName =
   | "parameter_count"
   | "quantized_parameter_count";
 
+/** The figures that one of two has, at least. */
+export function metricsOf<M extends Metric>(
+  metrics: readonly M[],
+  ...both: readonly { readonly [name in MetricName]?: number | null | undefined }[]
+): M[] {
+  const isNeeded = ({ isOptional }: Metric) => isOptional !== true;
+  return metrics.filter((metric) =>
+    isNeeded(metric) || both.some((one) => one[metric.name] !== undefined)
+  );
+}
+
+/** Figures of the weights, which say nothing where the output's are known: compensation makes them worse. */
+export const WEIGHT_FIGURES: readonly MetricName[] = ["cosine_similarity", "sqnr_db"];
+
 /** Figures of a report, the important ones first. */
 export const METRICS = [
   { name: "smoothness_score", better: "higher" },
@@ -34,6 +51,7 @@ export const METRICS = [
   { name: "cosine_similarity", better: "higher" },
   // No noise at all is an infinite ratio, which JSON cannot hold.
   { name: "sqnr_db", better: "higher", nullIs: Infinity },
+  { name: "output_sqnr_db", better: "higher", isOptional: true },
   { name: "min_boundary_score", better: "higher" },
   { name: "max_boundary_score", better: "higher" },
   { name: "mean_boundary_score", better: "higher" },
@@ -51,6 +69,7 @@ export const LAYER_METRICS = [
   { name: "violation_count", better: "lower" },
   { name: "cosine_similarity", better: "higher" },
   { name: "sqnr_db", better: "higher", nullIs: Infinity },
+  { name: "output_sqnr_db", better: "higher", isOptional: true },
   { name: "output_bytes", better: "lower" },
 ] as const satisfies readonly Metric[];
 

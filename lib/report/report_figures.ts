@@ -45,6 +45,11 @@ export const FIGURE_KEYS = [
   "model_size_mb",
 ] as const satisfies readonly (keyof Report)[];
 
+/** Keys that a baseline keeps where the report has them; of a layer only the second. */
+export const OPTIONAL_KEYS = ["calibration", "output_sqnr_db"] as const satisfies readonly (
+  keyof Report
+)[];
+
 /** Keys of a layer that a baseline keeps, in its order. */
 export const LAYER_KEYS = [
   "name",
@@ -61,10 +66,15 @@ export const LAYER_KEYS = [
 ] as const satisfies readonly (keyof LayerReport)[];
 
 /** Figures of one layer. */
-export type LayerFigures = Pick<LayerReport, typeof LAYER_KEYS[number]>;
+export type LayerFigures = Pick<LayerReport, typeof LAYER_KEYS[number] | "output_sqnr_db">;
 
 /** A report as far as it is compared; every `Report` is one, and every baseline. */
-export type ReportFigures = Pick<Report, typeof FIGURE_KEYS[number]> & {
-  /** Quantized layers, each name once. */
-  layers: LayerFigures[];
-};
+export type ReportFigures =
+  & Pick<
+    Report,
+    typeof FIGURE_KEYS[number] | typeof OPTIONAL_KEYS[number]
+  >
+  & {
+    /** Quantized layers, each name once. */
+    layers: LayerFigures[];
+  };

@@ -2,7 +2,7 @@
 
 import { type GroupsRecord, type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Bits } from "../types.ts";
-import { measureQuality, type Quality } from "../params/measure_quality.ts";
+import { measureOutput, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
 import {
   type BoundaryJump,
@@ -35,6 +35,18 @@ export interface LayerReport extends Smoothness, Quality {
   zero_point: number[];
   /** Jumps at each boundary, [G-1]. */
   boundary_jumps: BoundaryJump[];
+  /**
+   * SQNR of its output in dB, by the second moments of its inputs; absent where nothing is known of them. What the
+   * model does follows it, not the figures of the weights, which compensation makes worse.
+   */
+  output_sqnr_db?: number;
+  /** The same in each segment of the time axis, where the calibration has several; `null` where it is unknown. */
+  output_sqnr_db_by_segment?: (number | null)[];
+  /**
+   * Rank of the sketch by which its errors were compensated; 0: only the squares of its inputs are known, so that
+   * nothing was compensated; absent where nothing is known of them.
+   */
+  compensation_rank?: number;
   /** Bytes of the source tensor. */
   source_bytes: number;
   /** Bytes of the tensors that stand for it. */
@@ -73,10 +85,27 @@ export function reportLayer(record: LayerRecord, threshold: number): LayerReport
     boundary_jumps: jumps,
     ...scoreJumps(jumps, threshold),
     ...measureQuality(record.sums),
+    ...given("output_sqnr_db", measureOutput(record.sums)),
+    ...reportSegments(record.sums),
+    ...given("compensation_rank", record.inputs_rank ?? undefined),
     source_bytes: record.source_bytes,
     output_bytes: record.output_bytes,
     ...baseline === null ? {} : { baseline: reportBaseline(record, baseline, threshold) },
   };
+}
+
+function reportSegments(
+  { output }: Pick<LayerRecord["sums"], "output">,
+): Pick<LayerReport, "output_sqnr_db_by_segment"> {
+  if (output?.segments === undefined) return {};
+  return {
+    output_sqnr_db_by_segment: output.segments.map((own) => measureOutput({ output: own }) ?? null),
+  };
+}
+
+/** A key that is absent where there is no value. */
+function given<K extends string>(key: K, value: number | undefined): { [key in K]?: number } {
+  return value === undefined ? {} : { [key]: value } as { [key in K]: number };
 }
 
 /** Scores layers together: their jumps at each boundary, weighted by elements. */

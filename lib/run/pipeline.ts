@@ -96,6 +96,7 @@ export async function runPlan(
         skipped: selection.skipped,
       })),
       settings,
+      calibration: plan.calibration?.file,
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });
@@ -105,10 +106,13 @@ export async function runPlan(
     const { component, model, checkpoint: { files } } = part;
     const directory = join(output.path, component);
     if (component !== "") await makeDirectory(directory, component);
-    const records = await writeFiles(part, directory, backend, settings, (tensor, line) => {
+    const onFinished = (tensor: string, line?: string) => {
       finished = fullName(component, tensor);
       if (line !== undefined) hooks.onLog?.(line);
-    });
+    };
+    const calibration = plan.calibration?.file;
+    const writing = { settings, calibration, onFinished };
+    const records = await writeFiles(part, directory, backend, writing);
     checkUnchanged(model);
     const axis = records[0]?.axis.source ?? "positional";
     const schedules = encodeTimeGroups(records, axis, settings.phase);

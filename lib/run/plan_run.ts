@@ -1,5 +1,9 @@
 /** Opens a model or a pipeline and plans a run on it, as plain data. */
 
+import type { Calibration } from "../calibration/calibration.ts";
+import { matchCalibration, type Mismatch } from "../calibration/match_calibration.ts";
+import { openCalibration } from "../calibration/open_calibration.ts";
+import { snrWeights } from "../calibration/timestep_weights.ts";
 import type { CheckpointPlan } from "../format/checkpoint_format.ts";
 import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import { type Model, modelBytes } from "../model/open_model.ts";
@@ -26,6 +30,14 @@ export interface RunPlan {
   source: Source;
   /** Its models that are quantized, at least one. */
   parts: PartPlan[];
+  /** What is known of the layers' inputs, where the run is calibrated. */
+  calibration: PlannedCalibration | undefined;
+}
+
+/** A calibration held against the layers of a run. */
+export interface PlannedCalibration extends Mismatch {
+  /** The file. */
+  file: Calibration;
 }
 
 /**
@@ -43,7 +55,19 @@ export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
     const selection = selectLayers(model.shards, settings, format.storage);
     return { component, model, selection, checkpoint: format.plan(model, selection) };
   });
-  return { source, parts };
+  return { source, parts, calibration: planCalibration(settings, parts) };
+}
+
+/** Opens the calibration of a run; names in it are those of layers in their own model. */
+function planCalibration(
+  { calibration: path, timestepWeights }: QuantizeSettings,
+  parts: readonly PartPlan[],
+): PlannedCalibration | undefined {
+  if (path === undefined) return undefined;
+  const file = openCalibration(path);
+  if (timestepWeights === "snr") snrWeights(file.timesteps);
+  const layers = parts.flatMap(({ selection }) => selection.layers);
+  return { file, ...matchCalibration(file, layers) };
 }
 
 /** Bytes of the weights that a run reads. */

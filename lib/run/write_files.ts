@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
+import type { Calibration } from "../calibration/calibration.ts";
 import type { StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
 import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import type { Backend } from "../jobs/backend.ts";
@@ -16,6 +17,7 @@ import type { QuantizeSettings } from "../settings/settings.ts";
 import type { FilePlace } from "../types.ts";
 import type { RowRun } from "../layer/slice_layer.ts";
 import type { PartPlan } from "./plan_run.ts";
+import { shareInputs } from "./share_inputs.ts";
 import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
 
 /** Bytes of a copy that one worker makes. */
@@ -23,6 +25,16 @@ const COPY_BYTES = 16 * 2 ** 20;
 
 /** Told of each tensor that is done, with a line for the log where it was quantized. */
 type OnFinished = (tensor: string, line?: string) => void;
+
+/** How files are written. */
+export interface Writing {
+  /** The settings of the run. */
+  settings: QuantizeSettings;
+  /** What is known of the layers' inputs. */
+  calibration: Calibration | undefined;
+  /** Told of what is done. */
+  onFinished: OnFinished;
+}
 
 /**
  * Writes all weight files of a model.
@@ -34,11 +46,11 @@ export async function writeFiles(
   { model, checkpoint: { files }, selection }: PartPlan,
   directory: string,
   backend: Backend,
-  settings: QuantizeSettings,
-  onFinished: OnFinished,
+  { settings, calibration, onFinished }: Writing,
 ): Promise<LayerRecord[]> {
   const { encodeParams } = CHECKPOINT_FORMATS[settings.format];
   const records = new Map<LayerPlan, LayerRecord>();
+  const inputs = shareInputs(calibration, selection.layers, settings, backend);
   const flusher = createFlusher();
   const tasks: Task[] = [];
   const sources = new Map(model.shards.map(({ name, path }) => [name, { path, label: name }]));
@@ -55,13 +67,15 @@ export async function writeFiles(
         const write = (parts: Iterable<TensorPart>) =>
           writeParts(target.path, target.label, placeParts(parts, place));
         await write(constants);
-        const found = await quantizeLayer(
-          job,
-          backend,
-          settings,
-          (params) => write(encodeParams(layer, params)),
-        );
-        records.set(layer, recordLayer(layer, found, byteLength));
+        await inputs.lend(layer, async (known) => {
+          const found = await quantizeLayer(
+            { ...job, inputs: known },
+            backend,
+            settings,
+            (params) => write(encodeParams(layer, params)),
+          );
+          records.set(layer, recordLayer(layer, found, byteLength, known));
+        });
         onFinished(
           layer.name,
           `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`,
@@ -75,7 +89,10 @@ export async function writeFiles(
       });
     }
   }
-  await flusher.during(runTasks(tasks, countLanes(selection, settings)));
+  const lanes = countLanes(selection, settings);
+  // Of each layer at work the inputs are in memory.
+  const most = calibration === undefined ? lanes : Math.min(lanes, CALIBRATED_AT_ONCE);
+  await flusher.during(runTasks(tasks, most));
   for (const { name } of files) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
 }
@@ -140,6 +157,9 @@ export function rowsOf({ shape, begin, end }: TensorInfo): { count: number; rowB
   const count = Math.max(1, shape[0] ?? 1);
   return { count, rowBytes: (end - begin) / count };
 }
+
+/** Layers at work at once whose inputs are known: a few megabytes each, twice the sketch. */
+const CALIBRATED_AT_ONCE = 6;
 
 /** Blocks of slices whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
 const RATED_AT_ONCE = 2 ** 12;

@@ -22,6 +22,7 @@ import {
   PHASES,
   type QuantizeSettings,
   SMOOTHING_METHODS,
+  TIMESTEP_WEIGHTS,
   WHOLE_ROW,
   WIDTHS,
 } from "./settings.ts";
@@ -50,6 +51,11 @@ const listOf = (kind: string): ValueRule => ({
   allowed: `a list of texts, each ${kind}`,
   accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
 });
+
+const FILE: ValueRule = {
+  allowed: "the path of a file",
+  accepts: (value) => typeof value === "string" && value !== "",
+};
 
 const FOLDER: ValueRule = {
   allowed: "the name of a folder of the pipeline",
@@ -80,6 +86,8 @@ const RULES: Record<keyof QuantizeSettings | "overwrite" | "link", SettingRule> 
     subject: "--markov-weight",
     ...optional(numberBetween(LIMITS.markovWeight)),
   },
+  calibration: { subject: "--calibration", ...optional(FILE) },
+  timestepWeights: { subject: "--timestep-weights", ...optional(oneOf(TIMESTEP_WEIGHTS)) },
   backend: { subject: "--backend", ...oneOf(BACKEND_CHOICES) },
   overwrite: { subject: "--overwrite", ...optional(SWITCH) },
   link: { subject: "--link", ...optional(SWITCH) },
@@ -130,7 +138,16 @@ function checkComponents(names: readonly string[]): void {
 
 /** A setting that the phase has no use for was meant for another one. */
 function checkTogether(
-  { granularity, groupSize, defaultIgnore, phase, smoothingWindow, timeGroups }: QuantizeSettings,
+  {
+    granularity,
+    groupSize,
+    defaultIgnore,
+    phase,
+    smoothingWindow,
+    timeGroups,
+    calibration,
+    timestepWeights,
+  }: QuantizeSettings,
   isGiven: (key: keyof QuantizeSettings) => boolean,
 ): void {
   if (groupSize === WHOLE_ROW && granularity !== "row") {
@@ -154,6 +171,12 @@ function checkTogether(
   need("smoothingWindow", phase !== "baseline", "--phase smooth or optimize");
   need("smoothingMethod", isSmoothed, "--phase smooth, or --phase optimize --smoothing-window N");
   need("markovWeight", phase === "optimize", "--phase optimize");
+  need("calibration", phase === "optimize", "--phase optimize");
+  if (timestepWeights !== undefined && calibration === undefined) {
+    throw new BadInputError(
+      "--timestep-weights needs --calibration: there are no timesteps without",
+    );
+  }
   if (isSmoothed && timeGroups === 1) {
     throw new BadInputError(
       "Cannot smooth 1 time group: it has no boundary: " +

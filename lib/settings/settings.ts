@@ -65,9 +65,22 @@ export interface QuantizeSettings {
    * by slices, see {@linkcode markovWeightOf}.
    */
   markovWeight: number | undefined;
+  /**
+   * Phase optimize: a file of statistics of the layers' inputs over the diffusion time, by which the errors of
+   * rounding are compensated. Default `undefined`: without.
+   */
+  calibration: string | undefined;
+  /**
+   * How much each timestep of a calibration counts, where the file has segments of the time axis. Default
+   * `undefined`: as it was recorded.
+   */
+  timestepWeights: TimestepWeights | undefined;
   /** What computes. Default `auto`: the fastest, which is `wasm`; all give the same bytes. */
   backend: BackendChoice;
 }
+
+/** How much a timestep counts: by its signal-to-noise ratio, or as much as any other. */
+export type TimestepWeights = "snr" | "uniform";
 
 /** What becomes of modulation layers. */
 export type Modulation = 8 | 4 | "keep";
@@ -106,6 +119,8 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   smoothingWindow: undefined,
   smoothingMethod: "linear",
   markovWeight: undefined,
+  calibration: undefined,
+  timestepWeights: undefined,
   backend: "auto",
 };
 
@@ -149,6 +164,9 @@ export const FORMATS = [
 
 /** What `--modulation` may name. */
 export const MODULATIONS = [8, 4, "keep"] as const satisfies Modulation[];
+
+/** What `--timestep-weights` may name. */
+export const TIMESTEP_WEIGHTS = ["snr", "uniform"] as const satisfies TimestepWeights[];
 
 /** What `--granularity` may name. */
 export const GRANULARITIES = ["row", "slice"] as const satisfies Granularity[];

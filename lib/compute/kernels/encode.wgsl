@@ -1,10 +1,8 @@
 // Codes of each block, packed, and the sums of each piece of it. The plain twin is encode.ts.
+// It goes behind load_weight.wgsl, which has binding 0.
 //
 // A piece is a run of `piece` weights of one row of one block, a multiple of the codes of a word. Sums
 // are in units of scale^2, so that neither huge nor tiny weights overflow a F32.
-
-/// 0: BF16, 1: F16, 2: F32.
-override KIND: u32 = 0;
 
 /// Width of a code.
 override BITS: u32 = 4;
@@ -45,7 +43,6 @@ struct Params {
   zero_point: f32,
 }
 
-@group(0) @binding(0) var<storage, read> weights: array<u32>;
 @group(0) @binding(1) var<uniform> shape: Shape;
 @group(0) @binding(2) var<storage, read> params: array<Params>;
 @group(0) @binding(3) var<storage, read_write> packed: array<u32>;
@@ -73,24 +70,6 @@ fn locate(unit: u32) -> Piece {
     row * shape.row_words + column * BITS / 32u,
     row / shape.block_rows * shape.across + block,
   );
-}
-
-/// A weight as F32; subnormal ones count as 0.
-fn weight(index: u32) -> f32 {
-  if KIND == 2u {
-    let bits = weights[index];
-    return select(bitcast<f32>(bits), 0.0, (bits & 0x7f800000u) == 0u);
-  }
-  let half = (weights[index / 2u] >> (index % 2u * 16u)) & 0xffffu;
-  if KIND == 0u {
-    return select(bitcast<f32>(half << 16u), 0.0, (half & 0x7f80u) == 0u);
-  }
-  let exponent = (half >> 10u) & 31u;
-  let mantissa = half & 0x3ffu;
-  let normal = bitcast<f32>(((exponent + 112u) << 23u) | (mantissa << 13u));
-  // 2^-24 times an integer: exact, and no subnormal F32 on the way.
-  let magnitude = select(normal, f32(mantissa) * 5.9604644775390625e-8, exponent == 0u);
-  return select(magnitude, -magnitude, (half & 0x8000u) != 0u);
 }
 
 /// Packs one word of codes; gives the sums of its weights.

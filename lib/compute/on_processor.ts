@@ -1,11 +1,13 @@
 /**
- * The search beside a device, on the processor: it goes through eight integers of 16 bits at a time, while
- * WGSL has none, and what it finds has to be here before the weights can be encoded.
+ * What is done beside a device, on the processor. The search goes through eight integers of 16 bits at a time,
+ * while WGSL has none, and what it finds has to be here before the weights can be encoded. Compensation
+ * comes here for a software adapter, which is slower than WebAssembly at it, and where a device cannot do it.
  */
 
 import { floatBytes } from "../safetensors/dtype.ts";
 import {
   blocksAcross,
+  type EncodedTile,
   type FoundParams,
   type OwnParams,
   type SearchScheme,
@@ -14,8 +16,14 @@ import {
 } from "./kernels.ts";
 import { createWasmKernels } from "./wasm_kernels.ts";
 
-/** What searches for all lanes, which take turns on this thread. */
-let searcher: SyncKernels | undefined;
+/** What works for all lanes, which take turns on this thread. */
+let kernels: SyncKernels | undefined;
+
+/** See {@linkcode Kernels.compensate}. */
+export function compensateOnProcessor(...args: Parameters<SyncKernels["compensate"]>): EncodedTile {
+  kernels ??= createWasmKernels();
+  return kernels.compensate(...args);
+}
 
 /** See {@linkcode Kernels.search}; as many rows at a time as suit the processor's cache. */
 export function searchOnProcessor(
@@ -24,7 +32,7 @@ export function searchOnProcessor(
   own: OwnParams,
   scheme: SearchScheme,
 ): FoundParams {
-  searcher ??= createWasmKernels();
+  kernels ??= createWasmKernels();
   const { rows, columns, dtype } = tile;
   const across = blocksAcross(tile);
   const rowBytes = columns * floatBytes(dtype);
@@ -34,11 +42,11 @@ export function searchOnProcessor(
     zero_point: new Uint8Array(blocks),
     code_scale: new Float32Array(blocks),
   };
-  const most = Math.max(1, Math.floor(searcher.tileBytes / rowBytes));
+  const most = Math.max(1, Math.floor(kernels.tileBytes / rowBytes));
   for (let row = 0; row < rows; row += most) {
     const end = Math.min(rows, row + most);
     const [first, last] = [row * across, end * across];
-    const part = searcher.search(
+    const part = kernels.search(
       bytes.subarray(row * rowBytes, end * rowBytes),
       { ...tile, rows: end - row },
       {
