@@ -1,5 +1,7 @@
 /** Opens a model or a pipeline and plans a run on it, as plain data. */
 
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
 import { matchCalibration, type Mismatch } from "../calibration/match_calibration.ts";
 import { openCalibration } from "../calibration/open_calibration.ts";
@@ -65,6 +67,14 @@ function planCalibration(
 ): PlannedCalibration | undefined {
   if (path === undefined) return undefined;
   const file = openCalibration(path);
+  if (timestepWeights !== undefined && file.segments === 1) {
+    throw new BadInputError(
+      `Cannot weigh the timesteps of calibration ${
+        quote(file.label)
+      } anew: it has one segment, in which they ` +
+        "are added up already: leave --timestep-weights out, or record segments",
+    );
+  }
   if (timestepWeights === "snr") snrWeights(file.timesteps);
   const layers = parts.flatMap(({ selection }) => selection.layers);
   return { file, ...matchCalibration(file, layers) };
