@@ -36,10 +36,14 @@ export interface RunPlan {
   calibration: PlannedCalibration | undefined;
 }
 
-/** A calibration held against the layers of a run. */
+/** A calibration held against the layers of a run; what it knows of layers that are left as they are is no mismatch. */
 export interface PlannedCalibration extends Mismatch {
   /** The file. */
   file: Calibration;
+  /** Layers of the run of which there are statistics, in its order, each name once. */
+  covered: string[];
+  /** Those of them whose errors cannot be compensated: there is no sketch of their inputs. */
+  unsketched: string[];
 }
 
 /**
@@ -77,7 +81,19 @@ function planCalibration(
   }
   if (timestepWeights === "snr") snrWeights(file.timesteps);
   const layers = parts.flatMap(({ selection }) => selection.layers);
-  return { file, ...matchCalibration(file, layers) };
+  const { missing, strange } = matchCalibration(file, layers);
+  const skipped = new Set(
+    parts.flatMap(({ selection }) => selection.skipped.map(({ name }) => name)),
+  );
+  const names = [...new Set(layers.map(({ name }) => name))];
+  const covered = names.filter((name) => file.layers.has(name));
+  return {
+    file,
+    covered,
+    missing,
+    unsketched: covered.filter((name) => file.layers.get(name)?.sketch === undefined),
+    strange: strange.filter((name) => !skipped.has(`${name}.weight`)),
+  };
 }
 
 /** Bytes of the weights that a run reads. */
