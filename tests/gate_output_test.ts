@@ -87,11 +87,14 @@ Deno.test("a gate judges weights where only one of two has outputs", () => {
   assert.ok(judged.includes("sqnr_db") && !judged.includes("output_sqnr_db"), String(judged));
 });
 
-Deno.test("a rule of a file or a flag applies whatever is known", () => {
+Deno.test("a rule of a file applies whatever is known, a flag to the outputs where they are", () => {
   const worse = calibrated({ sqnr_db: 1 });
   const file = '{"rules": [{"metric": "sqnr_db", "absolute": 0.5}]}';
   assert.deepEqual(judge(calibrated(), worse, {}, file).broken, ["sqnr_db"]);
-  assert.deepEqual(judge(calibrated(), worse, { maxSqnrDrop: 1 }).broken, ["sqnr_db"]);
+  assert.deepEqual(judge(calibrated(), worse, { maxSqnrDrop: 1 }).broken, []);
+  const quieter = calibrated({ output_sqnr_db: 15 });
+  assert.deepEqual(judge(calibrated(), quieter, { maxSqnrDrop: 1 }).broken, ["output_sqnr_db"]);
+  assert.deepEqual(judge(calibrated(), quieter, { maxSqnrDrop: 9 }).broken, []);
   const outputs = '{"rules": [{"metric": "output_sqnr_db", "absolute": 5}]}';
   const lower = calibrated({ output_sqnr_db: 15 });
   assert.deepEqual(judge(calibrated(), lower, {}, outputs).broken, []);
