@@ -119,14 +119,16 @@ Deno.test("a gate refuses to judge where only one run, or another calibration, w
     (error) =>
       error instanceof BaselineError &&
       error.message.includes(
-        'calibration is "100 timesteps, rank 64, weights snr", the baseline has null',
+        'calibration is "100 timesteps, rank 64, weights snr, 1 layer compensated", the baseline has null',
       ),
   );
   const other = calibrated({ calibration: { ...CALIBRATION, rank: 32 } });
   assert.throws(() => judgeReports(other, calibrated()), BaselineError);
-  // How many layers it covers is seen in their figures, and curves are no setting.
+  const fewer = calibrated({ calibration: { ...CALIBRATION, compensated_layers: 0 } });
+  assert.throws(() => judgeReports(calibrated(), fewer), BaselineError);
+  // Curves are no setting, nor are layers that were never compensated.
   const drift = { timesteps: [0], kinds: [] };
-  const more = calibrated({ calibration: { ...CALIBRATION, compensated_layers: 2, drift } });
+  const more = calibrated({ calibration: { ...CALIBRATION, other_layers: 2, drift } });
   assert.equal(judgeReports(calibrated(), more).passed, true);
 });
 

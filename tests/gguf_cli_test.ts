@@ -449,16 +449,18 @@ const DEEP = { ...matrix("model.norm.weight", 1, 64, noise(1)), shape: [1, 1, 1,
 const REFUSED: [files: Files, line: string][] = [
   [
     { "m/config.json": "{}", "m/model.safetensors": encodeFile([FITS]) },
-    'Cannot write "m" as GGUF: no reader of GGUF knows its architecture: give --format sdnq, ' +
-    "which diffusers reads, or compressed-tensors",
+    'Cannot write "m" as GGUF: its architecture is none of flux, sd1, sdxl, sd3, aura, hidream, ' +
+    "cosmos, ltxv, hyvid, wan, lumina2, qwen_image, dream, llada: give --format sdnq, or " +
+    "compressed-tensors for a language model",
   ],
   [
     {
       "m/config.json": '{"_class_name": "DiTTransformer2DModel"}',
       "m/model.safetensors": encodeFile([FITS]),
     },
-    'Cannot write "m" as GGUF: no reader of GGUF knows its architecture: give --format sdnq, ' +
-    "which diffusers reads, or compressed-tensors",
+    'Cannot write "m" as GGUF: its architecture is none of flux, sd1, sdxl, sd3, aura, hidream, ' +
+    "cosmos, ltxv, hyvid, wan, lumina2, qwen_image, dream, llada: give --format sdnq, or " +
+    "compressed-tensors for a language model",
   ],
   [
     {

@@ -18,7 +18,7 @@ import {
   sixDigits,
   WEIGHT_FIGURES,
 } from "../report/metrics.ts";
-import { describeCalibration } from "../report/report_calibration.ts";
+import { identifyCalibration } from "../report/report_calibration.ts";
 import { pairLayers } from "./pair_layers.ts";
 import { type LayerFigures, type ReportFigures, SETTING_KEYS } from "../report/report_figures.ts";
 
@@ -105,7 +105,7 @@ function compareSettings(baseline: ReportFigures, current: ReportFigures): Setti
       current: current[key],
     }));
   const [before, after] = [baseline, current].map(({ calibration }) =>
-    calibration === undefined ? null : describeCalibration(calibration)
+    identifyCalibration(calibration)
   );
   if (before !== after) {
     changes.push({ setting: "calibration", baseline: before!, current: after! });
@@ -138,7 +138,8 @@ function compareLayer(baseline: LayerFigures, current: LayerFigures): LayerChang
   );
   // Bytes decide only where nothing else moved: fewer of them and worse figures are no gain.
   const [size, quality] = [metrics.at(-1)!, metrics.slice(0, -1)];
-  const isMeasured = baseline.output_sqnr_db !== undefined && current.output_sqnr_db !== undefined;
+  // Where one of the two was calibrated, its weights are worse for a better output.
+  const isMeasured = baseline.output_sqnr_db !== undefined || current.output_sqnr_db !== undefined;
   const directions = new Set(
     quality.filter(({ metric }) => !isMeasured || !WEIGHT_FIGURES.includes(metric))
       .map(({ direction }) => direction),

@@ -111,12 +111,17 @@ export function createCompensator(): Compensator {
       end += Math.ceil(length / 64) * 64;
       return at;
     };
+    // What is held from call to call comes first: its place depends on nothing else.
     const at = {
       order: take(order.byteLength),
       blockOf: take(order.byteLength),
       sketch: take(sketch.byteLength),
       gains: take(gains.byteLength),
       diagonal: take(diagonal.byteLength),
+      segments: segments.map((own) => ({
+        sketch: take(own.sketch.byteLength),
+        diagonal: take(own.diagonal.byteLength),
+      })),
       params: take(across * 4 * ROWS * 4),
       state: take(largest * 2 * ROWS * 4),
       sums: take(SUM_BYTES),
@@ -124,10 +129,6 @@ export function createCompensator(): Compensator {
       weights: take(columns * ROWS * 4),
       codes: take(columns * ROWS),
       packed: take(ROWS * rowBytes),
-      segments: segments.map((own) => ({
-        sketch: take(own.sketch.byteLength),
-        diagonal: take(own.diagonal.byteLength),
-      })),
     };
     const missing = end - module.memory.buffer.byteLength;
     if (missing > 0) module.memory.grow(Math.ceil(missing / PAGE));

@@ -17,6 +17,8 @@ export interface ModelListing {
   sideFiles: string[];
   /** Paths of what is not copied: weights in another format, links to directories, special files. */
   leftOut: string[];
+  /** Those of them that are no files: opening one might never end. */
+  special: string[];
 }
 
 /** Weights in other formats: their values would contradict the quantized ones, and they are large. */
@@ -39,6 +41,7 @@ export function listModelFiles(path: string): ModelListing {
     indexFiles: [],
     sideFiles: [],
     leftOut: [],
+    special: [],
   };
   walk("");
   for (const list of [listing.weightFiles, listing.indexFiles, listing.sideFiles]) list.sort();
@@ -63,6 +66,7 @@ export function listModelFiles(path: string): ModelListing {
       // Not opened, so a FIFO cannot hang the run; named as weights it is an error later on.
       if (top && relative.endsWith(".safetensors")) listing.weightFiles.push(relative);
       else listing.leftOut.push(relative);
+      listing.special.push(relative);
     } else if (top && relative.endsWith(".safetensors")) {
       listing.weightFiles.push(relative);
     } else if (top && relative.endsWith(".safetensors.index.json")) {

@@ -29,7 +29,7 @@ export interface Source {
 }
 
 /** Lists the components of a pipeline. */
-const PIPELINE_INDEX = "model_index.json";
+export const PIPELINE_INDEX = "model_index.json";
 
 /** Whether a directory is a pipeline's. */
 export function isPipeline({ sideFiles }: ModelListing): boolean {
@@ -101,7 +101,11 @@ function openPipeline(
   const folderOf = (file: string) => file.includes("/") ? file.slice(0, file.indexOf("/")) : "";
   const others = new Set(known.filter((one) => !chosen.includes(one)));
   // Weights of the other components belong to the pipeline; those beside them are of another layout.
-  const [kept, left] = partition(listing.leftOut, (file) => others.has(folderOf(file)));
+  const special = new Set(listing.special);
+  const [kept, left] = partition(
+    listing.leftOut,
+    (file) => others.has(folderOf(file)) && !special.has(file),
+  );
   const isOutside = (file: string) => !chosen.includes(folderOf(file));
   return {
     name,

@@ -1,6 +1,7 @@
 /** What a report says of the calibration of its run. */
 
 import type { Drift } from "../calibration/measure_drift.ts";
+import { countNouns } from "../base/text.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { measureOutputs } from "../params/measure_quality.ts";
 import type { QuantizeSettings, TimestepWeights } from "../settings/settings.ts";
@@ -93,4 +94,11 @@ export function describeCalibration(
 ): string {
   const parts = segments === 1 ? "" : ` in ${segments} segments`;
   return `${timesteps} timesteps${parts}, rank ${rank}, weights ${weights}`;
+}
+
+/** What two runs have to share of their calibrations to be judged by each other; `null` where there is none. */
+export function identifyCalibration(calibration: CalibrationReport | undefined): string | null {
+  if (calibration === undefined) return null;
+  const layers = countNouns(calibration.compensated_layers, "layer");
+  return `${describeCalibration(calibration)}, ${layers} compensated`;
 }

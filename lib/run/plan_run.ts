@@ -10,6 +10,8 @@ import type { CheckpointPlan } from "../format/checkpoint_format.ts";
 import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import { type Model, modelBytes } from "../model/open_model.ts";
 import { openSource, type Source } from "../model/open_pipeline.ts";
+import { classifyLayer } from "../plan/classify_layer.ts";
+import type { LayerPlan } from "../plan/plan_layer.ts";
 import { type Selection, selectLayers } from "../plan/select_layers.ts";
 import { checkSettings } from "../settings/check_settings.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
@@ -81,19 +83,62 @@ function planCalibration(
   }
   if (timestepWeights === "snr") snrWeights(file.timesteps);
   const layers = parts.flatMap(({ selection }) => selection.layers);
+  refuseTwins(file, layers);
+  for (const { name, columns } of layers) checkRank(file, name, columns);
   const { missing, strange } = matchCalibration(file, layers);
   const skipped = new Set(
     parts.flatMap(({ selection }) => selection.skipped.map(({ name }) => name)),
+  );
+  // Which turn the timestep alone into shifts and scales, so that there is little to compensate.
+  const isModulation = new Set(
+    layers.filter(({ name, rows, columns }) =>
+      classifyLayer(name, [rows, columns]) === "modulation"
+    )
+      .map(({ name }) => name),
   );
   const names = [...new Set(layers.map(({ name }) => name))];
   const covered = names.filter((name) => file.layers.has(name));
   return {
     file,
     covered,
-    missing,
+    missing: missing.filter((name) => !isModulation.has(name)),
     unsketched: covered.filter((name) => file.layers.get(name)?.sketch === undefined),
     strange: strange.filter((name) => !skipped.has(`${name}.weight`)),
   };
+}
+
+/** A file says of a name what is true in one model: two with the same layers see other inputs. */
+function refuseTwins({ label, layers: known }: Calibration, layers: readonly LayerPlan[]): void {
+  const seen = new Set<string>();
+  for (const { name } of layers) {
+    if (seen.has(name) && known.has(name)) {
+      throw new BadInputError(
+        `Cannot use calibration ${
+          quote(label)
+        } for several components: more than one has a layer ` +
+          `${quote(name)}: quantize them one by one with --component`,
+      );
+    }
+    seen.add(name);
+  }
+}
+
+/** Most bytes that a worker holds of a layer's sketch and of what is made of it. */
+const MAX_SKETCH_BYTES = 2 ** 30;
+
+/** A sketch that no worker has room for. */
+function checkRank({ label, layers }: Calibration, name: string, columns: number): void {
+  const { rank = 0, segments = 1 } = layers.get(name) ?? {};
+  const bytes = columns * rank * 4;
+  const all = bytes * (segments === 1 ? 2 : 2 + segments);
+  if (all <= MAX_SKETCH_BYTES) return;
+  const most = Math.floor(rank * MAX_SKETCH_BYTES / all);
+  throw new BadInputError(
+    `Cannot use calibration ${quote(label)}: the sketch of ${
+      quote(name)
+    } has rank ${rank}, which takes ` +
+      `${(all / 1e9).toFixed(1)} GB in each worker: record it with a rank of at most ${most}`,
+  );
 }
 
 /** Bytes of the weights that a run reads. */

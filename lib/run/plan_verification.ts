@@ -9,7 +9,7 @@ import { openCheckpoint } from "../format/open_checkpoint.ts";
 import { placeTensors } from "../format/read_tensors.ts";
 import { listModelFiles } from "../model/list_model_files.ts";
 import { type Model, modelBytes, modelName } from "../model/open_model.ts";
-import { isPipeline, openSource } from "../model/open_pipeline.ts";
+import { isPipeline, openSource, PIPELINE_INDEX } from "../model/open_pipeline.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { FilePlace, FormatName } from "../types.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
@@ -43,8 +43,22 @@ export interface VerificationPlan {
  */
 export function planVerification(checkpointPath: string, modelPath: string): VerificationPlan {
   const listing = listModelFiles(checkpointPath);
+  const original = listModelFiles(modelPath);
+  if (isPipeline(listing) !== isPipeline(original)) {
+    const [one, other] = isPipeline(listing) ? ["checkpoint", "model"] : ["model", "checkpoint"];
+    throw new BadInputError(
+      `Cannot verify ${quote(checkpointPath)} against ${
+        quote(modelPath)
+      }: the ${one} is a pipeline, the ` +
+        `${other} is not: give both as a whole, or the same component of both`,
+    );
+  }
+  // What was quantized before is one of the files that have to be equal.
+  const before = new Set(original.sideFiles);
   const components = isPipeline(listing)
-    ? listing.sideFiles.flatMap((name) => name.endsWith(`/${OUTPUT_MARK}`) ? [folderOf(name)] : [])
+    ? listing.sideFiles.flatMap((name) =>
+      name.endsWith(`/${OUTPUT_MARK}`) && !before.has(name) ? [folderOf(name)] : []
+    )
     : [];
   if (isPipeline(listing) && components.length === 0) {
     throw new BadInputError(
@@ -68,9 +82,10 @@ export function planVerification(checkpointPath: string, modelPath: string): Ver
   for (const { component, model } of source.parts) {
     addPart(plan, component, join(checkpointPath, component), model);
   }
-  const others = source.sideFiles.filter((name) =>
-    name.includes("/") && isPipeline(listing) && !components.includes(folderOf(name))
-  );
+  // What else lies at its top, such as a model card, may be written anew.
+  const others = isPipeline(listing)
+    ? source.sideFiles.filter((name) => name.includes("/") || name === PIPELINE_INDEX)
+    : [];
   for (const name of others) {
     const paths = [join(source.directory, name), join(listing.directory, name)] as const;
     const [own, copy] = paths.map((path) => ({ path, label: name, begin: 0 }));

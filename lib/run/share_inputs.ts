@@ -7,6 +7,12 @@ import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import type { CompensationInputs } from "../types.ts";
 
+/**
+ * Inputs that are kept for layers still to come: the largest layers are done first, so that those of a whole
+ * model might wait for its small ones. What was dropped is read again.
+ */
+const HELD_AT_ONCE = 16;
+
 /** Lends the inputs of layers. */
 export interface InputLender {
   /**
@@ -54,7 +60,11 @@ export function shareInputs(
       if (own === undefined) return await use(undefined);
       const found = held.get(own.name) ??
         backend.run({ verb: "planInputs", calibration: file, statistics: own, weights });
+      // Behind the others, so that the first is the one not used for longest.
+      held.delete(own.name);
       held.set(own.name, found);
+      const [oldest] = held;
+      if (held.size > HELD_AT_ONCE && oldest !== undefined) held.delete(oldest[0]);
       try {
         return await use(await found);
       } finally {

@@ -156,8 +156,12 @@ function nextSteps(report: Report, invocation: Invocation): string[] {
 }
 
 /** What a calibrated run comes to, since the block has the figures of the weights alone. */
-function describeOutputs({ output_sqnr_db: output, sqnr_db: weights }: Report): string[] {
+function describeOutputs(
+  { output_sqnr_db: output, sqnr_db: weights, layers }: Report,
+): string[] {
   if (output === undefined) return [];
   const own = weights === null ? "no error" : weights.toFixed(1);
-  return [`Output SQNR ${output.toFixed(1)} dB (weights ${own})`];
+  const known = layers.filter(({ output_sqnr_db }) => output_sqnr_db !== undefined).length;
+  const some = known < layers.length ? ` over ${known} of ${layers.length} layers` : "";
+  return [`Output SQNR ${output.toFixed(1)} dB${some} (weights ${own})`];
 }

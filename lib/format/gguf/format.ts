@@ -12,7 +12,12 @@ import { describeModel } from "./describe_model.ts";
 import { encodeGgufHeader, GGML_LIMITS, type NewGgufTensor } from "./encode_header.ts";
 import { nameTensors } from "./name_tensors.ts";
 import { readGgufHeader } from "./read_header.ts";
-import { type Architecture, isLanguage, recognizeArchitecture } from "./recognize_architecture.ts";
+import {
+  type Architecture,
+  ARCHITECTURES,
+  isLanguage,
+  recognizeArchitecture,
+} from "./recognize_architecture.ts";
 import { F32_TYPE, plainTensorType } from "./tensor_types.ts";
 
 /** Columns of the blocks of Q4_1 and Q8_0, and of those of the K-quants. */
@@ -84,10 +89,10 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
 
 function refuseArchitecture({ name }: Model): never {
   throw new BadInputError(
-    `Cannot write ${
-      quote(name)
-    } as GGUF: no reader of GGUF knows its architecture: give --format sdnq, ` +
-      "which diffusers reads, or compressed-tensors",
+    `Cannot write ${quote(name)} as GGUF: its architecture is none of ${
+      ARCHITECTURES.join(", ")
+    }: ` +
+      "give --format sdnq, or compressed-tensors for a language model",
   );
 }
 

@@ -6,11 +6,13 @@ import type { TensorInfo } from "../../safetensors/header.ts";
 import type { Bits } from "../../types.ts";
 import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
 import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
+import { readQuantization } from "./read_quantization.ts";
 import { sdnqNames, shapeOfCodes, shapeOfParams } from "./layer_tensors.ts";
 
-/** Opens a checkpoint; the widths of its layers follow from the sizes of their tensors. */
+/** Opens a checkpoint; the widths of its layers follow from the sizes of their tensors, and config.json has to agree. */
 export function readCheckpoint(model: Model): Checkpoint {
   const tensors = placeTensors(model);
+  const quantization = readQuantization(model);
   return {
     name: model.name,
     format: "sdnq",
@@ -24,8 +26,13 @@ export function readCheckpoint(model: Model): Checkpoint {
     },
     find(original) {
       const copy = findPart(original, tensors, original.name);
-      const isCopy = copy.tensor.dtype === original.dtype;
-      return isCopy ? { copy } : { layer: findLayer(original, copy, tensors) };
+      if (copy.tensor.dtype === original.dtype) {
+        quantization.checkCopy(original);
+        return { copy };
+      }
+      const layer = findLayer(original, copy, tensors);
+      quantization.checkLayer(original, layer.bits, layer.blocks);
+      return { layer };
     },
   };
 }
