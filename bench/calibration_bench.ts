@@ -2,7 +2,7 @@
  * What calibration is worth, and what of it: two judges on models quantized without it, with sketches of
  * several ranks, and with what was recorded at one time alone or on unmasked text.
  * `deno run --allow-read --allow-write --allow-env bench/calibration_bench.ts` prints the tables that
- * docs/calibration.md shows; it records 7 files, which takes some minutes.
+ * docs/calibration.md shows; it records 12 files, which takes some minutes.
  */
 
 import { join } from "node:path";
@@ -57,13 +57,14 @@ function save(name: string, bytes: Uint8Array<ArrayBuffer>): string {
 async function record(
   name: string,
   digits: DigitsSettings | undefined,
-  language: SmallDlmSettings,
+  language: SmallDlmSettings | undefined,
 ): Promise<Pair> {
   const kept = { statistics: "sketch" } as const;
   return {
     digits: digits &&
       save(`${name}-digits`, await recordDigits({ ...kept, weights: "snr", ...digits })),
-    language: save(`${name}-language`, await recordSmallDlm({ ...kept, ...language })),
+    language: language &&
+      save(`${name}-language`, await recordSmallDlm({ ...kept, ...language })),
   };
 }
 
@@ -88,9 +89,9 @@ async function quantize(
 async function judge(
   settings: Partial<QuantizeSettings>,
   { digits, language }: Pair,
-  isAsked = digits !== undefined,
+  hasDigits = digits !== undefined,
 ): Promise<string> {
-  const decibel = isAsked
+  const decibel = hasDigits
     ? measureSqnr(original, await predict(await quantize(DIGITS, settings, digits))).toFixed(2)
     : "-";
   const { kl } = await evaluator.evaluate(await quantize(LANGUAGE, settings, language));
@@ -107,9 +108,9 @@ async function compareRanks(columns: [string, Pair][]): Promise<void> {
   }
 }
 
-async function compareTimes(rows: [string, Pair][]): Promise<void> {
+async function compareTimes(title: string, rows: [string, Pair][]): Promise<void> {
   const settings = SETTINGS.filter(([name]) => name === "INT2, rows" || name === "INT4, rows");
-  print(`\n| | ${settings.map(([name]) => name).join(" | ")} |\n|---|---|---|`);
+  print(`\n| ${title} | ${settings.map(([name]) => name).join(" | ")} |\n|---|---|---|`);
   for (const [name, pair] of rows) {
     const cells: string[] = [];
     for (const [, each] of settings) cells.push(await judge(each, pair));
@@ -117,10 +118,35 @@ async function compareTimes(rows: [string, Pair][]): Promise<void> {
   }
 }
 
-/** As much data as the whole time axis has: 4,800 digits, 320 sequences. */
-const ONE_GROUP = { from: 500, to: 600, timesteps: 10, images: 480 };
-const ONE_LEVEL = { from: 0.5, to: 0.5, levels: 1, sequences: 320 };
-const UNMASKED = { from: 0, to: 0, levels: 1, sequences: 320 };
+/** A part of the time axis that was recorded alone. */
+interface Part {
+  name: string;
+  digits?: DigitsSettings;
+  language?: SmallDlmSettings;
+  /** Ranks that are asked about; others would say the same. */
+  ranks: readonly number[];
+}
+
+/** One mask level, with as much text as all of them have together. */
+const atLevel = (level: number): SmallDlmSettings => ({
+  from: level,
+  to: level,
+  levels: 1,
+  sequences: 320,
+});
+
+const PARTS: readonly Part[] = [
+  {
+    name: "timesteps 500 to 599, level 0.5",
+    // As many digits as all timesteps have together.
+    digits: { from: 500, to: 600, timesteps: 10, images: 480 },
+    language: atLevel(0.5),
+    ranks: [64, WHOLE],
+  },
+  { name: "unmasked text", language: atLevel(0), ranks: [64, WHOLE] },
+  { name: "level 0.05", language: atLevel(0.05), ranks: [64] },
+  { name: "level 0.95", language: atLevel(0.95), ranks: [64] },
+];
 
 try {
   print("digits dB, small-dlm KL");
@@ -136,16 +162,19 @@ try {
     ["whole", whole],
   ]);
   for (const rank of [64, WHOLE]) {
-    const name = rank === WHOLE ? "whole" : `rank ${rank}`;
-    const one = await record(`one-${rank}`, { ...ONE_GROUP, rank }, { ...ONE_LEVEL, rank });
-    await compareTimes([
-      [`${name}, all of the time`, rank === WHOLE ? whole : shipped],
-      [`${name}, timesteps 500 to 599 or level 0.5 alone`, one],
-      [
-        `${name}, unmasked text`,
-        await record(`unmasked-${rank}`, undefined, { ...UNMASKED, rank }),
-      ],
-    ]);
+    const rows: [string, Pair][] = [["all of the time", rank === WHOLE ? whole : shipped]];
+    for (const { name, digits, language, ranks } of PARTS) {
+      if (!ranks.includes(rank)) continue;
+      rows.push([
+        `${name} alone`,
+        await record(
+          `${name}, ${rank}`,
+          digits && { ...digits, rank },
+          language && { ...language, rank },
+        ),
+      ]);
+    }
+    await compareTimes(rank === WHOLE ? "all of H" : `rank ${rank}`, rows);
   }
 } finally {
   evaluator.close();

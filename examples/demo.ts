@@ -40,8 +40,8 @@ const WAYS: readonly Way[] = [
 /** Where everything goes; anything there from before is replaced. */
 const OUT = "out";
 
-/** Digits drawn by each model and shown: two of each class. */
-const DRAWN = 20;
+/** Digits drawn by each model and shown: one of each class. */
+const DRAWN = 10;
 
 /** Characters shown of each model's text. */
 const WRITTEN = 100;
@@ -220,8 +220,7 @@ for (const [i, written] of text.texts.entries()) {
 
 const pictures = {
   title: "Generated digits and text",
-  text:
-    "The digits 0 to 9, twice, drawn from the same noise by the digits DiT before and after it was " +
+  text: "The digits 0 to 9, drawn from the same noise by the digits DiT before and after it was " +
     "quantized: DDIM, 50 steps, guidance 2. Calibrated is phase optimize that makes errors good by what " +
     "each layer is fed over all timesteps. Recognised is the share of them that a logistic " +
     "regression takes for what they should show; the denoiser's dB compare the noise it predicts. " +
