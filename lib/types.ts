@@ -135,6 +135,8 @@ export interface OutputSums {
   signal: number;
   /** With the errors as x. */
   error: number;
+  /** The two by the second moments in each segment of the time axis, where the inputs are known by segments. */
+  segments?: { signal: number; error: number }[] | undefined;
 }
 
 /**
@@ -152,6 +154,8 @@ export interface CompensationInputs {
   gains: Float32Array;
   /** [columns]: D of the p-th column. */
   diagonal: Float32Array;
+  /** The moments in each segment of the time axis, by which the outcome is measured; absent: there is one. */
+  segments?: Pick<CompensationInputs, "rank" | "sketch" | "diagonal">[] | undefined;
 }
 
 /** Largest code of a width: 2^bits - 1. */

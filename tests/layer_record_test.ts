@@ -50,7 +50,7 @@ function recordOf(phase: Phase): LayerRecord {
     schedule: phase === "smooth" ? scheduleOf(smooth) : null,
     baseline: phase === "baseline" ? null : { ...means, sums: { ...sums, error: 1 / 90 } },
   };
-  return recordLayer(LAYER!, found, 1000);
+  return recordLayer(LAYER!, found, 1000, undefined);
 }
 
 /** The report and the time groups of a run on these records. */
@@ -93,7 +93,7 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
   const smooth = smoothParams(params, { window: 2, method: "linear", dtype: "BF16" });
   const sums = { signal: 1, decoded: 1, error: 0.1 };
   const found = { ...meansOf(params), sums, schedule: scheduleOf(smooth), baseline: null };
-  const record = recordLayer(layer, found, 1);
+  const record = recordLayer(layer, found, 1, undefined);
   const bytes = encodeTimeGroups([record], "positional", "smooth");
   // The zero points are the last of its tensors: one for each of 24 steps.
   const zeroPoints = new Int32Array(bytes.slice(-24 * 4).buffer);

@@ -76,7 +76,8 @@ const NUMBERS: Row[] = [
 const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
 const KNOWN =
   "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
-  "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, backend, overwrite, link";
+  "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, " +
+  "calibration, timestepWeights, backend, overwrite, link";
 
 /** What is of the wrong kind, or cannot be together. */
 const OTHERS: Row[] = [

@@ -79,6 +79,27 @@ export function readInputs(
   }
 }
 
+/**
+ * Reads H of each segment of the time axis, for those who ask how a layer does at different times.
+ *
+ * @param layer With a sketch for each of several segments.
+ * @returns [S]; `undefined` where there is one segment, or all inputs of one were 0.
+ * @throws {BadInputError} The file has changed or cannot be read.
+ */
+export function readSegments(
+  calibration: Omit<Calibration, "layers">,
+  layer: LayerStatistics,
+): LayerInputs[] | undefined {
+  if (layer.segments === 1 || layer.sketch === undefined) return undefined;
+  const { timesteps } = calibration;
+  const found = Array.from({ length: layer.segments }, (_, s) => {
+    const { from, to } = segmentRange(s, layer.segments, timesteps.length);
+    const weights = timesteps.map((_, t) => t >= from && t < to ? 1 : 0);
+    return readInputs(calibration, layer, weights);
+  });
+  return found.every((inputs) => inputs !== undefined) ? found : undefined;
+}
+
 /** A segment that counts. */
 interface SegmentShare {
   /** Which one. */

@@ -53,6 +53,18 @@ interface Exports {
     sums: number,
     codes: number,
   ): void;
+  measure(
+    weights: number,
+    codes: number,
+    columns: number,
+    rank: number,
+    blockOf: number,
+    params: number,
+    sketch: number,
+    diagonal: number,
+    state: number,
+    sums: number,
+  ): void;
   pack(
     codes: number,
     rows: number,
@@ -84,12 +96,13 @@ export function createCompensator(): Compensator {
 
   return (bytes, tile, bits, params, inputs) => {
     const { rows, columns, dtype } = tile;
-    const { rank, order, sketch, gains, diagonal } = inputs;
+    const { rank, order, sketch, gains, diagonal, segments = [] } = inputs;
     const { scale, code_scale = scale } = params;
     if (!scale.every(isCommonScale) || !code_scale.every(isCommonScale)) {
       return compensateReference(bytes, tile, bits, params, inputs);
     }
     const across = blocksAcross(tile);
+    const largest = segments.reduce((most, own) => Math.max(most, own.rank), rank);
     const rowBytes = packedBytes(columns, bits);
     const weightBytes = columns * floatBytes(dtype);
     let end = BASE;
@@ -105,12 +118,16 @@ export function createCompensator(): Compensator {
       gains: take(gains.byteLength),
       diagonal: take(diagonal.byteLength),
       params: take(across * 4 * ROWS * 4),
-      state: take(rank * 2 * ROWS * 4),
+      state: take(largest * 2 * ROWS * 4),
       sums: take(SUM_BYTES),
       input: take(ROWS * weightBytes),
       weights: take(columns * ROWS * 4),
       codes: take(columns * ROWS),
       packed: take(ROWS * rowBytes),
+      segments: segments.map((own) => ({
+        sketch: take(own.sketch.byteLength),
+        diagonal: take(own.diagonal.byteLength),
+      })),
     };
     const missing = end - module.memory.buffer.byteLength;
     if (missing > 0) module.memory.grow(Math.ceil(missing / PAGE));
@@ -124,20 +141,38 @@ export function createCompensator(): Compensator {
       floats(at.sketch, sketch.length).set(sketch);
       floats(at.gains, gains.length).set(gains);
       floats(at.diagonal, columns).set(diagonal.map((value) => value / power));
+      for (const [i, own] of segments.entries()) {
+        floats(at.segments[i]!.sketch, own.sketch.length).set(own.sketch);
+        floats(at.segments[i]!.diagonal, columns).set(own.diagonal.map((value) => value / power));
+      }
       held = { inputs, blockColumns: tile.blockColumns, power };
     }
     const room = floats(at.params, across * 4 * ROWS);
     const packed = new Uint8Array(rows * rowBytes);
     const all = new Float64Array(SUMS);
+    const { power } = held;
     const outputs = { signal: 0, error: 0 };
+    const bySegment = segments.map(() => ({ signal: 0, error: 0 }));
+    const clear = (rank: number) => {
+      new Uint8Array(buffer, at.state, rank * 2 * ROWS * 4).fill(0);
+      new Uint8Array(buffer, at.sums, SUM_BYTES).fill(0);
+    };
+    /** What the errors and weights came to in the directions of a sketch. */
+    const addState = (rank: number, count: number, to: { signal: number; error: number }) => {
+      const state = floats(at.state, rank * 2 * ROWS);
+      for (let lane = 0; lane < count; lane++) {
+        to.error += squaresOf(state, lane);
+        to.signal += squaresOf(state, ROWS + lane);
+      }
+    };
+    const wideSums = () => new Float64Array(buffer, at.sums + SUMS * ROWS * 4, SUMS * ROWS);
     for (let row = 0; row < rows; row += ROWS) {
       const count = Math.min(ROWS, rows - row);
       const from = bytes.subarray(row * weightBytes, (row + count) * weightBytes);
       new Uint8Array(buffer, at.input, from.length).set(from);
       module.gather(KINDS[dtype], at.input, count, columns, at.order, at.weights);
       layOut(room, tile, bits, params, row, count);
-      new Uint8Array(buffer, at.state, rank * 2 * ROWS * 4).fill(0);
-      new Uint8Array(buffer, at.sums, SUM_BYTES).fill(0);
+      clear(rank);
       module.compensate(
         at.weights,
         columns,
@@ -154,11 +189,28 @@ export function createCompensator(): Compensator {
       const out = new Uint8Array(buffer, at.packed, count * rowBytes).fill(0);
       module.pack(at.codes, count, columns, at.order, bits, rowBytes, at.packed);
       packed.set(out, row * rowBytes);
-      addSums(all, new Float64Array(buffer, at.sums + SUMS * ROWS * 4, SUMS * ROWS));
-      const state = floats(at.state, rank * 2 * ROWS);
-      for (let lane = 0; lane < count; lane++) {
-        outputs.error += squaresOf(state, lane);
-        outputs.signal += squaresOf(state, ROWS + lane);
+      addSums(all, wideSums());
+      addState(rank, count, outputs);
+      for (const [i, own] of segments.entries()) {
+        clear(own.rank);
+        const { sketch, diagonal } = at.segments[i]!;
+        module.measure(
+          at.weights,
+          at.codes,
+          columns,
+          own.rank,
+          at.blockOf,
+          at.params,
+          sketch,
+          diagonal,
+          at.state,
+          at.sums,
+        );
+        const found = new Float64Array(SUMS);
+        addSums(found, wideSums());
+        bySegment[i]!.signal += found[3]! * power;
+        bySegment[i]!.error += found[4]! * power;
+        addState(own.rank, count, bySegment[i]!);
       }
     }
     const [signal, decoded, error, ownSignal, ownError] = all;
@@ -169,8 +221,9 @@ export function createCompensator(): Compensator {
         decoded: decoded!,
         error: error!,
         output: {
-          signal: ownSignal! * held.power + outputs.signal,
-          error: ownError! * held.power + outputs.error,
+          signal: ownSignal! * power + outputs.signal,
+          error: ownError! * power + outputs.error,
+          ...inputs.segments !== undefined && { segments: bySegment },
         },
       },
     };

@@ -44,7 +44,7 @@ export type DeviceCompensator = (
 ) => Promise<EncodedTile> | EncodedTile;
 
 /**
- * Makes the compensator of a lane. What a device is no use for goes to the processor: inputs of rank 0, scales
+ * Makes the compensator of a lane. What a device is no use for goes to the processor: inputs of rank 0 or with segments, scales
  * whose squares leave F32, and what its buffers do not hold.
  */
 export function createDeviceCompensator(lane: Lane): DeviceCompensator {
@@ -128,7 +128,8 @@ export function createDeviceCompensator(lane: Lane): DeviceCompensator {
     // Results are read back together.
     const most = Math.max(sizes.plan, sizes.params, sizes.out + sizes.state + sizes.sums);
     const isCommon = scale.every(isCommonScale) && code_scale.every(isCommonScale);
-    return inputs.rank > 0 && isCommon && most <= device.limits.maxStorageBufferBindingSize
+    const isOne = inputs.rank > 0 && inputs.segments === undefined;
+    return isOne && isCommon && most <= device.limits.maxStorageBufferBindingSize
       ? compensate(bytes, tile, bits, params, inputs, sizes)
       : compensateOnProcessor(bytes, tile, bits, params, inputs);
   };

@@ -44,8 +44,8 @@ export function findPart(
   written: ReadonlyMap<string, StoredTensor>,
   name: string,
 ): StoredTensor {
-  return written.get(name) ??
-    failVerify(original, `the checkpoint holds neither it nor ${quote(name)}`);
+  const what = name === original.name ? "no such tensor" : `neither it nor ${quote(name)}`;
+  return written.get(name) ?? failVerify(original, `the checkpoint holds ${what}`);
 }
 
 /** A tensor as messages name it, and the dtype and shape it should have. */

@@ -50,10 +50,9 @@ export async function writeRows(
     await files.write(place, row * rowBytes + column, bytes);
     return;
   }
-  const width = Math.min(rowBytes, bytes.length);
-  for (let at = 0; at < bytes.length; at += width, row++) {
+  for (let at = 0; at < bytes.length; at += rowBytes, row++) {
     const offset = permutedRow(row, headRows) * rowBytes + column;
-    await files.write(place, offset, bytes.subarray(at, at + width));
+    await files.write(place, offset, bytes.subarray(at, at + rowBytes));
   }
 }
 
@@ -67,9 +66,8 @@ export async function readRows(
     await files.read(place, row * rowBytes + column, out);
     return;
   }
-  const width = Math.min(rowBytes, out.length);
-  for (let at = 0; at < out.length; at += width, row++) {
+  for (let at = 0; at < out.length; at += rowBytes, row++) {
     const offset = permutedRow(row, headRows) * rowBytes + column;
-    await files.read(place, offset, out.subarray(at, at + width));
+    await files.read(place, offset, out.subarray(at, at + rowBytes));
   }
 }

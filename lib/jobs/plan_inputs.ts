@@ -1,7 +1,7 @@
 /** Reads what a calibration knows of a layer's inputs, and plans error compensation with it. */
 
 import type { Calibration, LayerStatistics } from "../calibration/calibration.ts";
-import { readInputs } from "../calibration/read_inputs.ts";
+import { readInputs, readSegments } from "../calibration/read_inputs.ts";
 import { planCompensation } from "../params/plan_compensation.ts";
 import type { CompensationInputs } from "../types.ts";
 
@@ -21,5 +21,6 @@ export function planInputs(
   { calibration, statistics, weights }: PlanInputsJob,
 ): Promise<CompensationInputs | undefined> {
   const moments = readInputs(calibration, statistics, weights);
-  return Promise.resolve(moments && planCompensation(moments));
+  const segments = moments && readSegments(calibration, statistics);
+  return Promise.resolve(moments && planCompensation(moments, segments));
 }

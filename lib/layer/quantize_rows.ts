@@ -6,7 +6,9 @@ import type { QuantizedRows, RowSums } from "../jobs/quantize_rows.ts";
 import { addSums } from "../params/measure_quality.ts";
 import { meanOfGroups } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
+import type { LayerPlan } from "../plan/plan_layer.ts";
 import { markovWeightOf } from "../settings/settings.ts";
+import { middleOf } from "../types.ts";
 import { coupleGroups } from "./couple_groups.ts";
 import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
 import { refuseLayer } from "./refuse_layer.ts";
@@ -35,7 +37,7 @@ export async function quantizeByRows(
   onParams: OnParams,
 ): Promise<LayerFindings> {
   const { layer, inputs } = job;
-  const { rows, columns, bits, axis: { boundaries }, grid } = layer;
+  const { rows, columns, bits, grid } = layer;
   const isOptimized = settings.phase === "optimize";
   const weight = isOptimized ? markovWeightOf(settings) : 0;
   const window = smoothingWindowOf(settings);
@@ -57,7 +59,7 @@ export async function quantizeByRows(
     else putParams(kept, run.from * blocks, { ...params, filled });
     return { ...rest, count: countByRow(filled, blocks) };
   }));
-  const groups = describeGroups(found, ({ rows }) => rows, boundaries);
+  const groups = describeGroups(layer, found, ({ rows }) => rows);
   let findings: LayerFindings = {
     ...groups,
     sums: addSums(found.map(({ sums }) => sums)),
@@ -67,7 +69,7 @@ export async function quantizeByRows(
   if (isOptimized) {
     findings.baseline = isSearched || inputs !== undefined
       ? {
-        ...describeGroups(found, ({ own }) => own!.rows, boundaries),
+        ...describeGroups(layer, found, ({ own }) => own!.rows),
         sums: addSums(found.map(({ own }) => own!.sums)),
       }
       : { ...groups, sums: findings.sums };
@@ -108,9 +110,9 @@ interface Piece extends Omit<QuantizedRows, "params" | "filled"> {
 
 /** The mean parameters of each time group: over the blocks that hold anything but zeros. */
 function describeGroups(
+  { axis: { boundaries }, bits, symmetric }: LayerPlan,
   pieces: readonly Piece[],
   rowsOf: (piece: Piece) => RowSums,
-  boundaries: readonly number[],
 ): Pick<GroupsRecord, "scale" | "zero_point"> {
   const join = (part: (piece: Piece) => Float64Array) => {
     const all = new Float64Array(boundaries.at(-1)!);
@@ -121,9 +123,13 @@ function describeGroups(
     }
     return all;
   };
-  return meanOfGroups({
-    scale: join((piece) => rowsOf(piece).scale),
-    zero_point: join((piece) => rowsOf(piece).zero_point),
-    count: join(({ count }) => count),
-  }, boundaries);
+  return meanOfGroups(
+    {
+      scale: join((piece) => rowsOf(piece).scale),
+      zero_point: join((piece) => rowsOf(piece).zero_point),
+      count: join(({ count }) => count),
+    },
+    boundaries,
+    symmetric ? middleOf(bits) : 0,
+  );
 }

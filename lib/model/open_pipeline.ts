@@ -71,13 +71,15 @@ function openPipeline(
   const declared = readComponents(directory);
   const files = [...listing.sideFiles, ...listing.leftOut];
   const known = declared.filter((one) => files.some((file) => file.startsWith(`${one}/`)));
-  const list = known.map(quote).join(", ");
+  const has = describeComponents(known);
   const chosen = components.length > 0
     ? components
     : DENOISERS.filter((one) => declared.includes(one));
   if (chosen.length === 0) {
     throw new BadInputError(
-      `Cannot tell what predicts noise in the pipeline ${quote(path)}: it has ${list}, none of ` +
+      `Cannot tell what predicts noise in the pipeline ${
+        quote(path)
+      }: it has ${has}, none of them ` +
         `${DENOISERS.join(", ")}: give --component`,
     );
   }
@@ -85,7 +87,7 @@ function openPipeline(
   if (missing !== undefined) {
     const what = declared.includes(missing)
       ? `${PIPELINE_INDEX} names it, but its folder holds no file: download it again`
-      : `it has ${list}`;
+      : `it has ${has}`;
     throw new BadInputError(
       `Component not found: ${quote(missing)} in the pipeline ${quote(path)}: ${what}`,
     );
@@ -117,6 +119,15 @@ function openPipeline(
       ...parts.flatMap(({ component, model }) => below(component, model.leftOut)),
     ].sort(),
   };
+}
+
+/** Components named in a message. */
+const NAMES_SHOWN = 10;
+
+function describeComponents(names: readonly string[]): string {
+  if (names.length === 0) return `no folder of a component that ${PIPELINE_INDEX} names`;
+  const rest = names.length - NAMES_SHOWN;
+  return names.slice(0, NAMES_SHOWN).map(quote).join(", ") + (rest > 0 ? `, and ${rest} more` : "");
 }
 
 /** The components that the index names; one that is left out is [null, null]. */

@@ -80,15 +80,23 @@ export function measureOutputs(
 export function addSums(all: readonly QualitySums[]): QualitySums {
   const total = { signal: 0, decoded: 0, error: 0 };
   const output = { signal: 0, error: 0 };
+  const segments = all[0]?.output?.segments?.map(() => ({ signal: 0, error: 0 }));
   for (const { signal, decoded, error, output: own } of all) {
     total.signal += signal;
     total.decoded += decoded;
     total.error += error;
     output.signal += own?.signal ?? 0;
     output.error += own?.error ?? 0;
+    for (const [i, part] of segments?.entries() ?? []) {
+      part.signal += own?.segments?.[i]?.signal ?? 0;
+      part.error += own?.segments?.[i]?.error ?? 0;
+    }
   }
   const isKnown = all.length > 0 && all.every((sums) => sums.output !== undefined);
-  return isKnown ? { ...total, output } : total;
+  const bySegment = all.every((sums) => sums.output?.segments?.length === segments?.length);
+  return isKnown
+    ? { ...total, output: { ...output, ...bySegment && segments && { segments } } }
+    : total;
 }
 
 /** The energies of a layer of which some parts were encoded again with other parameters. */
@@ -104,15 +112,24 @@ export function replaceSums(
   // What is left of a sum that nearly cancels may fall below 0.
   const atLeast0 = (value: number) => Math.max(0, value);
   const { signal, output } = sums;
+  if (output === undefined) return { ...pick() };
   return {
-    signal,
-    decoded: replace(({ decoded }) => decoded),
-    error: atLeast0(replace(({ error }) => error)),
-    ...output !== undefined && {
-      output: {
-        signal: output.signal,
-        error: atLeast0(replace(({ output }) => output?.error ?? 0)),
-      },
+    ...pick(),
+    output: {
+      signal: output.signal,
+      error: atLeast0(replace(({ output }) => output?.error ?? 0)),
+      segments: output.segments?.map(({ signal }, i) => ({
+        signal,
+        error: atLeast0(replace(({ output }) => output?.segments?.[i]?.error ?? 0)),
+      })),
     },
   };
+
+  function pick(): QualitySums {
+    return {
+      signal,
+      decoded: replace(({ decoded }) => decoded),
+      error: atLeast0(replace(({ error }) => error)),
+    };
+  }
 }

@@ -28,9 +28,12 @@ export interface InputMoments {
  * Plans the compensation of a layer: columns in falling order of their second moment, since an error that is made
  * early can still be made good. Gains in F64, backwards over that order, with P [r, r] = I at first:
  * p = P K_j, d = D_j + K_j . p, G_j = p / d, P -= p p^T / d.
+ *
+ * @param segments The moments in each segment of the time axis, by which the outcome is measured.
  */
 export function planCompensation(
   { columns, rank, sketch, diagonal, square }: InputMoments,
+  segments?: readonly InputMoments[],
 ): CompensationInputs {
   const order = Int32Array.from({ length: columns }, (_, column) => column)
     .sort((a, b) => square[b]! - square[a]! || a - b);
@@ -46,9 +49,17 @@ export function planCompensation(
     diagonal: shared(Float32Array, columns),
   };
   inputs.order.set(order);
-  for (const [p, column] of order.entries()) {
-    inputs.sketch.set(sketch.subarray(column * rank, (column + 1) * rank), p * rank);
-    inputs.diagonal[p] = diagonal[column]!;
+  sortMoments({ rank, sketch, diagonal }, order, inputs);
+  if (segments !== undefined) {
+    inputs.segments = segments.map((own) => {
+      const sorted = {
+        rank: own.rank,
+        sketch: shared(Float32Array, columns * own.rank),
+        diagonal: shared(Float32Array, columns),
+      };
+      sortMoments(own, order, sorted);
+      return sorted;
+    });
   }
   const inverse = new Float64Array(rank * rank);
   for (let k = 0; k < rank; k++) inverse[k * rank + k] = 1;
@@ -72,4 +83,16 @@ export function planCompensation(
     }
   }
   return inputs;
+}
+
+/** Puts K and D into an order of columns. */
+function sortMoments(
+  { rank, sketch, diagonal }: Pick<InputMoments, "rank" | "sketch" | "diagonal">,
+  order: Int32Array,
+  to: Pick<CompensationInputs, "sketch" | "diagonal">,
+): void {
+  for (const [p, column] of order.entries()) {
+    to.sketch.set(sketch.subarray(column * rank, (column + 1) * rank), p * rank);
+    to.diagonal[p] = diagonal[column]!;
+  }
 }

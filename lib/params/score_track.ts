@@ -44,14 +44,17 @@ export interface RowTotals {
 
 /**
  * The mean parameters of each time group over its rows and blocks. A group in which none counts takes
- * those of its left neighbour; the first ones those of the nearest to the right; alone: 1, 0.
+ * those of its left neighbour; the first ones those of the nearest to the right; alone: 1, and
+ * the zero point of all-zero blocks.
  *
  * @param boundaries First row of each time group, and the number of rows at the end: [G+1].
+ * @param none The zero point of all-zero blocks.
  * @returns [G] each.
  */
 export function meanOfGroups(
   { scale, zero_point, count }: RowTotals,
   boundaries: readonly number[],
+  none = 0,
 ): Pick<ParamTrack, "scale" | "zero_point"> {
   const means = boundaries.slice(1).map((end, g) => {
     const total = { scale: 0, zero_point: 0, count: 0 };
@@ -65,7 +68,7 @@ export function meanOfGroups(
       zero_point: total.zero_point / total.count,
     };
   });
-  let last = means.find((mean) => mean !== undefined) ?? { scale: 1, zero_point: 0 };
+  let last = means.find((mean) => mean !== undefined) ?? { scale: 1, zero_point: none };
   const filled = means.map((mean) => last = mean ?? last);
   return {
     scale: filled.map(({ scale }) => scale),

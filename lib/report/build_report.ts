@@ -14,12 +14,7 @@ import type {
 } from "../types.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import type { Comparison } from "./comparison.ts";
-import {
-  addSums,
-  measureOutputs,
-  measureQuality,
-  type Quality,
-} from "../params/measure_quality.ts";
+import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import {
   groupSizeOf,
   markovWeightOf,
@@ -32,7 +27,9 @@ import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
 import {
   type CalibrationReport,
+  type OutputFigures,
   reportCalibration,
+  reportOutputs,
   type RunCalibration,
 } from "./report_calibration.ts";
 import {
@@ -62,7 +59,7 @@ export interface PhaseFigures {
 }
 
 /** The report of a run. */
-export interface Report extends Smoothness, Quality {
+export interface Report extends Smoothness, Quality, OutputFigures {
   /** Layout of this object: {@linkcode SCHEMA_VERSION}. */
   schema_version: number;
   /** Version of Isotherm. */
@@ -110,11 +107,6 @@ export interface Report extends Smoothness, Quality {
   parameter_count: number;
   /** Elements quantized. */
   quantized_parameter_count: number;
-  /**
-   * SQNR of the layers' outputs in dB: of their mean relative error, weighted by elements, over the layers of which
-   * it is known; absent where there are none.
-   */
-  output_sqnr_db?: number;
   /** Bits of the output weights on disk an element of the source model, all of both counted. */
   bits_per_weight: number;
   /** Jumps of the model at each boundary, [G-1]. */
@@ -187,9 +179,6 @@ export function buildReport(run: RunResults): Report {
   });
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
-  const output = measureOutputs(
-    records.map(({ rows, columns, sums }) => ({ elements: rows * columns, sums })),
-  );
   return {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
@@ -215,7 +204,7 @@ export function buildReport(run: RunResults): Report {
     default_ignore: settings.defaultIgnore,
     ...size,
     ...measured,
-    ...output === undefined ? {} : { output_sqnr_db: output },
+    ...reportOutputs(records),
     ...describeScores(measured.boundary_scores),
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),

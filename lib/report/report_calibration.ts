@@ -1,6 +1,7 @@
 /** What a report says of the calibration of its run. */
 
 import type { LayerRecord } from "../layer/layer_record.ts";
+import { measureOutputs } from "../params/measure_quality.ts";
 import type { QuantizeSettings, TimestepWeights } from "../settings/settings.ts";
 
 /** What of a calibration file a report is about. */
@@ -42,6 +43,41 @@ export function reportCalibration(
     weights: timestepWeights ?? "recorded",
     compensated_layers: compensated,
     other_layers: ranks.length - compensated,
+  };
+}
+
+/** Output figures of a run. */
+export interface OutputFigures {
+  /**
+   * SQNR of the layers' outputs in dB: of their mean relative error, weighted by elements, over the layers of which
+   * it is known; absent where there are none.
+   */
+  output_sqnr_db?: number;
+  /** The same in each segment of the time axis; `null` where it is unknown. */
+  output_sqnr_db_by_segment?: (number | null)[];
+}
+
+/** The output SQNR of a model, as a whole and by segment; absent where nothing is known. */
+export function reportOutputs(
+  records: readonly Pick<LayerRecord, "rows" | "columns" | "sums">[],
+): OutputFigures {
+  const layers = records.map(({ rows, columns, sums }) => ({ elements: rows * columns, sums }));
+  const whole = measureOutputs(layers);
+  const parts = layers.flatMap(({ elements, sums: { output, ...sums } }) =>
+    output?.segments === undefined ? [] : [{ elements, sums, segments: output.segments }]
+  );
+  const count = parts[0]?.segments.length ?? 0;
+  const bySegment = Array.from(
+    { length: count },
+    (_, s) =>
+      measureOutputs(parts.map(({ elements, sums, segments }) => ({
+        elements,
+        sums: { ...sums, output: segments[s] },
+      }))) ?? null,
+  );
+  return {
+    ...whole !== undefined && { output_sqnr_db: whole },
+    ...count > 0 && { output_sqnr_db_by_segment: bySegment },
   };
 }
 

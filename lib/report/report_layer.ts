@@ -40,6 +40,8 @@ export interface LayerReport extends Smoothness, Quality {
    * model does follows it, not the figures of the weights, which compensation makes worse.
    */
   output_sqnr_db?: number;
+  /** The same in each segment of the time axis, where the calibration has several; `null` where it is unknown. */
+  output_sqnr_db_by_segment?: (number | null)[];
   /**
    * Rank of the sketch by which its errors were compensated; 0: only the squares of its inputs are known, so that
    * nothing was compensated; absent where nothing is known of them.
@@ -84,10 +86,20 @@ export function reportLayer(record: LayerRecord, threshold: number): LayerReport
     ...scoreJumps(jumps, threshold),
     ...measureQuality(record.sums),
     ...given("output_sqnr_db", measureOutput(record.sums)),
+    ...reportSegments(record.sums),
     ...given("compensation_rank", record.inputs_rank ?? undefined),
     source_bytes: record.source_bytes,
     output_bytes: record.output_bytes,
     ...baseline === null ? {} : { baseline: reportBaseline(record, baseline, threshold) },
+  };
+}
+
+function reportSegments(
+  { output }: Pick<LayerRecord["sums"], "output">,
+): Pick<LayerReport, "output_sqnr_db_by_segment"> {
+  if (output?.segments === undefined) return {};
+  return {
+    output_sqnr_db_by_segment: output.segments.map((own) => measureOutput({ output: own }) ?? null),
   };
 }
 

@@ -5,6 +5,7 @@ import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
+import { OUTPUT_MARK } from "./pending_output.ts";
 import type { PartPlan, RunPlan } from "./plan_run.ts";
 
 /**
@@ -93,6 +94,12 @@ function refuseQuantized(model: Model): void {
     throw new BadInputError(
       `The model ${quote(model.name)} is already quantized: its config.json has a ` +
         `quantization_config: ${again}`,
+    );
+  }
+  if (model.sideFiles.includes(OUTPUT_MARK)) {
+    throw new BadInputError(
+      `The model ${quote(model.name)} is already quantized: it holds ${quote(OUTPUT_MARK)}, ` +
+        `which a run writes: ${again}`,
     );
   }
   for (const { name, tensors } of model.shards) {

@@ -7,7 +7,7 @@ import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
 export const SCHEDULE_FORMAT = "isotherm-time-groups";
 
 /** Version of the file's layout. */
-const LAYOUT_VERSION = "1";
+export const LAYOUT_VERSION = "1";
 
 /**
  * Encodes the schedules of a run: for each layer `NAME.boundaries` I32 [G+1], `NAME.scale` F32 and

@@ -3,8 +3,9 @@
 import { join } from "node:path";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import { areBoundaries } from "../plan/plan_time_groups.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
-import { SCHEDULE_FORMAT } from "./encode_time_groups.ts";
+import { LAYOUT_VERSION, SCHEDULE_FORMAT } from "./encode_time_groups.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
 
 /** The schedule of a layer. */
@@ -45,10 +46,9 @@ export function readTimeGroups(directory: string): TimeGroups | undefined {
   const file = openSource(path, OUTPUT_MARK);
   try {
     const { tensors, metadata } = readHeader(file, OUTPUT_MARK);
-    if (metadata?.get("format") !== SCHEDULE_FORMAT) {
-      fail(
-        `their format is ${quote(metadata?.get("format") ?? "")}, expected "${SCHEDULE_FORMAT}"`,
-      );
+    for (const [key, expected] of [["format", SCHEDULE_FORMAT], ["version", LAYOUT_VERSION]]) {
+      const found = metadata?.get(key!) ?? "";
+      if (found !== expected) fail(`their ${key} is ${quote(found)}, expected "${expected}"`);
     }
     const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
     const read = (name: string, dtype: "F32" | "I32"): number[] => {
@@ -67,6 +67,9 @@ export function readTimeGroups(directory: string): TimeGroups | undefined {
       const boundaries = read(`${name}.boundaries`, "I32");
       const scale = read(`${name}.scale`, "F32");
       const zero_point = read(`${name}.zero_point`, "I32");
+      if (!areBoundaries(boundaries) || boundaries.length < 2) {
+        fail(`the boundaries of ${quote(name)} do not ascend from 0`);
+      }
       const lengths = [boundaries.length - 1, boundaries.at(-1)];
       if (scale.length !== zero_point.length || !lengths.includes(scale.length)) {
         fail(`${quote(name)} has ${scale.length} scales and ${zero_point.length} zero points`);

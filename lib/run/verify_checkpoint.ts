@@ -42,12 +42,12 @@ export interface Verification extends Quality {
  * @throws {BadInputError} The checkpoint is malformed, or does not hold the model's tensors.
  * @throws {InterruptedError} The signal was heard.
  */
-export function verifyCheckpoint(
+export async function verifyCheckpoint(
   checkpointPath: string,
   modelPath: string,
   hooks: Pick<RunHooks, "onProgress" | "signal"> = {},
 ): Promise<Verification> {
-  return runVerification(planVerification(checkpointPath, modelPath), hooks);
+  return await runVerification(planVerification(checkpointPath, modelPath), hooks);
 }
 
 /** Runs a planned verification, see {@linkcode verifyCheckpoint}. */

@@ -22,13 +22,13 @@ export function checkFormat(settings: Held): void {
   if (format !== "compressed-tensors" && bits === 8 && !symmetric) {
     refuse(settings, `${EIGHT_BITS[format]} have no zero points`, "add --symmetric");
   }
-  if (settings.groupSize !== undefined) checkGroupSize(settings);
+  checkGroupSize(settings);
 }
 
 /** What the 8-bit codes of a format are called. */
 const EIGHT_BITS = { sdnq: "its int8 codes", gguf: "its Q8_0 blocks", comfy: "its int8 codes" };
 
-/** A size that was given. */
+/** The size that was given; the default ones suit. */
 function checkGroupSize(settings: Held): void {
   const { format, bits } = settings;
   const size = groupSizeOf(settings);

@@ -47,21 +47,19 @@ const SWITCH: ValueRule = {
   accepts: (value) => typeof value === "boolean",
 };
 
-const PATTERNS: ValueRule = {
-  allowed: "a list of texts, each a pattern",
+const listOf = (kind: string): ValueRule => ({
+  allowed: `a list of texts, each ${kind}`,
   accepts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
-};
+});
 
 const FILE: ValueRule = {
   allowed: "the path of a file",
   accepts: (value) => typeof value === "string" && value !== "",
 };
 
-const NAMES: ValueRule = {
-  allowed: "a list of names of folders, none of them twice",
-  accepts: (value) =>
-    Array.isArray(value) && new Set(value).size === value.length &&
-    value.every((item) => typeof item === "string" && /^[^./\\\p{C}][^/\\\p{C}]*$/u.test(item)),
+const FOLDER: ValueRule = {
+  allowed: "the name of a folder of the pipeline",
+  accepts: (value) => typeof value === "string" && /^[^./\\\p{C}][^/\\\p{C}]*$/u.test(value),
 };
 
 /** In the order in which they are judged; `overwrite` and `link` stand beside the settings of a run. */
@@ -74,8 +72,8 @@ const RULES: Record<keyof QuantizeSettings | "overwrite" | "link", SettingRule> 
   symmetric: { subject: "--symmetric", ...SWITCH },
   modulation: { subject: "--modulation", ...oneOf(MODULATIONS) },
   threshold: { subject: "--smoothness-threshold", ...numberAbove(LIMITS.threshold) },
-  ignore: { subject: "--ignore", ...PATTERNS },
-  components: { subject: "--component", ...NAMES },
+  ignore: { subject: "--ignore", ...listOf("a pattern") },
+  components: { subject: "--component", ...listOf("a name") },
   defaultIgnore: { subject: "defaultIgnore (--no-default-ignore)", ...SWITCH },
   strict: { subject: "--strict", ...SWITCH },
   phase: { subject: "--phase", ...oneOf(PHASES) },
@@ -124,8 +122,18 @@ export function checkSettings(
   }
   const checked = settings as QuantizeSettings;
   for (const pattern of checked.ignore) compilePattern(pattern);
+  checkComponents(checked.components);
   checkFormat(checked);
   checkTogether(checked, (key) => texts?.has(key) ?? checked[key] !== DEFAULT_SETTINGS[key]);
+}
+
+/** Names of components: each stays in the pipeline, and is given once. */
+function checkComponents(names: readonly string[]): void {
+  for (const [i, name] of names.entries()) {
+    checkValue(RULES.components.subject, name, FOLDER, name);
+    if (names.indexOf(name) === i) continue;
+    throw new BadInputError(`--component ${quote(name)} is given twice: give it once`);
+  }
 }
 
 /** A setting that the phase has no use for was meant for another one. */

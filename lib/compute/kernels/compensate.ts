@@ -32,11 +32,19 @@ export function compensate(
   const packed = new Uint8Array(rows * outBytes);
   const weights = new Float32Array(columns);
   const codes = new Uint8Array(columns);
-  const total = { signal: 0, decoded: 0, error: 0, output: { signal: 0, error: 0 } };
+  const segments = inputs.segments?.map(() => ({ signal: 0, error: 0 }));
+  const output: OutputSums = { signal: 0, error: 0, segments };
+  const total = { signal: 0, decoded: 0, error: 0, output };
   for (let row = 0; row < rows; row++) {
     decodeFloats(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), dtype, weights);
     const first = Math.floor(row / blockRows) * across;
     quantizeRow(weights, codes, { first, columns: tile.blockColumns, bits }, params, inputs, total);
+    for (const [i, moments] of inputs.segments?.entries() ?? []) {
+      measureRow(weights, codes, { first, columns: tile.blockColumns }, params, {
+        ...moments,
+        order: inputs.order,
+      }, segments![i]!);
+    }
     packRow(codes, bits, packed.subarray(row * outBytes, (row + 1) * outBytes));
   }
   return { packed, sums: total };
@@ -83,6 +91,33 @@ function quantizeRow(
   }
   total.output.signal += squaresOf(signals);
   total.output.error += squaresOf(errors);
+}
+
+/** Adds what a row's codes come to by other moments than those they were made with. */
+function measureRow(
+  weights: Float32Array,
+  codes: Uint8Array,
+  blocks: { first: number; columns: number },
+  { scale, zero_point }: BlockParams,
+  { rank, order, sketch, diagonal }: Omit<CompensationInputs, "gains">,
+  total: { signal: number; error: number },
+): void {
+  const errors = new Float32Array(rank);
+  const signals = new Float32Array(rank);
+  for (const [p, column] of order.entries()) {
+    const block = blocks.first + Math.floor(column / blocks.columns);
+    const w = weights[column]!;
+    const d = fround(fround((codes[column]! - zero_point[block]!) * scale[block]!) - w);
+    total.signal += w * w * diagonal[p]!;
+    total.error += d * d * diagonal[p]!;
+    for (let k = 0; k < rank; k++) {
+      const x = sketch[p * rank + k]!;
+      errors[k] = errors[k]! + fround(x * d);
+      signals[k] = signals[k]! + fround(x * w);
+    }
+  }
+  total.signal += squaresOf(signals);
+  total.error += squaresOf(errors);
 }
 
 function roundHalfEven(value: number): number {

@@ -19,8 +19,8 @@ export function readCheckpoint(model: Model): Checkpoint {
     tensors,
     partsOf(original) {
       const names = comfyNames(original.replace(/\.weight$/, ""));
-      if (!original.endsWith(".weight")) return [original];
-      return [names.weight, names.scale, names.zeros, names.quant];
+      if (!original.endsWith(".weight") || !tensors.has(names.quant)) return [original];
+      return [original, names.scale, names.zeros, names.quant];
     },
     find(original) {
       const found = findPart(original, tensors, original.name);

@@ -28,8 +28,11 @@ export function readCheckpoint(model: Model): Checkpoint {
   const groupOf = readGroups(model);
   const tensors = placeTensors(model);
   const partsOf = (original: string) => {
-    const names = packedNames(layerName(original));
-    return [original, names.packed, names.scale, names.zeroPoint, names.shape];
+    if (tensors.has(original)) return [original];
+    const layer = layerName(original);
+    const names = packedNames(layer);
+    const zeroPoints = groupOf(layer)?.symmetric ? [] : [names.zeroPoint];
+    return [names.packed, names.scale, ...zeroPoints, names.shape];
   };
   return {
     name: model.name,

@@ -18,9 +18,9 @@ export function readCheckpoint(model: Model): Checkpoint {
     tensors,
     partsOf(original) {
       const names = sdnqNames(original.replace(/\.weight$/, ""));
-      return original.endsWith(".weight")
-        ? [names.weight, names.scale, names.zeroPoint]
-        : [original];
+      const dtype = tensors.get(original)?.tensor.dtype;
+      if (!original.endsWith(".weight") || (dtype !== "U8" && dtype !== "I8")) return [original];
+      return [original, names.scale, ...dtype === "U8" ? [names.zeroPoint] : []];
     },
     find(original) {
       const copy = findPart(original, tensors, original.name);

@@ -240,6 +240,71 @@ export function compensate(
   flushSums(sums);
 }
 
+/** Steps of four rows: their codes less their zero points. */
+// @ts-ignore: decorator
+@inline
+function stepsAt(codes: usize, low: v128): v128 {
+  const wide = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(codes)));
+  return f32x4.add(f32x4.convert_i32x4_s(wide), low);
+}
+
+/**
+ * What the codes of sixteen rows come to by other second moments than those they were made with; parameters and
+ * sums as in `compensate`, of which only the last two are made.
+ */
+export function measure(
+  weights: usize,
+  codes: usize,
+  columns: i32,
+  rank: i32,
+  blockOf: usize,
+  params: usize,
+  sketch: usize,
+  diagonal: usize,
+  state: usize,
+  sums: usize,
+): void {
+  const end = state + (rank as usize) * (2 * VECTOR);
+  for (let p = 0; p < columns; p++) {
+    const own = params + (load<i32>(blockOf) as usize) * (4 * VECTOR);
+    blockOf += 4;
+    const w0 = v128.load(weights);
+    const w1 = v128.load(weights, 16);
+    const w2 = v128.load(weights, 32);
+    const w3 = v128.load(weights, 48);
+    weights += VECTOR;
+    const d0 = f32x4.sub(f32x4.mul(stepsAt(codes, v128.load(own, 128)), v128.load(own, 64)), w0);
+    const d1 = f32x4.sub(f32x4.mul(stepsAt(codes + 4, v128.load(own, 144)), v128.load(own, 80)), w1);
+    const d2 = f32x4.sub(f32x4.mul(stepsAt(codes + 8, v128.load(own, 160)), v128.load(own, 96)), w2);
+    const d3 = f32x4.sub(f32x4.mul(stepsAt(codes + 12, v128.load(own, 176)), v128.load(own, 112)), w3);
+    codes += ROWS;
+    const own2 = f32x4.splat(load<f32>(diagonal));
+    diagonal += 4;
+    addSquares(sums + 192, own2, w0);
+    addSquares(sums + 208, own2, w1);
+    addSquares(sums + 224, own2, w2);
+    addSquares(sums + 240, own2, w3);
+    addSquares(sums + 256, own2, d0);
+    addSquares(sums + 272, own2, d1);
+    addSquares(sums + 288, own2, d2);
+    addSquares(sums + 304, own2, d3);
+    if ((p & (FLUSH - 1)) == FLUSH - 1) flushSums(sums);
+    for (let at = state; at < end; at += 2 * VECTOR) {
+      const x = f32x4.splat(load<f32>(sketch));
+      sketch += 4;
+      v128.store(at, f32x4.add(v128.load(at), f32x4.mul(x, d0)));
+      v128.store(at, f32x4.add(v128.load(at, 16), f32x4.mul(x, d1)), 16);
+      v128.store(at, f32x4.add(v128.load(at, 32), f32x4.mul(x, d2)), 32);
+      v128.store(at, f32x4.add(v128.load(at, 48), f32x4.mul(x, d3)), 48);
+      v128.store(at, f32x4.add(v128.load(at, 64), f32x4.mul(x, w0)), 64);
+      v128.store(at, f32x4.add(v128.load(at, 80), f32x4.mul(x, w1)), 80);
+      v128.store(at, f32x4.add(v128.load(at, 96), f32x4.mul(x, w2)), 96);
+      v128.store(at, f32x4.add(v128.load(at, 112), f32x4.mul(x, w3)), 112);
+    }
+  }
+  flushSums(sums);
+}
+
 /**
  * Packs codes: element i of a row at bit i * bits, each row in whole words.
  *
