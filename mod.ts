@@ -68,6 +68,7 @@ export {
   FIGURE_KEYS,
   LAYER_KEYS,
   type LayerFigures,
+  OPTIONAL_KEYS,
   type ReportFigures,
 } from "./lib/report/report_figures.ts";
 export { measureQuality, type Quality } from "./lib/params/measure_quality.ts";
@@ -75,6 +76,7 @@ export {
   DEFAULT_SETTINGS,
   type Modulation,
   type QuantizeSettings,
+  type TimestepWeights,
 } from "./lib/settings/settings.ts";
 export {
   type CandidateList,
@@ -86,6 +88,10 @@ export { packedBytes, packRow, unpackRow } from "./lib/compute/pack_codes.ts";
 export { quantizeModel, type RunHooks } from "./lib/run/pipeline.ts";
 export { type LayerSchedule, readTimeGroups, type TimeGroups } from "./lib/run/read_time_groups.ts";
 export { planTimeGroups } from "./lib/plan/plan_time_groups.ts";
+export type { Calibration, LayerStatistics } from "./lib/calibration/calibration.ts";
+export type { Drift, DriftOfKind } from "./lib/calibration/measure_drift.ts";
+export { openCalibration } from "./lib/calibration/open_calibration.ts";
+export type { CalibrationReport, OutputFigures } from "./lib/report/report_calibration.ts";
 export type { PhaseFigures, Report } from "./lib/report/build_report.ts";
 export type { ComponentReport } from "./lib/report/report_component.ts";
 export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
@@ -98,6 +104,7 @@ export {
 } from "./lib/render/render_html.ts";
 export { renderSummary, type SummaryOptions } from "./lib/render/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
+export type { TensorInfo } from "./lib/safetensors/header.ts";
 export { scoreSteps } from "./lib/params/score_track.ts";
 export {
   type BoundaryJump,

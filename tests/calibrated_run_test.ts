@@ -244,6 +244,12 @@ const REFUSED: [title: string, file: Uint8Array | null, flags: string[], message
     "--timestep-weights needs --calibration",
   ],
   [
+    "weights of timesteps that are added up already",
+    CALIBRATION,
+    ["--phase", "optimize", "--timestep-weights", "snr"],
+    "it has one segment, in which they are added up already",
+  ],
+  [
     "unknown weights",
     CALIBRATION,
     ["--phase", "optimize", "--timestep-weights", "log"],

@@ -8,7 +8,14 @@ import { compareReports } from "../lib/compare/compare_reports.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { NO_CHROMIUM } from "./find_chromium.ts";
 import { withFiles } from "./make_model.ts";
-import { HOSTILE_NAMES, inventPhase, inventReport, layerNames, OPTIMIZE } from "./invent_report.ts";
+import {
+  HOSTILE_NAMES,
+  inventCalibrated,
+  inventPhase,
+  inventReport,
+  layerNames,
+  OPTIMIZE,
+} from "./invent_report.ts";
 import { openBrowser, type Visit, visitFile } from "./open_browser.ts";
 
 const NAMES = layerNames(40);
@@ -52,6 +59,9 @@ const PAGES: Record<string, string> = {
       credit: "Digits: UCI, CC BY 4.0",
     },
   }),
+  "calibrated.html": await renderHtml(
+    inventCalibrated(inventPhase(REPORT, OPTIMIZE), [...HOSTILE_NAMES.slice(0, 10), NAMES[0]!]),
+  ),
   "large.html": await renderHtml(inventReport({ names: layerNames(10_000) })),
 };
 
@@ -223,9 +233,38 @@ browserTest(
   },
 );
 
+browserTest(
+  "a page of a calibrated run draws drift and lists what outputs come to",
+  async (open) => {
+    await open("calibrated.html", {}, async ({ page }) => {
+      const charts = page.locator("#calibration figure");
+      assert.equal(await charts.count(), 11);
+      const boxes = await page.locator("#calibration svg").evaluateAll((all) =>
+        all.map((one) => one.getBoundingClientRect().toJSON() as DOMRect)
+      );
+      for (const { width, height } of boxes) assert.ok(width > 200 && height > 80 && height < 200);
+      assert.equal(await page.locator("#calibration .line.series-0").count(), 11);
+      assert.equal(await page.locator("#calibration .line.series-1").count(), 1);
+      const name = `${HOSTILE_NAMES[0]}, inputs over time: range 3.2x, RMS 1.0x, 4 layers`;
+      assert.equal(await page.getByRole("img", { name }).count(), 1);
+      await page.getByRole("button", { name: "Output SQNR, dB" }).click();
+      const index = (await page.locator("#layer-table th").allTextContents())
+        .findIndex((text) => text.startsWith("Output SQNR")) + 1;
+      const outputs = await column(page, "layer-table", index);
+      const numbers = outputs.map(Number);
+      assert.equal(numbers[0], 15.13);
+      assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b));
+      await page.getByRole("button", { name: "Output SQNR, dB" }).click();
+      assert.equal((await column(page, "layer-table", index))[0], "n/a");
+    });
+  },
+);
+
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
-  for (const file of ["plain.html", "hostile.html", "compared.html", "phase.html"]) {
+  for (
+    const file of ["plain.html", "hostile.html", "compared.html", "phase.html", "calibrated.html"]
+  ) {
     await open(file, PHONE, async ({ page }) => {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
     });
@@ -256,6 +295,7 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
     "plain.html": looks,
     "compared.html": looks,
     "phase.html": looks,
+    "calibrated.html": looks,
     "single.html": [{}],
     "empty.html": [{}],
   };

@@ -8,7 +8,7 @@ import { pageParts } from "../lib/render/html_page.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { repeatArguments, repeatCommand } from "../lib/render/repeat_command.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
-import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import { HOSTILE_NAMES, inventCalibrated, inventReport, layerNames } from "./invent_report.ts";
 import type { Report } from "../mod.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
@@ -233,4 +233,66 @@ Deno.test("repeatCommand() is one line that a shell reads as the same arguments"
     new TextDecoder().decode(stdout).split("\0").slice(0, -1),
     repeatArguments(report),
   );
+});
+
+Deno.test("renderHtml() says of a calibrated run what its outputs come to and how inputs drift", async () => {
+  const page = markupOf(await renderHtml(inventCalibrated(PLAIN)));
+  for (
+    const text of [
+      '<a href="#calibration">Inputs</a>',
+      "Calibration: 100 timesteps, rank 64, weights snr. The errors of 11 layers were compensated, " +
+      "not those of 1 other layer.",
+      '<b>attn.qkv</b><br><span class="note">range 3.2x, RMS 1.0x, 4 layers</span>',
+      'aria-label="mlp.fc2, inputs over time: range 3.2x, 4 layers"',
+      '<span class="label">Output SQNR</span>',
+      '<span class="value">17.54 dB</span>',
+      "of the weights, lower when compensated",
+      "<dt>Calibration</dt><dd>100 timesteps, rank 64, weights snr</dd>",
+      "the calibration steers how weights are rounded, not the groups",
+      "--calibration calibration.safetensors --timestep-weights snr",
+      "that of the calibration after <code>--calibration</code>",
+    ]
+  ) assert.ok(page.includes(text), text);
+  // The first curve from 0.5 at the left to 1.5 at the right of an axis up to 1.5.
+  const [, curve] = /class="line series-0" d="([^"]*)"/.exec(page.slice(page.indexOf("attn.qkv")))!;
+  assert.match(curve!, /^M34 67\.3L.*L292 10$/);
+  assert.equal(curve!.split("L").length, 50);
+  const plain = markupOf(await renderHtml(PLAIN));
+  for (const text of ["Output SQNR", 'id="calibration"', "<dt>Calibration</dt>"]) {
+    assert.ok(!plain.includes(text), text);
+  }
+  assert.equal(dataOf(await renderHtml(PLAIN)).layers.output, null);
+  const { output } = dataOf(await renderHtml(inventCalibrated(PLAIN))).layers;
+  assert.deepEqual(output.slice(0, 3), [null, 19.88, 19.75]);
+});
+
+Deno.test("renderHtml() draws nothing of a calibration without times, and keeps hostile kinds as text", async () => {
+  const { calibration, ...rest } = inventCalibrated(PLAIN);
+  const { drift: _, ...timeless } = calibration!;
+  const page = markupOf(await renderHtml({ ...rest, calibration: timeless }));
+  assert.ok(page.includes("The file has nothing by timestep, so there is nothing to draw."));
+  const { drift } = calibration!;
+  for (
+    const timesteps of [[], [1], drift!.timesteps.toReversed(), drift!.timesteps.map(() => 5)]
+  ) {
+    const strange = { ...calibration!, drift: { ...drift!, timesteps } };
+    const page = markupOf(await renderHtml({ ...rest, calibration: strange }));
+    assert.ok(page.includes("there is nothing to draw"), String(timesteps));
+  }
+  const hostile = markupOf(await renderHtml(inventCalibrated(PLAIN, HOSTILE_NAMES)));
+  assert.doesNotMatch(hostile, /<script>alert|<img|<b onmouseover/);
+  // deno-lint-ignore no-control-regex -- they are what must not be there
+  assert.doesNotMatch(hostile, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]/);
+});
+
+Deno.test("repeatArguments() gives a calibration, by a name in place of its path, and how its timesteps weigh", async () => {
+  const phase = { phase: "optimize", markov_weight: 0 } as const;
+  const report = { ...inventCalibrated(PLAIN), ...phase };
+  const { settings } = await parseArgs(repeatArguments(report));
+  assert.equal(settings.calibration, "calibration.safetensors");
+  assert.equal(settings.timestepWeights, "snr");
+  const recorded = { ...report.calibration!, weights: "recorded" as const };
+  const again = await parseArgs(repeatArguments({ ...report, calibration: recorded }));
+  assert.equal(again.settings.timestepWeights, undefined);
+  assert.ok(!repeatArguments(PLAIN).includes("--calibration"));
 });

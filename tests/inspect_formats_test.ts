@@ -18,6 +18,9 @@ const UNSIGNED = "vLLM, language models: its kernels for zero points take 4 bits
 const few = (bits: Bits) =>
   `vLLM, language models: of few devices only, at ${bits} bits with zero points (try --symmetric)`;
 
+const NO_IMAGES =
+  "not diffusers or ComfyUI: for models of images or videos give --format sdnq, gguf or comfy";
+
 const OTHERS: Record<Exclude<FormatName, "compressed-tensors">, string[]> = {
   sdnq: ["diffusers, without an import", "transformers, after import sdnq"],
   gguf: [
@@ -40,6 +43,7 @@ Deno.test("listRuntimes() names who loads each format at each width", () => {
           const expected = format !== "compressed-tensors" ? OTHERS[format] : [
             isMixed && !symmetric ? MIXED : PLAIN,
             symmetric ? KERNELS : bits === 4 ? UNSIGNED : few(bits),
+            NO_IMAGES,
           ];
           assert.deepEqual(found, expected, `${format} ${bits} ${symmetric} ${isMixed}`);
         }
@@ -77,12 +81,16 @@ Deno.test("inspect says which runtimes load it, bits a weight and the bytes of a
     for (
       const [flags, loads] of [
         // 100 columns are one block a row, beside blocks of 128 and the modulation's 8 bits.
-        [[], [MIXED, few(2)]],
-        [["--bit-width", "4"], [MIXED, UNSIGNED]],
-        [["--bit-width", "4", "--symmetric"], [PLAIN, KERNELS]],
-        [["--bit-width", "8", "--group-size", "row"], [PLAIN, few(8)]],
-        [["--bit-width", "4", "--group-size", "row"], [MIXED, UNSIGNED]],
-        [["--bit-width", "4", "--group-size", "row", "--modulation", "keep"], [PLAIN, UNSIGNED]],
+        [[], [MIXED, few(2), NO_IMAGES]],
+        [["--bit-width", "4"], [MIXED, UNSIGNED, NO_IMAGES]],
+        [["--bit-width", "4", "--symmetric"], [PLAIN, KERNELS, NO_IMAGES]],
+        [["--bit-width", "8", "--group-size", "row"], [PLAIN, few(8), NO_IMAGES]],
+        [["--bit-width", "4", "--group-size", "row"], [MIXED, UNSIGNED, NO_IMAGES]],
+        [["--bit-width", "4", "--group-size", "row", "--modulation", "keep"], [
+          PLAIN,
+          UNSIGNED,
+          NO_IMAGES,
+        ]],
         [["--format", "sdnq", "--bit-width", "4"], OTHERS.sdnq],
         [["--format", "gguf", "--bit-width", "4"], OTHERS.gguf],
         [["--format", "comfy", "--bit-width", "4"], OTHERS.comfy],

@@ -174,6 +174,37 @@ export function inventPhase(before: Report, settings: PhaseSettings): Report {
   };
 }
 
+/** A report as if its run had been calibrated: all layers but the first, with drift of so many kinds. */
+export function inventCalibrated(report: Report, kinds = ["attn.qkv", "mlp.fc2"]): Report {
+  const points = Array.from({ length: 50 }, (_, p) => p);
+  return {
+    ...report,
+    calibration: {
+      timesteps: 100,
+      segments: 1,
+      rank: 64,
+      weights: "snr",
+      compensated_layers: report.layers.length - 1,
+      other_layers: 1,
+      drift: {
+        timesteps: points.map((p) => 10 + 20 * p),
+        kinds: kinds.map((kind, i) => ({
+          kind,
+          layers: 4,
+          range: points.map((p) => (0.5 + p / 49) / (i + 1) + i / (i + 1)),
+          range_ratio: 3.21,
+          rms: i === 0 ? points.map(() => 1) : null,
+          rms_ratio: i === 0 ? 1 : null,
+        })),
+      },
+    },
+    output_sqnr_db: 17.54,
+    layers: report.layers.map((layer, i) =>
+      i === 0 ? layer : { ...layer, output_sqnr_db: 20 - i / 8, compensation_rank: 64 }
+    ),
+  };
+}
+
 function inventLayer(name: string, groups: number, seed: number): LayerReport {
   const random = noise(seed);
   const scale = Array.from({ length: groups }, (_, g) => 0.1 * (1 + 0.3 * random(g)));

@@ -50,6 +50,8 @@ const QUANTIZE = {
     smoothingWindow: undefined,
     smoothingMethod: "linear",
     markovWeight: undefined,
+    calibration: undefined,
+    timestepWeights: undefined,
     backend: "auto",
   },
   files: [],
@@ -86,6 +88,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
     "--smoothness-threshold 0.25 --ignore a.* --no-default-ignore --ignore re:b --strict --backend wasm --html-report r.html " +
     "--format sdnq --symmetric --component transformer --component unet " +
     "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
+    "--calibration c.safetensors --timestep-weights snr " +
     "--compare b.json --report r.json --overwrite --link --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
@@ -106,6 +109,8 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       smoothingWindow: 7,
       smoothingMethod: "cubic",
       markovWeight: 0.5,
+      calibration: "c.safetensors",
+      timestepWeights: "snr",
       backend: "wasm",
     },
     report: "r.json",
@@ -178,6 +183,8 @@ Deno.test("parseArgs() takes a directory operand when inspecting or verifying", 
   assert.equal(inspect.model, "m");
   assert.equal(inspect.settings.groupSize, 32);
   assert.equal(inspect.json, true);
+  const calibrated = await parseArgs(["inspect", "m", "--calibration", "c.safetensors"]);
+  assert.equal(calibrated.settings.calibration, "c.safetensors");
   const verify = await parseArgs(["verify", "--against", "m", "--", "-o"]);
   assert.equal(verify.command, "verify");
   assert.deepEqual([verify.model, verify.output], ["m", "-o"]);

@@ -3,7 +3,7 @@ import { compareReports } from "../lib/compare/compare_reports.ts";
 import { judgeReports } from "../lib/gate/judge_reports.ts";
 import { codeSpan, escapeMarkdown } from "../lib/render/escape_markdown.ts";
 import { renderSummary } from "../lib/render/render_summary.ts";
-import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import { HOSTILE_NAMES, inventCalibrated, inventReport, layerNames } from "./invent_report.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
 
@@ -71,4 +71,21 @@ Deno.test("codeSpan() is never empty and never ends early", () => {
 
 Deno.test("escapeMarkdown() leaves no markup and no mention", () => {
   assert.equal(escapeMarkdown("a@b #1 <i> --x"), "a\\@\u200bb \\#\u200b1 \\<i\\> \\-\\-x");
+});
+
+Deno.test("renderSummary() shows what outputs come to where that is known", async () => {
+  const report = inventCalibrated(PLAIN);
+  const text = await renderSummary(report);
+  assert.ok(text.includes("| Output SQNR | 17.54 dB |\n| SQNR | 2.50 dB |\n"), text);
+  assert.ok(text.includes("| Layer | Score | Violations | Cosine | SQNR | Output SQNR |\n"));
+  const rows = text.split("\n").filter((line) => line.startsWith("| `"));
+  assert.equal(rows.length, 10);
+  for (const row of rows) {
+    assert.match(row, / dB \| (n\/a|\d+\.\d\d dB) \|$|no error \| 19\.88 dB \|$/);
+  }
+  assert.ok(rows.some((row) => row.endsWith("| n/a |")));
+  const comparison = compareReports(PLAIN, report);
+  const compared = await renderSummary(report, { comparison });
+  assert.ok(compared.includes("| `output_sqnr_db` | missing | 17.54 |  | changed |"), compared);
+  assert.ok(!(await renderSummary(PLAIN)).includes("Output SQNR"));
 });

@@ -11,6 +11,7 @@ import {
   segmentRange,
   sumWeights,
 } from "./calibration.ts";
+import { checkUnchangedFile } from "./check_unchanged_file.ts";
 import { readDiagonal, visitRows } from "./read_rows.ts";
 import { reduceRank } from "./reduce_rank.ts";
 
@@ -37,6 +38,8 @@ const DAMPING = 0.01;
  *
  * @param layer One of the calibration's.
  * @param weights [T] how much each timestep counts; absent: as much as in the file.
+ * @param isReduced Whether the sketches of several segments are brought back to the rank of one, which takes
+ *   long; else they stand side by side, and the rank is that of all together.
  * @returns `undefined` where no squares were recorded, or all inputs were 0: H says nothing then.
  * @throws {BadInputError} The weights are not as many as the timesteps, not at least 0 or all 0, or the
  *   file has changed or cannot be read.
@@ -45,24 +48,22 @@ export function readInputs(
   calibration: Omit<Calibration, "layers">,
   layer: LayerStatistics,
   weights: readonly number[] | undefined,
+  isReduced = true,
 ): LayerInputs | undefined {
   const { square, columns } = layer;
   if (square === undefined || columns === undefined) return undefined;
   const shares = shareSegments(calibration, layer.segments, weights);
   const source = openSource(calibration.path, calibration.label);
   try {
-    if (source.version !== calibration.fileVersion) {
-      throw new BadInputError(
-        `Cannot read calibration ${quote(calibration.label)}: it has changed since it was checked`,
-      );
-    }
+    checkUnchangedFile(source, calibration);
     const diagonal = readSquares(source, { ...layer, square, columns }, calibration, shares);
     const damping = DAMPING * meanOf(diagonal);
     if (damping === 0) return undefined;
-    const { sketch, rank = 0 } = layer;
+    const { sketch, rank: own = 0 } = layer;
+    const rank = isReduced ? own : own * shares.length;
     const kept = sketch === undefined
       ? new Float64Array(0)
-      : readSketch(source, sketch, { columns, rank }, shares);
+      : readSketch(source, sketch, { columns, rank: own, kept: rank }, shares);
     return {
       columns,
       rank,
@@ -145,11 +146,11 @@ function readSquares(
   return sum;
 }
 
-/** K: [C, r]. The sketches of all segments side by side, brought back to the rank of one. */
+/** K: [C, kept]. The sketches of all segments side by side, brought back to the rank asked for. */
 function readSketch(
   source: ByteSource,
   sketch: TensorInfo,
-  { columns, rank }: { columns: number; rank: number },
+  { columns, rank, kept }: { columns: number; rank: number; kept: number },
   shares: readonly SegmentShare[],
 ): Float64Array {
   const width = shares.length * rank;
@@ -162,5 +163,5 @@ function readSketch(
       for (let k = 0; k < rank; k++) wide[to + k] = root * values[at + k]!;
     });
   });
-  return shares.length === 1 ? wide : reduceRank(wide, columns, width, rank);
+  return kept === width ? wide : reduceRank(wide, columns, width, kept);
 }

@@ -151,7 +151,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "strict",
     joined: true,
-    help: "fail on odd sizes",
+    help: "fail on odd sizes, gaps",
     commands: PLANNING,
   },
   {

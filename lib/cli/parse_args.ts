@@ -46,6 +46,9 @@ export interface Invocation {
   verbose: boolean;
 }
 
+/** `inspect` takes no phase: with a calibration it is about the one that takes calibrations. */
+const INSPECTED: Partial<QuantizeSettings> = { phase: "optimize" };
+
 /**
  * Reads the command line.
  *
@@ -88,7 +91,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
     command,
     help,
     ...paths[command](),
-    settings: readSettings(values),
+    settings: readSettings(values, command === "inspect" ? INSPECTED : {}),
     gate: readGateFlags(values),
     report: text("report") ?? DEFAULT_REPORT,
     checkedReport: command === "verify" ? text("report") : undefined,

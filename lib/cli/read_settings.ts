@@ -47,9 +47,13 @@ export interface GateFlags extends Required<GateTolerances> {
 /**
  * Reads the settings of a run.
  *
+ * @param own What takes the place of a default.
  * @throws {BadInputError} A value is out of its limits, or is none that the phase has a use for.
  */
-export function readSettings(values: Values): QuantizeSettings {
+export function readSettings(
+  values: Values,
+  own: Partial<QuantizeSettings> = {},
+): QuantizeSettings {
   const texts = new Map<keyof QuantizeSettings, string>();
   const written: Partial<Record<keyof QuantizeSettings, number | string>> = {};
   for (const { key, flag, read } of WRITTEN) {
@@ -60,6 +64,7 @@ export function readSettings(values: Values): QuantizeSettings {
   }
   const settings: unknown = {
     ...DEFAULT_SETTINGS,
+    ...own,
     ignore: values.get("ignore") ?? [],
     components: values.get("component") ?? [],
     symmetric: values.has("symmetric"),

@@ -38,7 +38,7 @@ export interface GateTolerances {
   maxScoreDrop?: number | undefined;
   /** Largest fall of `cosine_similarity`. Built in: 0.002. */
   maxCosineDrop?: number | undefined;
-  /** Largest fall of `sqnr_db`, in dB. Built in: 0.2. */
+  /** Largest fall of `sqnr_db` in dB, or of `output_sqnr_db` where both reports have it. Built in: 0.2. */
   maxSqnrDrop?: number | undefined;
   /** Largest growth of `model_size_mb`, as a share of the baseline. Built in: 0.01. */
   maxSizeGrowth?: number | undefined;
@@ -114,12 +114,14 @@ export function chooseRules(
     if (value !== undefined) checkTolerance(flag, value, isCount);
   }
   const drops = [
-    ["smoothness_score", maxScoreDrop],
-    ["cosine_similarity", maxCosineDrop],
-    ["sqnr_db", maxSqnrDrop],
+    ["smoothness_score", maxScoreDrop, undefined],
+    ["cosine_similarity", maxCosineDrop, "weights"],
+    ["sqnr_db", maxSqnrDrop, "weights"],
+    ["output_sqnr_db", maxSqnrDrop, "output"],
   ] as const;
-  for (const [metric, absolute] of drops) {
-    if (absolute !== undefined) replace(metric, { direction: "higher", absolute });
+  for (const [metric, absolute, where] of drops) {
+    if (absolute === undefined) continue;
+    replace(metric, { direction: "higher", absolute, ...where !== undefined && { where } });
   }
   if (maxSizeGrowth !== undefined) replace("model_size_mb", { relative: maxSizeGrowth });
   if (maxNewViolations !== undefined) replace("violation_count", { absolute: maxNewViolations });

@@ -31,6 +31,7 @@ const FORMATS = {
   violation_count: formatCount,
   cosine_similarity: formatScore,
   sqnr_db: formatDecibel,
+  output_sqnr_db: formatDecibel,
   compression_ratio: (value: number) => `${value.toFixed(2)}x`,
   model_size_mb: (value: number) => formatBytes(Math.round(value * 1e6)),
   quantization_time_s: (value: number) => `${value.toFixed(2)} s`,
@@ -47,7 +48,7 @@ export function listCards(report: Report, comparison: Comparison | undefined): C
     grade: Grade | null = null,
   ): Card => ({
     label,
-    value: showFigure(metric, report[metric]),
+    value: showFigure(metric, report[metric] ?? null),
     note,
     grade,
     change: showChange(metric, comparison),
@@ -57,7 +58,10 @@ export function listCards(report: Report, comparison: Comparison | undefined): C
     card("Smoothness", "smoothness_score", "score, 1 is smooth", gradeScore(score)),
     card("Violations", "violation_count", interpretation.violations, gradeViolations(count)),
     card("Cosine similarity", "cosine_similarity", "1 is exact"),
-    card("SQNR", "sqnr_db", "signal to noise"),
+    ...report.output_sqnr_db === undefined ? [card("SQNR", "sqnr_db", "signal to noise")] : [
+      card("Output SQNR", "output_sqnr_db", "what the model does follows it"),
+      card("SQNR", "sqnr_db", "of the weights, lower when compensated"),
+    ],
     card("Compression", "compression_ratio", "whole model"),
     card("Model size", "model_size_mb", "weights on disk"),
     card("Time", "quantization_time_s", `backend ${backend}`),

@@ -123,6 +123,9 @@ function layerColumns(layers: readonly LayerReport[]) {
     violations: layers.map(({ violation_count }) => violation_count),
     cosine: layers.map(({ cosine_similarity }) => round(cosine_similarity, 4)),
     sqnr: layers.map(({ sqnr_db }) => sqnr_db === null ? null : round(sqnr_db, 2)),
+    output: layers.every(({ output_sqnr_db }) => output_sqnr_db === undefined)
+      ? null
+      : layers.map(({ output_sqnr_db: db }) => db === undefined ? null : round(db, 2)),
     bytes: layers.map(({ output_bytes }) => output_bytes),
   };
 }
@@ -139,6 +142,7 @@ function layerChanges(changes: readonly (LayerChange | undefined)[]) {
     violations: difference("violation_count", 0),
     cosine: difference("cosine_similarity", 4),
     sqnr: difference("sqnr_db", 2),
+    output: difference("output_sqnr_db", 2),
     bytes: difference("output_bytes", 0),
   };
 }

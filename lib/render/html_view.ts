@@ -13,6 +13,7 @@ import type { ComponentReport } from "../report/report_component.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
+import { describeCalibration } from "../report/report_calibration.ts";
 import { EXPECTED_SCORES, type Grade, GRADES, gradeScore } from "../report/interpret_scores.ts";
 import { repeatCommand } from "./repeat_command.ts";
 
@@ -263,6 +264,9 @@ function listSettings(report: Report): [string, string][] {
       ["Smoothing window", `${report.smoothing_window} steps on each side of a boundary`],
       ["Smoothing method", String(report.smoothing_method)],
     ] satisfies [string, string][],
+    ...report.calibration === undefined ? [] : [
+      ["Calibration", describeCalibration(report.calibration)] satisfies [string, string],
+    ],
     ["Backend", report.backend],
     [
       "Weights quantized",

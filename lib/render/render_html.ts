@@ -1,6 +1,7 @@
 /** Renders a report as one page that needs nothing else: no network, no other file. */
 
 import boundariesTemplate from "../../templates/boundaries.eta" with { type: "text" };
+import calibrationTemplate from "../../templates/calibration.eta" with { type: "text" };
 import comparisonTemplate from "../../templates/comparison.eta" with { type: "text" };
 import detailsTemplate from "../../templates/details.eta" with { type: "text" };
 import layersTemplate from "../../templates/layers.eta" with { type: "text" };
@@ -20,6 +21,7 @@ import {
   viewComparison,
   viewPhaseComparison,
 } from "./html_comparison.ts";
+import { viewCalibration } from "./html_calibration.ts";
 import { detailedLayers, type LabelledReport, modelSeries, pageData } from "./html_data.ts";
 import { toMarkup } from "./html_markup.ts";
 import { pageParts } from "./html_page.ts";
@@ -30,6 +32,7 @@ const TEMPLATES = {
   report: pageTemplate,
   score: scoreTemplate,
   pictures: picturesTemplate,
+  calibration: calibrationTemplate,
   comparison: comparisonTemplate,
   boundaries: boundariesTemplate,
   layers: layersTemplate,
@@ -118,6 +121,7 @@ async function renderPage(kind: string, report: Report, options: HtmlOptions): P
       comparison === undefined ? "phase baseline of the same run" : "the baseline",
     ),
     pictures,
+    calibration: viewCalibration(report),
     comparisons: [
       ...own === undefined ? [] : [viewPhaseComparison(own.comparison)],
       ...comparison === undefined ? [] : [viewComparison(reports, comparison)],

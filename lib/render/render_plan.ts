@@ -1,6 +1,7 @@
 /** What a run would do, for people. */
 
 import { countNouns, escapeText, quote } from "../base/text.ts";
+import { listCalibration } from "./render_calibration.ts";
 import type { PlanSummary } from "../run/summarize_plan.ts";
 
 /** Renders a plan for people. */
@@ -48,5 +49,6 @@ export function renderPlan(summary: PlanSummary): string {
   if (summary.left_out.length > 0) {
     lines.push("", `Files not copied: ${summary.left_out.map(quote).join(", ")}`);
   }
+  if (summary.calibration !== undefined) lines.push("", ...listCalibration(summary.calibration));
   return `${lines.join("\n")}\n`;
 }

@@ -51,6 +51,7 @@ export function renderSummary(report: Report, options: SummaryOptions = {}): Pro
       comparison.metrics.filter(({ direction }) => direction !== "same").map(showChange),
     notes: comparison === undefined ? [] : listNotes(comparison),
     figures: listCards(report, undefined),
+    hasOutputs: layers.some(({ output_sqnr_db }) => output_sqnr_db !== undefined),
     layers: layers.map((layer) => showLayer(layer, comparison)),
     moreLayers: report.layers.length - layers.length,
   });
@@ -128,6 +129,7 @@ function showLayer(
     violations: layer.violation_count,
     cosine: formatScore(layer.cosine_similarity),
     sqnr: formatDecibel(layer.sqnr_db),
+    output: layer.output_sqnr_db === undefined ? "n/a" : formatDecibel(layer.output_sqnr_db),
     change: `${change?.direction ?? "new"}${moved ? `, score ${formatDifference(moved)}` : ""}`,
   };
 }

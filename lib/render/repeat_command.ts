@@ -3,15 +3,20 @@
 import type { Report } from "../report/build_report.ts";
 import { DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
 
+/** What stands for the path of a calibration, of which a report keeps nothing. */
+const CALIBRATION = "calibration.safetensors";
+
 /**
- * The arguments that repeat a run, but for the paths, of which a report keeps only the model's name.
+ * The arguments that repeat a run, but for the paths: of that of the model a report keeps only the name, of
+ * that of a calibration nothing.
  *
  * @returns As a program is given them: not quoted.
  */
 export function repeatArguments(report: Report): string[] {
   const { model_name, bit_width, num_time_groups, smoothness_threshold } = report;
   const { granularity, phase, smoothing_window, smoothing_method, markov_weight } = report;
-  const { format, modulation, default_ignore, components = [] } = report;
+  const { format, modulation, default_ignore, components = [], calibration } = report;
+  const { weights = null } = calibration ?? {};
   // Without the default ignore list it is not asked.
   const isUsualModulation = modulation === DEFAULT_SETTINGS.modulation || !default_ignore;
   const given = (flag: string, value: string | number | null) =>
@@ -33,6 +38,8 @@ export function repeatArguments(report: Report): string[] {
     ...given("--smoothing-window", smoothing_window),
     ...given("--smoothing-method", smoothing_method),
     ...given("--markov-weight", markov_weight),
+    ...(calibration === undefined ? [] : ["--calibration", CALIBRATION]),
+    ...given("--timestep-weights", weights === "recorded" ? null : weights),
     ...(default_ignore ? [] : ["--no-default-ignore"]),
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
     ...["--backend", report.backend],

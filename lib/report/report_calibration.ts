@@ -1,11 +1,14 @@
 /** What a report says of the calibration of its run. */
 
+import type { Drift } from "../calibration/measure_drift.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { measureOutputs } from "../params/measure_quality.ts";
 import type { QuantizeSettings, TimestepWeights } from "../settings/settings.ts";
 
 /** What of a calibration file a report is about. */
 export interface RunCalibration {
+  /** How the inputs of the run's layers change over time, where that is known. */
+  drift: Drift | undefined;
   /** [T] diffusion timesteps or mask levels. */
   timesteps: readonly number[];
   /** Segments of the time axis with statistics of their own. */
@@ -26,11 +29,13 @@ export interface CalibrationReport {
   compensated_layers: number;
   /** Layers that were not, since the file has no sketch of their inputs. */
   other_layers: number;
+  /** How the inputs of the run's layers change over time; absent where nothing was recorded by time. */
+  drift?: Drift;
 }
 
 /** Reports the calibration of a run. */
 export function reportCalibration(
-  { timesteps, segments }: RunCalibration,
+  { timesteps, segments, drift }: RunCalibration,
   { timestepWeights }: Pick<QuantizeSettings, "timestepWeights">,
   records: readonly Pick<LayerRecord, "inputs_rank">[],
 ): CalibrationReport {
@@ -43,6 +48,7 @@ export function reportCalibration(
     weights: timestepWeights ?? "recorded",
     compensated_layers: compensated,
     other_layers: ranks.length - compensated,
+    ...drift === undefined ? {} : { drift },
   };
 }
 

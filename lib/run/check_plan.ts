@@ -5,22 +5,41 @@ import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
+import { listGaps } from "./list_gaps.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
-import type { PartPlan, RunPlan } from "./plan_run.ts";
+import type { PartPlan, PlannedCalibration, RunPlan } from "./plan_run.ts";
 
 /**
  * Checks that a planned run may start; its settings were checked when it was planned.
  *
- * @throws {BadInputError} A model is already quantized, nothing is left to quantize, or `strict`
- * forbids it.
+ * @throws {BadInputError} A model is already quantized, nothing is left to quantize, the calibration is
+ *   of another model, or `strict` forbids it.
  */
-export function checkPlan({ parts }: RunPlan, settings: QuantizeSettings): void {
+export function checkPlan({ parts, calibration }: RunPlan, settings: QuantizeSettings): void {
   for (const part of parts) {
     refuseQuantized(part.model);
     if (part.selection.layers.length === 0) refuseEmpty(part, settings);
     checkGroupSize(part.selection, settings);
     if (settings.strict) checkStrictly(part.selection, settings);
   }
+  if (calibration !== undefined) checkCalibration(calibration, settings);
+}
+
+/** A calibration of none of the layers is one of another model; `strict` wants it to know all of them. */
+function checkCalibration(calibration: PlannedCalibration, { strict }: QuantizeSettings): void {
+  const { file, covered, missing } = calibration;
+  if (covered.length === 0) {
+    throw new BadInputError(
+      `Cannot use calibration ${quote(file.label)}: it has statistics of none of the ` +
+        `${countNouns(missing.length, "layer")}, as ${quote(missing[0] ?? "")}: it is of another ` +
+        "model: record one of this model",
+    );
+  }
+  const [gap] = strict ? listGaps(calibration) : [];
+  if (gap === undefined) return;
+  throw new BadInputError(
+    `Cannot be strict: ${gap}: record those layers, leave them out with --ignore, or leave --strict out`,
+  );
 }
 
 /** Nothing to quantize: what speaks against the layers that might have been. */

@@ -2,13 +2,15 @@
 
 import { countNouns, quote } from "../base/text.ts";
 import { describeGroupSize, type QuantizeSettings } from "../settings/settings.ts";
+import { listGaps } from "./list_gaps.ts";
 import { fullName, type RunPlan } from "./plan_run.ts";
 
 /** Files named in a warning. */
 const FILES_SHOWN = 3;
 
 /** The warnings of a planned run, a line each. */
-export function listWarnings({ source, parts }: RunPlan, settings: QuantizeSettings): string[] {
+export function listWarnings(plan: RunPlan, settings: QuantizeSettings): string[] {
+  const { source, parts, calibration } = plan;
   const { format, bits, granularity, timeGroups } = settings;
   const all = <T extends { name: string }>(list: (part: RunPlan["parts"][number]) => T[]): T[] =>
     parts.flatMap((part) =>
@@ -46,6 +48,9 @@ export function listWarnings({ source, parts }: RunPlan, settings: QuantizeSetti
         countNouns(short[0].rows, "row")
       }): lower it to quantize them`,
     );
+  }
+  if (calibration !== undefined) {
+    lines.push(...listGaps(calibration).map((gap) => `Warning: ${gap}`));
   }
   if (source.leftOut.length > 0) {
     const shown = source.leftOut.slice(0, FILES_SHOWN).map(quote).join(", ");

@@ -4,12 +4,14 @@
  */
 
 import { join } from "node:path";
+import { measureDrift } from "../calibration/measure_drift.ts";
 import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
+import type { RunCalibration } from "../report/report_calibration.ts";
 import { makeDirectory, writeWhole } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
@@ -25,6 +27,7 @@ import {
   fullName,
   openPlan,
   type PartPlan,
+  type PlannedCalibration,
   type RunPlan,
   sourceBytes,
 } from "./plan_run.ts";
@@ -78,6 +81,7 @@ export async function runPlan(
 
   async function fill(backend: Backend): Promise<Report> {
     const records: LayerRecord[][] = [];
+    const calibration = plan.calibration && describeInputs(plan.calibration);
     const isLinked = settings.link ?? false;
     const takeOver = () => takeSideFiles(source, output.path, isLinked, signal);
     // Links that cannot be made are found before the work; they cost no time.
@@ -96,7 +100,7 @@ export async function runPlan(
         skipped: selection.skipped,
       })),
       settings,
-      calibration: plan.calibration?.file,
+      calibration,
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });
@@ -121,6 +125,11 @@ export async function runPlan(
     checkWritten(directory, files, CHECKPOINT_FORMATS[settings.format]);
     return records;
   }
+}
+
+/** What the report says of a calibration. */
+function describeInputs({ file, covered }: PlannedCalibration): RunCalibration {
+  return { ...file, drift: measureDrift(file, covered) };
 }
 
 /**

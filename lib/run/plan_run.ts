@@ -1,5 +1,7 @@
 /** Opens a model or a pipeline and plans a run on it, as plain data. */
 
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
 import { matchCalibration, type Mismatch } from "../calibration/match_calibration.ts";
 import { openCalibration } from "../calibration/open_calibration.ts";
@@ -34,10 +36,14 @@ export interface RunPlan {
   calibration: PlannedCalibration | undefined;
 }
 
-/** A calibration held against the layers of a run. */
+/** A calibration held against the layers of a run; what it knows of layers that are left as they are is no mismatch. */
 export interface PlannedCalibration extends Mismatch {
   /** The file. */
   file: Calibration;
+  /** Layers of the run of which there are statistics, in its order, each name once. */
+  covered: string[];
+  /** Those of them whose errors cannot be compensated: there is no sketch of their inputs. */
+  unsketched: string[];
 }
 
 /**
@@ -65,9 +71,29 @@ function planCalibration(
 ): PlannedCalibration | undefined {
   if (path === undefined) return undefined;
   const file = openCalibration(path);
+  if (timestepWeights !== undefined && file.segments === 1) {
+    throw new BadInputError(
+      `Cannot weigh the timesteps of calibration ${
+        quote(file.label)
+      } anew: it has one segment, in which they ` +
+        "are added up already: leave --timestep-weights out, or record segments",
+    );
+  }
   if (timestepWeights === "snr") snrWeights(file.timesteps);
   const layers = parts.flatMap(({ selection }) => selection.layers);
-  return { file, ...matchCalibration(file, layers) };
+  const { missing, strange } = matchCalibration(file, layers);
+  const skipped = new Set(
+    parts.flatMap(({ selection }) => selection.skipped.map(({ name }) => name)),
+  );
+  const names = [...new Set(layers.map(({ name }) => name))];
+  const covered = names.filter((name) => file.layers.has(name));
+  return {
+    file,
+    covered,
+    missing,
+    unsketched: covered.filter((name) => file.layers.get(name)?.sketch === undefined),
+    strange: strange.filter((name) => !skipped.has(`${name}.weight`)),
+  };
 }
 
 /** Bytes of the weights that a run reads. */

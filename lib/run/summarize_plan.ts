@@ -5,6 +5,7 @@ import { countParameters } from "../model/open_model.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import type { Bits, FormatName, Granularity, SkippedTensor } from "../types.ts";
 import { bytesOfFiles, fullName, type PartPlan, type RunPlan, sourceBytes } from "./plan_run.ts";
+import { type CalibrationSummary, summarizeCalibration } from "./summarize_calibration.ts";
 
 /** A plan as plain JSON. */
 export interface PlanSummary {
@@ -47,9 +48,15 @@ export interface PlanSummary {
   skipped: (SkippedTensor & { source_bytes: number })[];
   /** Files that would not be copied. */
   left_out: string[];
+  /** What is known of the layers' inputs; absent without a calibration. */
+  calibration?: CalibrationSummary;
 }
 
-/** Sums up a plan. */
+/**
+ * Sums up a plan.
+ *
+ * @throws {BadInputError} A file of its calibration's can no longer be read.
+ */
 export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSummary {
   const { source, parts } = plan;
   const sum = (count: (part: PartPlan) => number) =>
@@ -106,5 +113,6 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
       });
     }),
     left_out: source.leftOut,
+    ...plan.calibration && { calibration: summarizeCalibration(plan.calibration, plan) },
   };
 }

@@ -47,8 +47,8 @@ export interface QuantizeSettings {
   /** Whether the built-in list of sensitive layers is left alone as well. Default true. */
   defaultIgnore: boolean;
   /**
-   * Whether it is an error that `groupSize` does not suit the columns of a layer, or that a layer has
-   * fewer rows than there are time groups. Default false.
+   * Whether it is an error that `groupSize` does not suit the columns of a layer, that a layer has fewer
+   * rows than there are time groups, or that a calibration does not know all layers. Default false.
    */
   strict: boolean;
   /** How parameters are chosen. Default `baseline`. */

@@ -18,12 +18,13 @@ export function showLayers(data, choose) {
     /** @type {(number | null)[]} */ values,
     /** @type {(value: number) => string} */ format,
     minor = false,
+    missing = "no error",
   ) => ({
     label,
     value: (/** @type {number} */ i) => values[i] ?? Infinity,
     cell: (/** @type {number} */ i) => {
       const value = values[i];
-      return value === null ? "no error" : format(value);
+      return value === null ? missing : format(value);
     },
     numeric: true,
     minor,
@@ -47,6 +48,9 @@ export function showLayers(data, choose) {
       },
     },
     number("Violations", layers.violations, formatCount, true),
+    ...layers.output === null
+      ? []
+      : [number("Output SQNR, dB", layers.output, (value) => value.toFixed(2), true, "n/a")],
     number("Cosine", layers.cosine, formatScore, true),
     number("SQNR, dB", layers.sqnr, (value) => value.toFixed(2), true),
     ...changes === null
@@ -85,7 +89,7 @@ function shapeColumn({ rows, columns, dtype, bits }) {
  * @param {import("./page_data.js").LayerChanges} changes
  */
 function changeColumn(changes) {
-  const { direction, score, violations, cosine, sqnr, bytes } = changes;
+  const { direction, score, violations, cosine, sqnr, output, bytes } = changes;
   const moved = (
     /** @type {string} */ word,
     /** @type {number | null} */ value,
@@ -100,6 +104,7 @@ function changeColumn(changes) {
         ...moved("violations", violations[i], 0),
         ...moved("cosine", cosine[i], 4),
         ...moved("SQNR", sqnr[i], 2),
+        ...moved("output SQNR", output[i], 2),
         ...moved("bytes", bytes[i], 0),
       ];
       const tag = element("span", { class: `tag ${direction[i]}` }, direction[i]);

@@ -27,6 +27,7 @@
  * @property {number[]} violations
  * @property {number[]} cosine
  * @property {(number | null)[]} sqnr
+ * @property {(number | null)[] | null} output SQNR of outputs; null in it: not known, in its place: of no layer
  * @property {number[]} bytes
  */
 
@@ -38,6 +39,7 @@
  * @property {(number | null)[]} violations difference
  * @property {(number | null)[]} cosine difference
  * @property {(number | null)[]} sqnr difference
+ * @property {(number | null)[]} output difference of the SQNR of outputs
  * @property {(number | null)[]} bytes difference
  */
 

@@ -148,8 +148,16 @@ function nextSteps(report: Report, invocation: Invocation): string[] {
   const { output, model, htmlReport: file = invocation.report } = invocation;
   const { score, violations, next_step } = report.interpretation;
   return [
+    ...describeOutputs(report),
     `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,
     `Check the checkpoint: isotherm verify ${escapeText(output)} --against ${escapeText(model)}; ` +
     `look at the report: ${escapeText(file)}`,
   ];
+}
+
+/** What a calibrated run comes to, since the block has the figures of the weights alone. */
+function describeOutputs({ output_sqnr_db: output, sqnr_db: weights }: Report): string[] {
+  if (output === undefined) return [];
+  const own = weights === null ? "no error" : weights.toFixed(1);
+  return [`Output SQNR ${output.toFixed(1)} dB (weights ${own})`];
 }
