@@ -16,6 +16,7 @@ import { BadInputError } from "../lib/base/errors.ts";
 import { quote } from "../lib/base/text.ts";
 import { writeAll } from "../lib/base/write_all.ts";
 import { recordDigits } from "./calibration/record_digits.ts";
+import type { RecordSettings } from "./calibration/record_settings.ts";
 import { recordSmallDlm } from "./calibration/record_small_dlm.ts";
 
 const USAGE = `usage: record_calibration.ts digits|small-dlm FILE [OPTION]...
@@ -23,7 +24,9 @@ const USAGE = `usage: record_calibration.ts digits|small-dlm FILE [OPTION]...
   --segments N          parts of the time axis with a sketch of their own (1)
   --timesteps N         timesteps (100) or mask levels (20)
   --amount N            digits (48) or sequences (16) at each of them
+  --from X, --to X      the part of the time axis they are from (all: 0 to 1000, or 0 to 1)
   --weights uniform|snr what timesteps of the digits weigh (uniform)
+  --statistics all|sketch  with ranges and histograms, or without (all)
 `;
 
 const OPTIONS = {
@@ -31,12 +34,15 @@ const OPTIONS = {
   segments: { type: "string" },
   timesteps: { type: "string" },
   amount: { type: "string" },
+  from: { type: "string" },
+  to: { type: "string" },
   weights: { type: "string" },
+  statistics: { type: "string" },
 } as const;
 
 /** What the options say; NaN where a text is no number. */
 interface Values {
-  kept: { rank?: number; segments?: number };
+  kept: Pick<RecordSettings, "rank" | "segments" | "from" | "to" | "statistics">;
   timesteps?: number;
   amount?: number;
   weights?: string;
@@ -63,7 +69,12 @@ function readArguments(args: string[]): { model: string; path: string; values: V
   if (model === undefined || path === undefined || positionals.length > 2) {
     throw new BadInputError("Cannot record: name a model and a file");
   }
-  const { rank, segments, timesteps, amount, weights } = values;
+  const { rank, segments, timesteps, amount, from, to, weights, statistics } = values;
+  if (statistics !== undefined && statistics !== "all" && statistics !== "sketch") {
+    throw new BadInputError(
+      `Cannot record: --statistics is ${quote(statistics)}, must be all or sketch`,
+    );
+  }
   return {
     model,
     path,
@@ -71,6 +82,9 @@ function readArguments(args: string[]): { model: string; path: string; values: V
       kept: {
         ...rank !== undefined && { rank: Number(rank) },
         ...segments !== undefined && { segments: Number(segments) },
+        ...from !== undefined && { from: Number(from) },
+        ...to !== undefined && { to: Number(to) },
+        ...statistics !== undefined && { statistics },
       },
       ...timesteps !== undefined && { timesteps: Number(timesteps) },
       ...amount !== undefined && { amount: Number(amount) },

@@ -260,6 +260,19 @@ Deno.test("a sketch of rank r is the leading part of H, in columns of falling le
   }
 });
 
+Deno.test("without ranges and histograms a file has the same squares and sketches", async () => {
+  const settings = { images: 1, timesteps: 3, from: 500, to: 600, rank: 4 };
+  const all = await readFile(await recordDigits(settings));
+  const few = await readFile(await recordDigits({ ...settings, statistics: "sketch" }));
+  assert.deepEqual([...few.get("timesteps")!.values], [516, 550, 583]);
+  assert.deepEqual([all.size, few.size], [1 + 16 * 5, 1 + 16 * 2]);
+  for (const [name, values] of few) assert.deepEqual(values, all.get(name), name);
+  const unmasked = { levels: 1, sequences: 1, from: 0, to: 0, statistics: "sketch" } as const;
+  const text = await readFile(await recordSmallDlm(unmasked));
+  assert.deepEqual([...text.get("timesteps")!.values], [0]);
+  assert.equal(text.size, 1 + 16 * 2);
+});
+
 Deno.test("a file has the same bytes whatever the number of workers", async () => {
   const settings = { images: 2, timesteps: 11, rank: 4, segments: 2 };
   const one = await recordDigits({ ...settings, workers: 1 });
@@ -309,6 +322,18 @@ Deno.test("recordDigits() and recordSmallDlm() refuse what cannot be recorded, i
       "Cannot record: timesteps is 1001, must be at most 1000, all that there are",
     ],
     [
+      { timesteps: 20, from: 500, to: 510 },
+      "Cannot record: timesteps is 20, must be at most 10, all that there are",
+    ],
+    [
+      { from: 600, to: 500 },
+      "Cannot record: from is 600 and to is 500, must be 0 to 1000 and in this order",
+    ],
+    [
+      { from: NaN },
+      "Cannot record: from is NaN and to is 1000, must be 0 to 1000 and in this order",
+    ],
+    [
       { timesteps: 4, segments: 5 },
       "Cannot record: segments is 5, must be at most 4, one for each timestep",
     ],
@@ -316,6 +341,14 @@ Deno.test("recordDigits() and recordSmallDlm() refuse what cannot be recorded, i
   for (const [settings, message] of digits) {
     await assertRefusal(recordDigits(settings), message);
   }
+  await assertRefusal(
+    recordSmallDlm({ levels: 2, from: 0.5, to: 0.5 }),
+    "Cannot record 2 timesteps from 0.5 to 0.5: only 1 of them differ",
+  );
+  await assertRefusal(
+    recordSmallDlm({ to: 1.5 }),
+    "Cannot record: from is 0 and to is 1.5, must be 0 to 1 and in this order",
+  );
   await assertRefusal(
     recordSmallDlm({ ids: new Int32Array(100) }),
     "Cannot record 100 tokens: sequences have 128: give some that are whole",
@@ -351,14 +384,18 @@ Deno.test("record_calibration.ts writes a file, or says in one line why it canno
     const settings = { images: 1, timesteps: 2, rank: 3, segments: 2, weights: "snr" } as const;
     assert.deepEqual(Deno.readFileSync(path), await recordDigits(settings));
     const text = ["small-dlm", path, "--amount", "1", "--timesteps", "2"];
-    assert.deepEqual(await run(...text), { code: 0, error: "" });
-    assert.deepEqual(openCalibration(path).timesteps, [0.25, 0.75]);
+    const part = ["--from", "0.5", "--to", "1", "--statistics", "sketch"];
+    assert.deepEqual(await run(...text, ...part), { code: 0, error: "" });
+    const found = openCalibration(path);
+    assert.deepEqual(found.timesteps, [0.625, 0.875]);
+    assert.ok([...found.layers.values()].every(({ min, sketch }) => !min && sketch));
     for (
       const [args, message] of [
         [[], "error: Cannot record: name a model and a file"],
         [["flux", path], 'error: Cannot record "flux": must be digits or small-dlm'],
         [["digits", path, "--rank", "x"], "error: Cannot record: rank is NaN, must be"],
         [["digits", path, "--steps", "2"], "error: Cannot record: Unknown option '--steps'"],
+        [["digits", path, "--statistics", "x"], 'error: Cannot record: --statistics is "x", must'],
         [["digits", path, "--weights", "x"], 'error: Cannot record: --weights is "x", must be'],
         [["small-dlm", path, "--weights", "snr"], "error: Cannot record: --weights is for digits"],
         [

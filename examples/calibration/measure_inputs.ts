@@ -1,4 +1,4 @@
-/** What the layers of a model are fed, over a run of timesteps: ranges first, then all that needs them. */
+/** What the layers of a model are fed, over a run of timesteps: ranges first where they are wanted, then sums. */
 
 import { addGram, createGramSpace } from "../forward/add_gram.ts";
 import { createSimdMultiplier } from "../forward/multiply_simd.ts";
@@ -22,7 +22,7 @@ export interface Ranges {
 
 /** Sums over a layer's inputs. */
 export interface Sums {
-  /** Inputs by value, for each timestep: [steps, bins], bins of equal width over the bounds. */
+  /** Inputs by value, for each timestep: [steps, bins], bins of equal width over the bounds; empty without bounds. */
   histogram: Int32Array;
   /** Sum of w_t x x^T over all inputs, upper triangle: [C, C]. */
   gram: Float64Array;
@@ -32,8 +32,8 @@ export interface Sums {
 
 /** What sums need to know beforehand. */
 export interface SumSettings {
-  /** Least and largest input of each layer over all timesteps, by name. */
-  bounds: ReadonlyMap<string, readonly [min: number, max: number]>;
+  /** Least and largest input of each layer over all timesteps, by name; absent: no histograms are made. */
+  bounds?: ReadonlyMap<string, readonly [min: number, max: number]>;
   /** [T] what each timestep weighs. */
   weights: readonly number[];
   /** Bins of a histogram. */
@@ -77,19 +77,21 @@ export function measureSums(
   const found = new Map<string, Sums>();
   for (const [name, { inputs }] of subject.layers) {
     found.set(name, {
-      histogram: new Int32Array((steps.to - steps.from) * bins),
+      histogram: new Int32Array(bounds === undefined ? 0 : (steps.to - steps.from) * bins),
       gram: new Float64Array(inputs * inputs),
       weight: 0,
     });
   }
   watch(subject, steps, (name, columns, x, rows, step) => {
     const sums = found.get(name)!;
-    const from = (step - steps.from) * bins;
-    countValues(
-      x.subarray(0, rows * columns),
-      bounds.get(name)!,
-      sums.histogram.subarray(from, from + bins),
-    );
+    if (bounds !== undefined) {
+      const from = (step - steps.from) * bins;
+      countValues(
+        x.subarray(0, rows * columns),
+        bounds.get(name)!,
+        sums.histogram.subarray(from, from + bins),
+      );
+    }
     addGram(space, x, rows, columns, weights[step]!, sums.gram);
     sums.weight += weights[step]! * rows;
   });

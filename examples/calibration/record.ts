@@ -11,8 +11,10 @@ import {
   joinRanges,
   type MeanGram,
   meanGrams,
+  type Part,
   planParts,
 } from "./join_parts.ts";
+import type { Ranges } from "./measure_inputs.ts";
 import type { Done, Task } from "./record_worker.ts";
 
 /** What is recorded, and how much of it is kept. */
@@ -33,15 +35,20 @@ export interface Recording {
   rank: number;
   /** Parts of the time axis with a sketch of their own, from 1 to T. */
   segments: number;
+  /** What is recorded of each input. */
+  statistics: Statistics;
   /** How many workers; the bytes do not depend on it. Default: one for each processor. */
   workers?: number;
 }
+
+/** What is recorded of an input: squares and sketch alone, or its ranges and histograms too. */
+export type Statistics = "sketch" | "all";
 
 /** Bins of a histogram. */
 const BINS = 512;
 
 /**
- * Records. The model runs twice: the bins of a histogram lie between the least and the largest input of
+ * Records. For histograms the model runs twice: their bins lie between the least and the largest input of
  * all, which the first run finds.
  *
  * @returns The bytes of a file of version 2; `input_square` is the diagonal of H, weighted as H is.
@@ -65,20 +72,16 @@ export async function record(recording: Recording): Promise<Uint8Array<ArrayBuff
 }
 
 async function recordLayers(
-  { source, weights, timesteps, timestepWeights, rank, segments }: Recording,
+  recording: Recording,
   workers: Workers<Task, Done>,
 ): Promise<Map<string, RecordedLayer>> {
+  const { source, weights, timesteps, timestepWeights, rank, segments, statistics } = recording;
   const parts = planParts(timesteps.length, segments);
-  const rangeParts = deal(
-    await workers.run({ kind: "ranges", source, weights, parts }),
-    (done) => done.kind === "ranges" ? done.parts : [],
-  );
-  const names = [...rangeParts[0]!.keys()];
-  const ranges = new Map(
-    names.map((name) => [name, joinRanges(rangeParts.map((part) => part.get(name)!))]),
-  );
+  const ranges = statistics === "all" ? await recordRanges(recording, parts, workers) : undefined;
   const settings = {
-    bounds: new Map(Array.from(ranges, ([name, range]) => [name, boundsOf(range)])),
+    ...ranges && {
+      bounds: new Map(Array.from(ranges, ([name, range]) => [name, boundsOf(range)])),
+    },
     weights: timestepWeights ?? timesteps.map(() => 1),
     bins: BINS,
   };
@@ -88,13 +91,12 @@ async function recordLayers(
   );
   const layers = new Map<string, RecordedLayer>();
   const grams: MeanGram[] = [];
-  for (const [name, range] of ranges) {
+  for (const name of sumParts[0]!.keys()) {
     const sums = sumParts.map((part) => part.get(name)!);
     const means = meanGrams(sums, parts);
     grams.push(...means);
     layers.set(name, {
-      ...range,
-      histogram: joinHistograms(sums),
+      ...ranges && { ...ranges.get(name), histogram: joinHistograms(sums) },
       square: joinDiagonals(means),
       rank: Math.min(rank, means[0]!.columns),
       ...segments > 1 && { segments },
@@ -108,6 +110,20 @@ async function recordLayers(
     layer.sketch = joinSketches(sketches.slice(i * segments, (i + 1) * segments));
   }
   return layers;
+}
+
+/** Least and largest inputs of each layer at all timesteps, by name. */
+async function recordRanges(
+  { source, weights }: Recording,
+  parts: readonly Part[],
+  workers: Workers<Task, Done>,
+): Promise<Map<string, Ranges>> {
+  const found = deal(
+    await workers.run({ kind: "ranges", source, weights, parts }),
+    (done) => done.kind === "ranges" ? done.parts : [],
+  );
+  const names = [...found[0]!.keys()];
+  return new Map(names.map((name) => [name, joinRanges(found.map((part) => part.get(name)!))]));
 }
 
 /** Takes one result of each share in turn: the order before they were shared. */

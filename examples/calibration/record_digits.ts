@@ -6,7 +6,7 @@ import { DIT } from "../digits-dit-denoiser/dimensions.ts";
 import { SIGNAL_LEFT } from "../digits-dit-denoiser/noise_schedule.ts";
 import { loadWeights } from "../forward/load_weights.ts";
 import { record } from "./record.ts";
-import { checkSettings, type RecordSettings } from "./record_settings.ts";
+import { checkSettings, type RecordSettings, spreadTimesteps } from "./record_settings.ts";
 
 const MODEL = fileURLToPath(new URL("../digits-dit", import.meta.url));
 
@@ -14,7 +14,7 @@ const MODEL = fileURLToPath(new URL("../digits-dit", import.meta.url));
 export interface DigitsSettings extends RecordSettings {
   /** Digits noised at each timestep. Default: 48. */
   images?: number;
-  /** Timesteps, in the middle of as many equal parts of 0 to 1000, up to 1000. Default: 100, which are 5, 15, .. 995. */
+  /** Timesteps, in the middle of as many equal parts of `from` to `to`. Default: 100, which are 5, 15, .. 995. */
   timesteps?: number;
   /** What timesteps weigh: all the same, or by signal to noise, see {@linkcode snrWeights}. Default: all the same. */
   weights?: "uniform" | "snr";
@@ -36,30 +36,28 @@ export function snrWeights(timesteps: readonly number[]): number[] {
  * Records the digits DiT: the attention and MLP layers.
  *
  * @returns The bytes of a calibration file of version 2: the same for the same settings, on every machine.
- * @throws {BadInputError} A count is no whole number from 1, or there are more segments than timesteps.
+ * @throws {BadInputError} A count is no whole number from 1, there are more segments than timesteps, or more
+ *   timesteps than lie between `from` and `to`.
  */
 export async function recordDigits(
   settings: DigitsSettings = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { images = 48, timesteps: count = 100, weights = "uniform", ...kept } = settings;
-  const { rank, segments, workers } = checkSettings(kept, count, { images, timesteps: count });
-  if (count > DIT.timesteps) {
+  const checked = checkSettings(kept, count, { images, timesteps: count });
+  const timesteps = spreadTimesteps(kept, count, DIT.timesteps)
+    .map((t) => Math.min(DIT.timesteps - 1, Math.floor(t)));
+  const different = new Set(timesteps).size;
+  if (different < count) {
     throw new BadInputError(
-      `Cannot record: timesteps is ${count}, must be at most ${DIT.timesteps}, all that there are`,
+      `Cannot record: timesteps is ${count}, must be at most ${different}, all that there are`,
     );
   }
-  const timesteps = Array.from(
-    { length: count },
-    (_, i) => Math.floor((i + 0.5) * DIT.timesteps / count),
-  );
   return await record({
     source: { kind: "digits", images, timesteps },
     weights: await loadWeights(MODEL),
     model: "digits-dit",
     timesteps,
     ...weights === "snr" && { timestepWeights: snrWeights(timesteps) },
-    rank,
-    segments,
-    ...workers !== undefined && { workers },
+    ...checked,
   });
 }

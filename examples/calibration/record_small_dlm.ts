@@ -5,7 +5,7 @@ import { BadInputError } from "../../lib/base/errors.ts";
 import { loadWeights } from "../forward/load_weights.ts";
 import { DLM } from "../small-dlm-denoiser/dimensions.ts";
 import { record } from "./record.ts";
-import { checkSettings, type RecordSettings } from "./record_settings.ts";
+import { checkSettings, type RecordSettings, spreadTimesteps } from "./record_settings.ts";
 import { listSameInput, readCalibrationText } from "./small_dlm_subject.ts";
 
 const MODEL = fileURLToPath(new URL("../small-dlm", import.meta.url));
@@ -14,7 +14,7 @@ const MODEL = fileURLToPath(new URL("../small-dlm", import.meta.url));
 export interface SmallDlmSettings extends RecordSettings {
   /** Text: [count, 128] tokens. Default: 400 sequences that the model was trained on. */
   ids?: Int32Array;
-  /** Shares of masked tokens, in the middle of as many equal parts of 0 to 1. Default: 20. */
+  /** Shares of masked tokens, in the middle of as many equal parts of `from` to `to`. Default: 20. */
   levels?: number;
   /** Sequences masked at each of them. Default: 16. */
   sequences?: number;
@@ -24,14 +24,14 @@ export interface SmallDlmSettings extends RecordSettings {
  * Records the small language model: the attention and MLP layers, which masked sequences go through whole.
  *
  * @returns The bytes of a calibration file of version 2: the same for the same settings, on every machine.
- * @throws {BadInputError} A count is no whole number from 1, there are more segments than levels, or the
- *   text is no number of whole sequences of known tokens.
+ * @throws {BadInputError} A count is no whole number from 1, there are more segments than levels, the levels
+ *   are not all different, or the text is no number of whole sequences of known tokens.
  */
 export async function recordSmallDlm(
   settings: SmallDlmSettings = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { ids = readCalibrationText(), levels: count = 20, sequences = 16, ...kept } = settings;
-  const { rank, segments, workers } = checkSettings(kept, count, { sequences, levels: count });
+  const checked = checkSettings(kept, count, { sequences, levels: count });
   if (ids.length === 0 || ids.length % DLM.tokens !== 0) {
     throw new BadInputError(
       `Cannot record ${ids.length} tokens: sequences have ${DLM.tokens}: give some that are whole`,
@@ -43,15 +43,13 @@ export async function recordSmallDlm(
       `Cannot record token ${strange}: tokens are 0 to ${DLM.vocabulary - 1}`,
     );
   }
-  const levels = Array.from({ length: count }, (_, i) => (i + 0.5) / count);
+  const levels = spreadTimesteps(kept, count, 1);
   return await record({
     source: { kind: "small-dlm", ids, sequences, levels },
     weights: await loadWeights(MODEL),
     model: "small-dlm",
     timesteps: levels,
     sameInput: listSameInput(),
-    rank,
-    segments,
-    ...workers !== undefined && { workers },
+    ...checked,
   });
 }
