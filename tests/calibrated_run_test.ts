@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodeCalibration, type RecordedLayer } from "../lib/calibration/encode_calibration.ts";
+import { compensate } from "../lib/compute/kernels/compensate.ts";
+import { createCompensator } from "../lib/compute/wasm_compensation.ts";
+import { planCompensation } from "../lib/params/plan_compensation.ts";
 import { DEFAULT_SETTINGS, quantizeModel, type QuantizeSettings, type Report } from "../mod.ts";
 import { contentOf, namesIn } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
@@ -223,6 +226,42 @@ Deno.test("segments are measured by themselves, and weighed as asked", () =>
     assert.equal(snr.calibration?.weights, "snr");
     assert.equal(snr.calibration?.segments, 2);
   }));
+
+Deno.test("one compensator takes layers of all dtypes and widths with the same inputs", () => {
+  const moments = { columns: COLUMNS, rank: COLUMNS, ...MOMENTS };
+  const wide = {
+    ...moments,
+    sketch: Float64Array.from(MOMENTS.sketch!),
+    square: Float64Array.from(MOMENTS.square!),
+    diagonal: new Float64Array(COLUMNS).fill(0.01),
+  };
+  const inputs = planCompensation(wide, [wide, {
+    ...wide,
+    diagonal: wide.diagonal.map((d) => 9 * d),
+  }]);
+  const once = createCompensator();
+  const kinds = [["F32", 2], ["BF16", 2], ["F32", 8], ["F16", 4], ["BF16", 8]] as const;
+  for (const [dtype, bits] of kinds) {
+    const rows = 20;
+    const { data } = matrix("a", rows, COLUMNS, noise(bits), dtype);
+    const tile = { dtype, rows, columns: COLUMNS, blockRows: 1, blockColumns: COLUMNS };
+    const params = {
+      scale: new Float32Array(rows).fill(2 / (2 ** bits - 1)),
+      zero_point: new Uint8Array(rows).fill(2 ** (bits - 1)),
+    };
+    const [found, expected] = [once, compensate].map((run) =>
+      run(data, tile, bits, params, inputs)
+    );
+    assert.deepEqual(found!.packed, expected!.packed);
+    const parts = expected!.sums.output!.segments!;
+    assert.equal(parts.length, 2);
+    for (const [s, own] of parts.entries()) {
+      const { signal, error } = found!.sums.output!.segments![s]!;
+      assert.ok(Math.abs(signal / own.signal - 1) < 1e-6, `${dtype} ${bits}: ${signal}`);
+      assert.ok(Math.abs(error / own.error - 1) < 1e-6, `${dtype} ${bits}: ${error}`);
+    }
+  }
+});
 
 /** Bad calibrations: what is written to the file, the flags, and the message. */
 const REFUSED: [title: string, file: Uint8Array | null, flags: string[], message: string][] = [

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BadInputError } from "../lib/base/errors.ts";
+import { encodeCalibration } from "../lib/calibration/encode_calibration.ts";
 import { openSource } from "../lib/model/open_pipeline.ts";
 import { DEFAULT_SETTINGS, quantizeModel, verifyCheckpoint } from "../mod.ts";
 import { type Files, namesIn, stateOf } from "./directories.ts";
@@ -510,5 +511,72 @@ Deno.test("verify takes a component of a pipeline against the model's component"
       },
     );
     assert.deepEqual(namesIn(root), ["out", "pipe", "r.json", "r.log"]);
+  });
+});
+
+Deno.test("a pipeline's pipes and linked folders are left alone, and never opened", async () => {
+  await withPipeline({}, async ({ pipe, out, run }) => {
+    const vae = join(pipe, "vae/diffusion_pytorch_model.safetensors");
+    Deno.removeSync(vae);
+    assert.ok(new Deno.Command("mkfifo", { args: [vae] }).outputSync().success);
+    Deno.symlinkSync(join(pipe, "assets"), join(pipe, "text_encoder/linked"));
+    for (const flags of [[], ["--link", "--overwrite"]]) {
+      const { code, stderr } = await runMain(...run, ...flags);
+      assert.equal(code, 0, stderr);
+      assert.ok(!namesIn(join(out, "vae")).includes("diffusion_pytorch_model.safetensors"));
+      assert.ok(!namesIn(join(out, "text_encoder")).includes("linked"));
+    }
+  });
+});
+
+Deno.test("verify looks at the index of a pipeline and at what lies beside its weights", async () => {
+  for (const name of ["model_index.json", "transformer/notes.txt"]) {
+    await withPipeline({}, async ({ pipe, out, run }) => {
+      const { code, stderr } = await runMain(...run);
+      assert.equal(code, 0, stderr);
+      await verifyCheckpoint(out, pipe);
+      flip(join(out, name), 3);
+      await assert.rejects(verifyCheckpoint(out, pipe), {
+        message: `Verification failed: the file "${name}" differs from the model's at byte 3`,
+      });
+    });
+  }
+});
+
+Deno.test("verify takes what was quantized before for a part of the source", async () => {
+  await withPipeline({}, async ({ root, pipe, out, run }) => {
+    const first = await runMain(...run, "--component", "text_encoder");
+    assert.equal(first.code, 0, first.stderr);
+    const second = join(root, "second");
+    const { code, stderr } = await runMain(
+      ...["--model", out, "--output", second, "--report", join(root, "r2.json")],
+    );
+    assert.equal(code, 0, stderr);
+    const { layers } = await verifyCheckpoint(second, out);
+    assert.ok(layers.every(({ name }) => name.startsWith("transformer")), stderr);
+    await assert.rejects(verifyCheckpoint(second, join(pipe, "vae")), {
+      message: `Cannot verify "${second}" against "${join(pipe, "vae")}": the checkpoint is a ` +
+        "pipeline, the model is not: give both as a whole, or the same component of both",
+    });
+  });
+});
+
+Deno.test("a calibration is not used for two components whose layers have the same names", async () => {
+  const square = new Float32Array(64).fill(1);
+  const file = encodeCalibration({
+    timesteps: [1],
+    layers: new Map([["blocks.0.attn.to_q", { square }]]),
+  });
+  await withPipeline({ "c.safetensors": file }, async ({ root, pipe, run }) => {
+    const calibration = join(root, "c.safetensors");
+    const flags = ["--phase", "optimize", "--calibration", calibration];
+    await assertRefused(
+      { root, pipe, run },
+      flags,
+      `Cannot use calibration "${calibration}" for several components: more than one has a layer ` +
+        '"blocks.0.attn.to_q": quantize them one by one with --component',
+    );
+    const { code, stderr } = await runMain(...run, ...flags, "--component", "transformer");
+    assert.equal(code, 0, stderr);
   });
 });

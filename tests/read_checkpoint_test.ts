@@ -163,6 +163,50 @@ Deno.test("verify says what is wrong with a layer of compressed-tensors", async 
   ]);
 });
 
+Deno.test("verify holds the tensors of SDNQ against its config.json", async () => {
+  const settings = { ...DEFAULT_SETTINGS, format: "sdnq", bits: 4, groupSize: 32 } as const;
+  const files = {
+    "m/model.safetensors": encodeFile([
+      matrix("a.weight", 8, 96, noise(1), "BF16"),
+      matrix("b.weight", 8, 32, noise(2), "BF16"),
+      matrix("embed.weight", 4, 32, noise(3), "BF16"),
+    ]),
+  };
+  const changes: [change: (text: string) => string, message: string][] = [
+    [
+      (text) => text.replace('"uint4"', '"uint2"'),
+      'Cannot verify tensor "a.weight": config.json says uint2 in blocks of 32, its tensors are ' +
+      "uint4 in blocks of 32",
+    ],
+    [
+      (text) => text.replace('"group_size": 32', '"group_size": 48'),
+      'Cannot verify tensor "a.weight": config.json says uint4 in blocks of 48, its tensors are ' +
+      "uint4 in blocks of 32",
+    ],
+    [
+      (text) => text.replace('"embed.weight"', '"a.weight"'),
+      'Cannot verify tensor "a.weight": config.json says that it is not quantized',
+    ],
+    [
+      (text) => text.replace('"embed.weight"', '"other.weight"'),
+      'Cannot verify tensor "embed.weight": it is not quantized, and config.json does not list it ' +
+      "under modules_to_not_convert",
+    ],
+  ];
+  await withFiles(files, async (root) => {
+    const [model, output] = [join(root, "m"), join(root, "out")];
+    await quantizeModel(model, output, settings);
+    await verifyCheckpoint(output, model);
+    const path = join(output, "config.json");
+    const text = Deno.readTextFileSync(path);
+    for (const [change, message] of changes) {
+      assert.notEqual(change(text), text);
+      Deno.writeTextFileSync(path, change(text));
+      await assert.rejects(verifyCheckpoint(output, model), { message });
+    }
+  });
+});
+
 Deno.test("verify says what is wrong with a layer of SDNQ", async () => {
   const settings = { format: "sdnq", bits: 4, groupSize: 32, timeGroups: 2 } as const;
   await assertCases(settings, [
