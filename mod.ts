@@ -92,7 +92,8 @@ export type { Calibration, LayerStatistics } from "./lib/calibration/calibration
 export type { Drift, DriftOfKind } from "./lib/calibration/measure_drift.ts";
 export { openCalibration } from "./lib/calibration/open_calibration.ts";
 export type { CalibrationReport, OutputFigures } from "./lib/report/report_calibration.ts";
-export type { PhaseFigures, Report } from "./lib/report/build_report.ts";
+export type { Report } from "./lib/report/build_report.ts";
+export type { PhaseFigures } from "./lib/report/phase_figures.ts";
 export type { ComponentReport } from "./lib/report/report_component.ts";
 export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";

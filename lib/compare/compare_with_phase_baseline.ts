@@ -41,10 +41,12 @@ export function compareWithPhaseBaseline(report: Report): PhaseComparison | unde
   };
   const compared = compareReports(baseline, report);
   const metrics = compared.metrics.filter(({ metric }) => Object.hasOwn(figures, metric));
-  // Of the baseline no outputs are measured: the layers have the report's own.
+  // By slices no outputs of the baseline are measured.
   const measured = compared.layers.map((layer) => ({
     ...layer,
-    metrics: layer.metrics.filter(({ metric }) => metric !== "output_sqnr_db"),
+    metrics: layer.metrics.filter(({ metric, baseline }) =>
+      metric !== "output_sqnr_db" || Number.isFinite(baseline)
+    ),
   }));
   // The phase differs, as it is meant to, and nothing else.
   return {
@@ -55,7 +57,7 @@ export function compareWithPhaseBaseline(report: Report): PhaseComparison | unde
 
 /** A layer as phase baseline has it; none where the report does not say. */
 function baselineOfLayer(layer: LayerReport, report: Report): LayerReport[] {
-  const { baseline, ...rest } = layer;
+  const { baseline, output_sqnr_db: _own, ...rest } = layer;
   const groups = report.num_time_groups;
   if (baseline?.scale.length !== groups || baseline.zero_point.length !== groups) return [];
   // In phase baseline a group has the same parameters throughout: they alone make the jumps.

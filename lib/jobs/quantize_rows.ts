@@ -1,9 +1,16 @@
 /** Quantizes rows whose blocks share nothing: each tile is read once, and is done with when it is left. */
 
-import { blockCount, type BlockParams, blocksAcross, type OwnParams } from "../compute/kernels.ts";
+import {
+  blockCount,
+  type BlockParams,
+  blocksAcross,
+  type OwnParams,
+  type Tile,
+} from "../compute/kernels.ts";
 import { estimateBlocks } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
-import type { CompensationInputs, QualitySums, Scheme } from "../types.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
+import type { Bits, CompensationInputs, OutputSums, QualitySums, Scheme } from "../types.ts";
 import { type Desk, firstBlockOf, readAlone, tilesOfRows, wholeRowsOf } from "./desk.ts";
 import { type CodesTarget, writeTile } from "./encode_slice.ts";
 import type { Slice } from "./slice.ts";
@@ -59,8 +66,11 @@ export async function quantizeRows(
   const ranged = emptyRows(rows);
   const room = createRoom();
   const isCompared = isSearched || inputs !== undefined;
-  const tiles = inputs === undefined ? tilesOfRows(slice, desk) : wholeRowsOf(slice, desk);
-  for (const [plan, tile] of tiles) {
+  const plain = inputs && withoutGains(inputs);
+  const outputs: OutputSums[] = [];
+  let tiles = 0;
+  const cut = inputs === undefined ? tilesOfRows(slice, desk) : wholeRowsOf(slice, desk);
+  for (const [plan, tile] of cut) {
     const { length } = await readAlone(desk, slice, plan);
     // Asked for anew for each call: kernels may move their memory, keeping its content.
     const held = () => kernels.input(length);
@@ -71,6 +81,9 @@ export async function quantizeRows(
     if (isCompared) {
       const { sums } = await kernels.encode(held(), tile, bits, own, true);
       addTile(ranged, own, own, plan.row, blocksAcross(tile), sums);
+    }
+    if (plain !== undefined && tiles++ % SAMPLED_TILES === 0) {
+      outputs.push(await sampleOutput(held(), tile, bits, own, plain, desk));
     }
     const { packed, sums } = inputs === undefined
       ? await kernels.encode(held(), tile, bits, best, true)
@@ -84,7 +97,43 @@ export async function quantizeRows(
     await writeTile(job, desk, plan, tile, packed, best);
     await desk.onBytes(length);
   }
-  return { params, filled, ...complete(found), ...isCompared && { own: complete(ranged) } };
+  if (!isCompared) return { params, filled, ...complete(found) };
+  const own = complete(ranged);
+  const output = plain && outputs.reduce((sum, { signal, error }) => ({
+    signal: sum.signal + signal,
+    error: sum.error + error,
+  }));
+  return { params, filled, ...complete(found), own: { ...own, sums: { ...own.sums, output } } };
+}
+
+/** Of how many tiles one is sampled for what the parameters of the ranges come to in the output, and its rows. */
+const SAMPLED_TILES = 4;
+const SAMPLED_ROWS = 32;
+
+/** The same moments, with which nothing is compensated. */
+function withoutGains({ segments: _, ...inputs }: CompensationInputs): CompensationInputs {
+  return { ...inputs, gains: new Float32Array(inputs.gains.length) };
+}
+
+/**
+ * What the parameters of some blocks come to in the output, on the first rows of a tile: as a share of the signal
+ * that is nearly what all rows do, and all of them would take as long as the compensation itself.
+ */
+async function sampleOutput(
+  bytes: Uint8Array,
+  tile: Tile,
+  bits: Bits,
+  { scale, zero_point }: BlockParams,
+  inputs: CompensationInputs,
+  { kernels }: Desk,
+): Promise<OutputSums> {
+  const rows = Math.min(tile.rows, SAMPLED_ROWS);
+  const part = { ...tile, rows };
+  const blocks = blockCount(part);
+  const params = { scale: scale.subarray(0, blocks), zero_point: zero_point.subarray(0, blocks) };
+  const weights = bytes.slice(0, rows * tile.columns * floatBytes(tile.dtype));
+  const { sums } = await kernels.compensate(weights, part, bits, params, inputs);
+  return sums.output!;
 }
 
 /** Room for the parameters of a tile's blocks, used again by the next one. */

@@ -1,6 +1,7 @@
 /** The results block for standard output. */
 
-import type { PhaseFigures, Report } from "../report/build_report.ts";
+import type { Report } from "../report/build_report.ts";
+import type { PhaseFigures } from "../report/phase_figures.ts";
 
 const RULE = "=".repeat(80);
 
@@ -42,11 +43,11 @@ export function renderConsole(report: Report): string {
 function renderChange({ baseline, change, ...found }: Report): string[] {
   if (baseline === undefined || change === undefined) return [];
   const line = (label: string, key: keyof PhaseFigures, digits: number, unit = "") => {
-    const show = (value: number | null) =>
-      value === null ? "n/a" : `${value.toFixed(digits)}${unit}`;
+    const show = (value: number | null | undefined) =>
+      value === null || value === undefined ? "n/a" : `${value.toFixed(digits)}${unit}`;
     const moved = change[key];
     return `  ${label}: ${show(baseline[key])} -> ${show(found[key])} ` +
-      `(${moved === null ? "n/a" : `${showSigned(moved, digits)}${unit}`})`;
+      `(${moved === null || moved === undefined ? "n/a" : `${showSigned(moved, digits)}${unit}`})`;
   };
   return [
     "Against Baseline (same run):",
@@ -57,6 +58,9 @@ function renderChange({ baseline, change, ...found }: Report): string[] {
     line("Violation count", "violation_count", 0),
     line("Cosine similarity", "cosine_similarity", 4),
     line("SQNR", "sqnr_db", 2, " dB"),
+    ...baseline.output_sqnr_db === undefined
+      ? []
+      : [line("Output SQNR, by the calibration", "output_sqnr_db", 2, " dB")],
     line("Model size", "model_size_mb", 2, " MB"),
     "",
   ];

@@ -6,7 +6,6 @@ import type {
   Bits,
   FormatName,
   Granularity,
-  ParamTrack,
   Phase,
   QualitySums,
   SkippedTensor,
@@ -21,7 +20,6 @@ import {
   type Modulation,
   type QuantizeSettings,
 } from "../settings/settings.ts";
-import { measureTrackJumps } from "../params/score_track.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
@@ -39,24 +37,16 @@ import {
   type PartResults,
   reportComponent,
 } from "./report_component.ts";
+import {
+  compareWithBaseline,
+  type PhaseFigures,
+  type ScoredLayer,
+  withTrack,
+} from "./phase_figures.ts";
 import { type LayerReport, reportLayer, scoreLayers } from "./report_layer.ts";
 
 /** Version of the report's layout; it grows when a key changes its meaning or goes away. */
 export const SCHEMA_VERSION = 1;
-
-/** What a phase is judged by. */
-export interface PhaseFigures {
-  /** 0 to 1; as a change, -1 to 1. */
-  smoothness_score: number;
-  /** Boundaries whose scale jump passes the threshold. */
-  violation_count: number;
-  /** -1 to 1. */
-  cosine_similarity: number;
-  /** In dB; `null` where there is no noise at all, and as a change where one of the two has none. */
-  sqnr_db: number | null;
-  /** Output weights on disk, in 10^6 bytes. */
-  model_size_mb: number;
-}
 
 /** The report of a run. */
 export interface Report extends Smoothness, Quality, OutputFigures {
@@ -179,6 +169,7 @@ export function buildReport(run: RunResults): Report {
   });
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
+  const outputs = reportOutputs(records);
   return {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
@@ -204,14 +195,14 @@ export function buildReport(run: RunResults): Report {
     default_ignore: settings.defaultIgnore,
     ...size,
     ...measured,
-    ...reportOutputs(records),
+    ...outputs,
     ...describeScores(measured.boundary_scores),
     quantization_time_s: run.elapsedSeconds(),
     common_violation_patterns: describePatterns(measured),
     ...window === null ? {} : {
       stored_smoothness_score: scoreStored(records, threshold),
     },
-    ...compareWithBaseline(records, measured, figures),
+    ...compareWithBaseline(records, { ...measured, ...outputs }, figures),
     interpretation: interpretScores(measured, settings.bits, size.parameter_count, phase),
     ...parts.some(({ component }) => component !== "") && {
       components: parts.map((part) => reportComponent(part, threshold)),
@@ -221,54 +212,11 @@ export function buildReport(run: RunResults): Report {
   };
 }
 
-/** A layer as far as the model's score needs it. */
-type ScoredLayer = Pick<LayerReport, "rows" | "columns" | "boundary_jumps">;
-
-/** A layer with another track than its own. */
-function withTrack(record: LayerRecord, track: ParamTrack): ScoredLayer {
-  const { rows, columns, axis, bits } = record;
-  return { rows, columns, boundary_jumps: measureTrackJumps(track, axis.boundaries, bits) };
-}
-
 function scoreStored(records: readonly LayerRecord[], threshold: number): number {
   const stored = records.map((record) =>
     withTrack(record, record.schedule?.stored ?? trackOfGroups(record, record))
   );
   return scoreLayers(stored, threshold).smoothness_score;
-}
-
-/** The figures of phase baseline in the same run and how this phase differs; nothing where it is the phase. */
-function compareWithBaseline(
-  records: readonly LayerRecord[],
-  found: PhaseFigures,
-  figures: (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => PhaseFigures,
-): Pick<Report, "baseline" | "change"> {
-  const baselines = records.flatMap((record) =>
-    record.baseline === null ? [] : [{ record, found: record.baseline }]
-  );
-  if (baselines.length === 0) return {};
-  const all = figures(
-    baselines.map(({ record, found }) => withTrack(record, trackOfGroups(record, found))),
-    baselines.map(({ found }) => found.sums),
-  );
-  const baseline = {
-    smoothness_score: all.smoothness_score,
-    violation_count: all.violation_count,
-    cosine_similarity: all.cosine_similarity,
-    sqnr_db: all.sqnr_db,
-    model_size_mb: all.model_size_mb,
-  };
-  const sqnr = found.sqnr_db === null || baseline.sqnr_db === null
-    ? null
-    : found.sqnr_db - baseline.sqnr_db;
-  const change = {
-    smoothness_score: found.smoothness_score - baseline.smoothness_score,
-    violation_count: found.violation_count - baseline.violation_count,
-    cosine_similarity: found.cosine_similarity - baseline.cosine_similarity,
-    sqnr_db: sqnr,
-    model_size_mb: found.model_size_mb - baseline.model_size_mb,
-  };
-  return { baseline, change };
 }
 
 type ScoreStatistics = Pick<

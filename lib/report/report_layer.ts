@@ -64,6 +64,7 @@ export type LayerBaseline = Pick<
   | "violation_count"
   | "cosine_similarity"
   | "sqnr_db"
+  | "output_sqnr_db"
 >;
 
 /** Reports a layer. */
@@ -131,5 +132,12 @@ function reportBaseline(
   const jumps = measureTrackJumps(trackOfGroups(record, baseline), axis.boundaries, bits);
   const { smoothness_score, violation_count } = scoreJumps(jumps, threshold);
   const { scale, zero_point, sums } = baseline;
-  return { scale, zero_point, smoothness_score, violation_count, ...measureQuality(sums) };
+  return {
+    scale,
+    zero_point,
+    smoothness_score,
+    violation_count,
+    ...measureQuality(sums),
+    ...given("output_sqnr_db", measureOutput(sums)),
+  };
 }
