@@ -7,7 +7,8 @@ import {
   type Smoothness,
   weightJumps,
 } from "../lib/params/score_smoothness.ts";
-import type { PhaseFigures, Report } from "../lib/report/build_report.ts";
+import type { Report } from "../lib/report/build_report.ts";
+import type { PhaseFigures } from "../lib/report/phase_figures.ts";
 import type { LayerReport } from "../lib/report/report_layer.ts";
 import type { PhaseSettings } from "../lib/render/describe_phase.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
