@@ -106,9 +106,11 @@ export async function quantizeRows(
   return { params, filled, ...complete(found), own: { ...own, sums: { ...own.sums, output } } };
 }
 
-/** Of how many tiles one is sampled for what the parameters of the ranges come to in the output, and its rows. */
-const SAMPLED_TILES = 4;
-const SAMPLED_ROWS = 32;
+/** Of how many tiles one is sampled for what the parameters of the ranges come to in the output. */
+const SAMPLED_TILES = 8;
+
+/** Rows of that tile that are sampled: as many as kernels take at a time, for each of so many rows. */
+const SAMPLED_ROWS = { at: 16, of: 128 };
 
 /** The same moments, with which nothing is compensated. */
 function withoutGains({ segments: _, ...inputs }: CompensationInputs): CompensationInputs {
@@ -127,7 +129,8 @@ async function sampleOutput(
   inputs: CompensationInputs,
   { kernels }: Desk,
 ): Promise<OutputSums> {
-  const rows = Math.min(tile.rows, SAMPLED_ROWS);
+  const { at, of } = SAMPLED_ROWS;
+  const rows = Math.min(tile.rows, at * Math.ceil(tile.rows / of));
   const part = { ...tile, rows };
   const blocks = blockCount(part);
   const params = { scale: scale.subarray(0, blocks), zero_point: zero_point.subarray(0, blocks) };
