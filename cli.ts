@@ -55,7 +55,7 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
       await (await import("./lib/cli/commands/quantize.ts")).quantize(invocation, io);
       return EXIT.done;
     case "inspect":
-      (await import("./lib/cli/commands/inspect.ts")).inspect(invocation, io);
+      await (await import("./lib/cli/commands/inspect.ts")).inspect(invocation, io);
       return EXIT.done;
     case "verify":
       await (await import("./lib/cli/commands/verify.ts")).verify(invocation, io);

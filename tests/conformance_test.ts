@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { packedBytes, packRow } from "../lib/compute/pack_codes.ts";
 import type { CheckpointFormat, FilePlan } from "../lib/format/checkpoint_format.ts";
 import { decodeLayer } from "../lib/format/decode_layer.ts";
-import { CHECKPOINT_FORMATS } from "../lib/format/formats.ts";
+import { loadFormat } from "../lib/format/formats.ts";
 import { readCheckpoint as readGguf } from "../lib/format/gguf/read_checkpoint.ts";
 import { readCheckpoint as readComfy } from "../lib/format/comfy/read_checkpoint.ts";
 import { openCheckpoint } from "../lib/format/open_checkpoint.ts";
@@ -171,8 +171,8 @@ const WRITTEN: [format: FormatName, file: string, plain: () => Map<string, Plain
 ];
 
 for (const [name, file, plainOf] of WRITTEN) {
-  Deno.test(`${name} writes ${file}, byte for byte, from its plain codes`, () => {
-    const format = CHECKPOINT_FORMATS[name];
+  Deno.test(`${name} writes ${file}, byte for byte, from its plain codes`, async () => {
+    const format = await loadFormat(name);
     const model = openModel(join(GOLDEN, "flux-src"));
     const plain = plainOf();
     assert.equal(plain.size, 17);
@@ -185,12 +185,13 @@ for (const [name, file, plainOf] of WRITTEN) {
 }
 
 for (const name of ["flux-sdnq-uint4-g32", "flux-sdnq-uint2-g32", "flux-sdnq-int8-row"]) {
-  Deno.test(`sdnq describes ${name} as its config.json does`, () => {
+  Deno.test(`sdnq describes ${name} as its config.json does`, async () => {
+    const format = await loadFormat("sdnq");
     const plain = name.includes("uint4") ? U4() : name.includes("uint2") ? U2() : I8();
     const model = openModel(join(GOLDEN, "flux-src"));
-    const { quantization } = CHECKPOINT_FORMATS.sdnq.plan(
+    const { quantization } = format.plan(
       model,
-      planLayers(model, plain, CHECKPOINT_FORMATS.sdnq),
+      planLayers(model, plain, format),
     );
     const config = JSON.parse(Deno.readTextFileSync(join(GOLDEN, name, "config.json")));
     assert.deepEqual(quantization, config.quantization_config);
@@ -288,7 +289,7 @@ for (const [gguf, expected, layers] of DECODED) {
 }
 
 Deno.test("compressed-tensors writes again, byte for byte, what it wrote before", async () => {
-  const format = CHECKPOINT_FORMATS["compressed-tensors"];
+  const format = await loadFormat("compressed-tensors");
   const name = "lm-isotherm-int4-g32";
   const model = openModel(join(GOLDEN, "lm-src"));
   const checkpoint = openCheckpoint(join(GOLDEN, name));

@@ -5,7 +5,6 @@
 
 import { join } from "node:path";
 import { measureDrift } from "../calibration/measure_drift.ts";
-import { CHECKPOINT_FORMATS } from "../format/formats.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
@@ -115,14 +114,14 @@ export async function runPlan(
       if (line !== undefined) hooks.onLog?.(line);
     };
     const calibration = plan.calibration?.file;
-    const writing = { settings, calibration, onFinished };
+    const writing = { settings, format: plan.format, calibration, onFinished };
     const records = await writeFiles(part, directory, backend, writing);
     checkUnchanged(model);
     const axis = records[0]?.axis.source ?? "positional";
     const schedules = encodeTimeGroups(records, axis, settings.phase);
     await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
-    checkWritten(directory, files, CHECKPOINT_FORMATS[settings.format]);
+    checkWritten(directory, files, plan.format);
     return records;
   }
 }
@@ -148,7 +147,7 @@ export async function quantizeModel(
   settings: QuantizeSettings & { overwrite?: boolean; link?: boolean },
   hooks: RunHooks = {},
 ): Promise<Report> {
-  const plan = openPlan(modelPath, settings);
+  const plan = await openPlan(modelPath, settings);
   checkPlan(plan, settings);
   const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
   const output = pendingDirectory(target);

@@ -4,10 +4,9 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
 import { matchCalibration, type Mismatch } from "../calibration/match_calibration.ts";
-import { openCalibration } from "../calibration/open_calibration.ts";
 import { snrWeights } from "../calibration/timestep_weights.ts";
-import type { CheckpointPlan } from "../format/checkpoint_format.ts";
-import { CHECKPOINT_FORMATS } from "../format/formats.ts";
+import type { CheckpointFormat, CheckpointPlan } from "../format/checkpoint_format.ts";
+import { loadFormat } from "../format/formats.ts";
 import { type Model, modelBytes } from "../model/open_model.ts";
 import { openSource, type Source } from "../model/open_pipeline.ts";
 import { classifyLayer } from "../plan/classify_layer.ts";
@@ -34,6 +33,8 @@ export interface RunPlan {
   source: Source;
   /** Its models that are quantized, at least one. */
   parts: PartPlan[];
+  /** What writes its checkpoint. */
+  format: CheckpointFormat;
   /** What is known of the layers' inputs, where the run is calibrated. */
   calibration: PlannedCalibration | undefined;
 }
@@ -55,23 +56,25 @@ export interface PlannedCalibration extends Mismatch {
  * @throws {BadInputError} A setting is one that no flag could give, the model is malformed, or the format
  *   cannot hold it.
  */
-export function openPlan(path: string, settings: QuantizeSettings): RunPlan {
+export async function openPlan(path: string, settings: QuantizeSettings): Promise<RunPlan> {
   checkSettings(settings);
-  const format = CHECKPOINT_FORMATS[settings.format];
+  const format = await loadFormat(settings.format);
   const source = openSource(path, settings.components);
   const parts = source.parts.map(({ component, model }) => {
     const selection = selectLayers(model.shards, settings, format.storage);
     return { component, model, selection, checkpoint: format.plan(model, selection) };
   });
-  return { source, parts, calibration: planCalibration(settings, parts) };
+  return { source, parts, format, calibration: await planCalibration(settings, parts) };
 }
 
 /** Opens the calibration of a run; names in it are those of layers in their own model. */
-function planCalibration(
+async function planCalibration(
   { calibration: path, timestepWeights }: QuantizeSettings,
   parts: readonly PartPlan[],
-): PlannedCalibration | undefined {
+): Promise<PlannedCalibration | undefined> {
   if (path === undefined) return undefined;
+  // Few runs are calibrated.
+  const { openCalibration } = await import("../calibration/open_calibration.ts");
   const file = openCalibration(path);
   if (timestepWeights !== undefined && file.segments === 1) {
     throw new BadInputError(

@@ -3,8 +3,7 @@
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
-import type { StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
-import { CHECKPOINT_FORMATS } from "../format/formats.ts";
+import type { CheckpointFormat, StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
@@ -30,6 +29,8 @@ type OnFinished = (tensor: string, line?: string) => void;
 export interface Writing {
   /** The settings of the run. */
   settings: QuantizeSettings;
+  /** What encodes parameters. */
+  format: Pick<CheckpointFormat, "encodeParams">;
   /** What is known of the layers' inputs. */
   calibration: Calibration | undefined;
   /** Told of what is done. */
@@ -46,9 +47,9 @@ export async function writeFiles(
   { model, checkpoint: { files }, selection }: PartPlan,
   directory: string,
   backend: Backend,
-  { settings, calibration, onFinished }: Writing,
+  { settings, format, calibration, onFinished }: Writing,
 ): Promise<LayerRecord[]> {
-  const { encodeParams } = CHECKPOINT_FORMATS[settings.format];
+  const { encodeParams } = format;
   const records = new Map<LayerPlan, LayerRecord>();
   const inputs = shareInputs(calibration, selection.layers, settings, backend);
   const flusher = createFlusher();

@@ -10,8 +10,8 @@ import { renderPlan } from "../../render/render_plan.ts";
 import type { Io } from "./io.ts";
 
 /** Runs the command; a model that a run would refuse is shown all the same, with the reason. */
-export function inspect({ model, settings, json }: Invocation, io: Io): void {
-  const plan = openPlan(model, settings);
+export async function inspect({ model, settings, json }: Invocation, io: Io): Promise<void> {
+  const plan = await openPlan(model, settings);
   const summary = summarizePlan(plan, settings);
   io.stdout(json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
   for (const line of listWarnings(plan, settings)) io.stderr(`${line}\n`);

@@ -31,7 +31,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const comparing = invocation.compare === undefined
     ? undefined
     : await compareWith(invocation.compare);
-  const plan = openPlan(invocation.model, settings);
+  const plan = await openPlan(invocation.model, settings);
   checkPlan(plan, settings);
   const log: string[] = [];
   const say = (line: string, shown: boolean) => {
