@@ -7,6 +7,12 @@ import { compensate } from "../lib/compute/kernels/compensate.ts";
 import { createCompensator } from "../lib/compute/wasm_compensation.ts";
 import { planCompensation } from "../lib/params/plan_compensation.ts";
 import { DEFAULT_SETTINGS, quantizeModel, type QuantizeSettings, type Report } from "../mod.ts";
+import type { Calibration, LayerStatistics } from "../lib/calibration/calibration.ts";
+import type { Backend } from "../lib/jobs/backend.ts";
+import type { LayerPlan } from "../lib/plan/plan_layer.ts";
+import { checkRank } from "../lib/run/plan_run.ts";
+import { shareInputs } from "../lib/run/share_inputs.ts";
+import { loadWeights } from "../examples/forward/load_weights.ts";
 import { contentOf, namesIn } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
@@ -140,30 +146,122 @@ for (const granularity of ["row", "slice"] as const) {
   }
 }
 
-Deno.test("the output figures of a layer are those of its samples", () =>
+/** The output SQNR of a layer of a checkpoint in dB, on some of its rows, computed from the samples. */
+async function outputOf(root: string, output: string, name: string, rows: number): Promise<number> {
+  const [before, after] = [await loadWeights(join(root, "model")), await loadWeights(output)];
+  const [w, v] = [before.get(`${name}.weight`)!, after.get(`${name}.weight`)!];
+  const damping = 0.01 * MOMENTS.square!.reduce((sum, value) => sum + value, 0) / COLUMNS;
+  const energy = (x: Float32Array) =>
+    SAMPLES.reduce((sum, sample) => {
+      const dot = x.reduce((total, value, c) => total + value * sample[c]!, 0);
+      return sum + dot * dot / SAMPLES.length;
+    }, 0) + damping * x.reduce((sum, value) => sum + value * value, 0);
+  let [signal, error] = [0, 0];
+  for (let row = 0; row < rows; row++) {
+    const own = w.subarray(row * COLUMNS, (row + 1) * COLUMNS);
+    signal += energy(own);
+    error += energy(own.map((value, c) => v[row * COLUMNS + c]! - value));
+  }
+  return 10 * Math.log10(signal / error);
+}
+
+/** How the codes of a layer may have been made. */
+const WAYS: Partial<QuantizeSettings>[] = [
+  {},
+  { smoothingWindow: 3 },
+  { markovWeight: 5 },
+  { granularity: "slice" },
+  { granularity: "slice", smoothingWindow: 3 },
+];
+
+for (const way of WAYS) {
+  Deno.test(`the output figures of a layer are those of its samples, with ${JSON.stringify(way)}`, () =>
+    withModel(async (root, calibration) => {
+      const { output, report } = await run(root, { ...OPTIMIZE, bits: 4, ...way, calibration });
+      const name = "blocks.0.mlp.fc";
+      const expected = await outputOf(root, output, name, 48);
+      const found = layerOf(report, name).output_sqnr_db!;
+      assert.ok(Math.abs(found - expected) < 0.01, `${found}, not ${expected}`);
+    }));
+}
+
+Deno.test("the baseline's output figures are those of its first rows, without compensation", () =>
   withModel(async (root, calibration) => {
-    const { output, report } = await run(root, { ...OPTIMIZE, bits: 4, calibration });
-    const { loadWeights } = await import("../examples/forward/load_weights.ts");
-    const [before, after] = [await loadWeights(join(root, "model")), await loadWeights(output)];
-    const name = "blocks.0.mlp.fc";
-    const [w, v] = [before.get(`${name}.weight`)!, after.get(`${name}.weight`)!];
-    const damping = 0.01 * MOMENTS.square!.reduce((sum, value) => sum + value, 0) / COLUMNS;
-    let [signal, error] = [0, 0];
-    for (let row = 0; row < 48; row++) {
-      const own = w.subarray(row * COLUMNS, (row + 1) * COLUMNS);
-      const wrong = own.map((value, c) => v[row * COLUMNS + c]! - value);
-      const energy = (x: Float32Array) =>
-        SAMPLES.reduce((sum, sample) => {
-          const dot = x.reduce((total, value, c) => total + value * sample[c]!, 0);
-          return sum + dot * dot / SAMPLES.length;
-        }, 0) + damping * x.reduce((sum, value) => sum + value * value, 0);
-      signal += energy(own);
-      error += energy(wrong);
+    for (const bits of [2, 4] as const) {
+      const settings = { ...OPTIMIZE, bits };
+      const plain = await run(root, { ...settings, phase: "baseline" });
+      const { report } = await run(root, { ...settings, calibration });
+      const name = "blocks.0.mlp.fc";
+      const expected = await outputOf(root, plain.output, name, 16);
+      const found = layerOf(report, name).baseline!.output_sqnr_db!;
+      assert.ok(Math.abs(found - expected) < 0.01, `${found}, not ${expected}`);
+      const { baseline, change, output_sqnr_db } = report;
+      assert.equal(change!.output_sqnr_db, output_sqnr_db! - baseline!.output_sqnr_db!);
     }
-    const expected = 10 * Math.log10(signal / error);
-    const layer = report.layers.find((one) => one.name === name)!;
-    assert.ok(Math.abs(layer.output_sqnr_db! - expected) < 0.01, `${expected}`);
   }));
+
+Deno.test("modulation without statistics is no gap of a calibration", () =>
+  withFiles(
+    {
+      "model/model.safetensors": encodeFile([
+        ...TENSORS,
+        matrix("blocks.0.adaLN_modulation.1.weight", 16, COLUMNS, noise(6)),
+      ]),
+      "calibration.safetensors": encodeCalibration({
+        timesteps: [1],
+        layers: new Map(
+          TENSORS.map(({ name }) => [name.slice(0, -".weight".length), MOMENTS]),
+        ),
+      }),
+    },
+    async (root) => {
+      const { code, stderr } = await runMain(
+        ...["--model", join(root, "model"), "--output", join(root, "out"), "--strict"],
+        ...["--report", join(root, "r.json"), "--phase", "optimize", "--group-size", "32"],
+        ...["--calibration", join(root, "calibration.safetensors")],
+      );
+      assert.equal(code, 0, stderr);
+      assert.ok(!stderr.includes("Warning"), stderr);
+    },
+  ));
+
+Deno.test("inputs are read once for layers that share them, unless too many are between", async () => {
+  const count = 20;
+  const shape = { rows: 4, columns: 8, bits: 4, scaleDtype: "F32", symmetric: false } as const;
+  const names = Array.from({ length: count }, (_, i) => [`a.${i}`, `b.${i}`]).flat();
+  const layers = names.map((name) => ({ ...shape, name })) as unknown as LayerPlan[];
+  const statistics = (name: string) => ({ name }) as unknown as LayerStatistics;
+  const file = {
+    layers: new Map(names.map((name) => [name, statistics(name.replace("b", "a"))])),
+  } as unknown as Calibration;
+  const read: string[] = [];
+  const backend = {
+    run: (job: { statistics: LayerStatistics }) => {
+      read.push(job.statistics.name);
+      return Promise.resolve(undefined);
+    },
+  } as unknown as Backend;
+  const lender = shareInputs(file, layers, OPTIMIZE, backend);
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
+  const lend = (name: string) => lender.lend(byName.get(name)!, () => Promise.resolve());
+  for (let i = 0; i < count; i++) await lend(`a.${i}`);
+  assert.equal(read.length, count);
+  await lend("b.19");
+  assert.equal(read.length, count);
+  await lend("b.0");
+  assert.deepEqual(read.slice(count), ["a.0"]);
+});
+
+Deno.test("a sketch that no worker has room for is refused, with a rank that would do", () => {
+  const layers = new Map([["fc", { rank: 20000, segments: 1 } as unknown as LayerStatistics]]);
+  assert.throws(() => checkRank({ label: "c", layers }, "fc", 20000), {
+    message:
+      'Cannot use calibration "c": the sketch of "fc" has rank 20000, which takes 3.2 GB in ' +
+      "each worker: record it with a rank of at most 6710",
+  });
+  checkRank({ label: "c", layers }, "fc", 6000);
+  checkRank({ label: "c", layers }, "other", 20000);
+});
 
 Deno.test("all backends and formats make the same of a calibration, and verify agrees", () =>
   withModel(async (root, calibration) => {

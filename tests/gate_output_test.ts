@@ -211,3 +211,11 @@ Deno.test("parseReport() reads a calibrated report with its drift, and refuses w
     "output_sqnr_db is null, must be a number",
   );
 });
+
+Deno.test("a layer is not worse for a calibration that only one of two reports has", () => {
+  const [plain, found] = [makeReport(), calibrated()];
+  const worse = { ...found.layers[0]!, sqnr_db: -5, cosine_similarity: 0.1 };
+  const current = { ...found, layers: [worse, found.layers[1]!] };
+  const layer = compareReports(plain, current).layers.find(({ name }) => name === "blocks.0.fc")!;
+  assert.equal(layer.direction, "changed");
+});

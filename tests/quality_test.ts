@@ -1,6 +1,7 @@
 /** Quality that cannot be measured is never shown as good. */
 
 import assert from "node:assert/strict";
+import { addSums } from "../lib/params/measure_quality.ts";
 import { join } from "node:path";
 import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
@@ -148,4 +149,12 @@ Deno.test("quantizeModel() loses nothing on small F16 weights, whose scales are 
     // At 8 bits the scale has 6 bits left: rounding it costs a little.
     assert.ok(small! > large! - (bits === 8 ? 1.5 : 0.3), `INT${bits}: ${small} of ${large} dB`);
   }
+});
+
+Deno.test("energies of outputs are known of a whole only where they are of all its parts", () => {
+  const sums = { signal: 1, decoded: 1, error: 0.5 };
+  const known = { ...sums, output: { signal: 3, error: 1 } };
+  assert.deepEqual(addSums([known, known]).output, { signal: 6, error: 2 });
+  assert.equal(addSums([known, sums]).output, undefined);
+  assert.equal(addSums([]).output, undefined);
 });

@@ -129,8 +129,16 @@ function refuseTwins({ label, layers: known }: Calibration, layers: readonly Lay
 /** Most bytes that a worker holds of a layer's sketch and of what is made of it. */
 const MAX_SKETCH_BYTES = 2 ** 30;
 
-/** A sketch that no worker has room for. */
-function checkRank({ label, layers }: Calibration, name: string, columns: number): void {
+/**
+ * Checks that a worker has room for the sketch of a layer.
+ *
+ * @throws {BadInputError} It takes too much; the message says which rank would do.
+ */
+export function checkRank(
+  { label, layers }: Pick<Calibration, "label" | "layers">,
+  name: string,
+  columns: number,
+): void {
   const { rank = 0, segments = 1 } = layers.get(name) ?? {};
   const bytes = columns * rank * 4;
   const all = bytes * (segments === 1 ? 2 : 2 + segments);
