@@ -7,6 +7,7 @@ import { type ByteSource, openSource, readHeader } from "../safetensors/read.ts"
 import { type Calibration, FORMAT, MAX_TIMESTEPS } from "./calibration.ts";
 import { checkLayer, checkTimesteps, checkWeights } from "./check_values.ts";
 import { readLayers } from "./read_layers.ts";
+import { readVector } from "./read_rows.ts";
 
 /**
  * Opens a file, and checks its header and every value, in slabs of bounded memory.
@@ -111,9 +112,7 @@ function readAxis(source: ByteSource, axis: TensorInfo, version: 1 | 2): number[
 
 function readWeights(source: ByteSource, tensor: TensorInfo, count: number): number[] {
   checkVector(tensor, "F32", count);
-  const values = new Float32Array(count);
-  source.readInto(tensor.begin, new Uint8Array(values.buffer));
-  const weights = [...values];
+  const weights = [...readVector(source, tensor, count)];
   checkWeights(weights, tensor.name);
   return weights;
 }

@@ -5,9 +5,6 @@ import { growing, type GrowingBuffer } from "./growing_buffer.ts";
 import { DeviceError } from "./kernels.ts";
 import { GROUP } from "./lay_out_tile.ts";
 
-/** Values of the shaders' `KIND`. */
-export const KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
-
 /** How buffers are used; those for a state are set to 0, worked on by several dispatches, and read back. */
 export type BufferUse = "input" | "output" | "state" | "uniform";
 

@@ -7,6 +7,9 @@
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { Bits, BlockGrid, CompensationInputs, QualitySums, Scheme } from "../types.ts";
 
+/** What kernels know a dtype by: `kind` of the WebAssembly modules, `KIND` of the shaders. */
+export const KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
+
 /** A rectangle of weights, row by row without gaps, and how it is cut into blocks. */
 export interface Tile extends BlockGrid {
   /** Dtype of the bytes. */

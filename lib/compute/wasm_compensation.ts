@@ -1,12 +1,13 @@
 /** The SIMD WebAssembly kernel of error compensation: a module of its own, since few runs need it. */
 
-import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
 import { type Bits, type CompensationInputs, qmaxOf } from "../types.ts";
 import {
   type BlockParams,
   blocksAcross,
   type EncodedTile,
   isCommonScale,
+  KIND,
   type Tile,
 } from "./kernels.ts";
 import { compensate as compensateReference } from "./kernels/compensate.ts";
@@ -20,9 +21,6 @@ const ROWS = 16;
 /** Sums of each row: F32 and behind them F64. */
 const SUMS = 5;
 const SUM_BYTES = SUMS * ROWS * (4 + 8);
-
-/** Values of `kind`. */
-const KINDS: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
 
 /** First byte used. */
 const BASE = 1024;
@@ -171,7 +169,7 @@ export function createCompensator(): Compensator {
       const count = Math.min(ROWS, rows - row);
       const from = bytes.subarray(row * weightBytes, (row + count) * weightBytes);
       new Uint8Array(buffer, at.input, from.length).set(from);
-      module.gather(KINDS[dtype], at.input, count, columns, at.order, at.weights);
+      module.gather(KIND[dtype], at.input, count, columns, at.order, at.weights);
       layOut(room, tile, bits, params, row, count);
       clear(rank);
       module.compensate(

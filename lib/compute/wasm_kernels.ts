@@ -2,7 +2,7 @@
 
 import { packedBytes } from "./pack_codes.ts";
 import { BINS, type Bits } from "../types.ts";
-import { floatBytes, type FloatDtype } from "../safetensors/dtype.ts";
+import { floatBytes } from "../safetensors/dtype.ts";
 import {
   blockCount,
   type BlockParams,
@@ -12,6 +12,7 @@ import {
   type EncodedTile,
   type FoundParams,
   isCommonScale,
+  KIND,
   MAX_HISTOGRAMS,
   type OwnParams,
   type SearchScheme,
@@ -33,10 +34,7 @@ const SUM_BYTES = 3 * 8;
 /** What the search is told: the scales tried, and what a walk begins with. */
 const SEARCH_TABLE = Float64Array.of(...SEARCH_SCALES, WALK_START);
 
-/** Values of the search's `scales`. */
-const SCALE_KIND: Record<FloatDtype, number> = { BF16: 0, F16: 1, F32: 2 };
-
-/** Added to those where the zero point is fixed. */
+/** Added to the kind of the search's scales where the zero point is fixed. */
 const SYMMETRIC_KIND = 4;
 
 /** Bytes of a histogram. */
@@ -228,7 +226,7 @@ export function createWasmKernels(): SyncKernels {
     const table = free + paramBytes;
     new Float64Array(buffer, table, SEARCH_TABLE.length).set(SEARCH_TABLE);
     const { rows, columns, blockColumns, dtype } = tile;
-    const kind = SCALE_KIND[scheme.scaleDtype] + (scheme.symmetric ? SYMMETRIC_KIND : 0);
+    const kind = KIND[scheme.scaleDtype] + (scheme.symmetric ? SYMMETRIC_KIND : 0);
     SEARCH[dtype](at, rows, columns, blockColumns, free, kind, table, table + tableBytes);
     const { scale, zero_point, code_scale } = roomFor(blocks);
     const found = { scale, zero_point, code_scale };

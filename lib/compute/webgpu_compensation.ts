@@ -1,13 +1,14 @@
 /** The WebGPU kernel of error compensation: a row to an invocation, runs of columns one behind the other. */
 
 import { type Bits, type CompensationInputs, qmaxOf } from "../types.ts";
-import { KIND, type Lane } from "./device_lane.ts";
+import type { Lane } from "./device_lane.ts";
 import {
   blockCount,
   type BlockParams,
   blocksAcross,
   type EncodedTile,
   isCommonScale,
+  KIND,
   type Tile,
 } from "./kernels.ts";
 import compensateSource from "./kernels/compensate.wgsl" with { type: "text" };

@@ -9,6 +9,7 @@ import {
   type BlockRun,
   type EncodedTile,
   type Kernels,
+  KIND,
   type Tile,
 } from "./kernels.ts";
 import {
@@ -20,7 +21,7 @@ import {
   layOutRun,
   PARAM_FLOATS,
 } from "./lay_out_tile.ts";
-import { KIND, openLane } from "./device_lane.ts";
+import { openLane } from "./device_lane.ts";
 import encodeSource from "./kernels/encode.wgsl" with { type: "text" };
 import histogramSource from "./kernels/histogram.wgsl" with { type: "text" };
 import loadSource from "./kernels/load_weight.wgsl" with { type: "text" };

@@ -5,9 +5,9 @@
 
 import type { BlockParams } from "../compute/kernels.ts";
 import { packedBytes, unpackRow } from "../compute/pack_codes.ts";
-import type { Bits, BlockGrid } from "../types.ts";
-import { BLOCK_TYPES, blockBytes, type BlockType } from "./gguf/block_types.ts";
-import { packBlocks } from "./gguf/pack_blocks.ts";
+import type { Bits } from "../types.ts";
+import { blockBytes, type BlockType, isBlockType } from "./gguf/block_types.ts";
+import { type MatrixGrid, packBlocks } from "./gguf/pack_blocks.ts";
 import { unpackBlocks } from "./gguf/unpack_blocks.ts";
 
 /**
@@ -16,14 +16,6 @@ import { unpackBlocks } from "./gguf/unpack_blocks.ts";
  * parameters as well.
  */
 export type Packing = "words" | "bytes" | "signed" | BlockType;
-
-/** Rows of codes, and the blocks they are cut into. */
-export interface RowGrid extends BlockGrid {
-  /** Rows. */
-  rows: number;
-  /** Columns. */
-  columns: number;
-}
 
 /** Codes as they are decoded: value = code * scale + offset. */
 export interface AffineParams {
@@ -54,7 +46,7 @@ export interface Packer {
    */
   pack(
     packed: Uint8Array<ArrayBuffer>,
-    grid: RowGrid,
+    grid: MatrixGrid,
     params: Pick<BlockParams, "scale" | "zero_point">,
   ): Uint8Array<ArrayBuffer>;
   /** The inverse. */
@@ -84,10 +76,6 @@ export function packerOf(packing: Packing, bits: Bits): Packer {
       return { codes };
     },
   };
-}
-
-function isBlockType(packing: Packing): packing is BlockType {
-  return packing in BLOCK_TYPES;
 }
 
 function blockPacker(type: BlockType): Packer {

@@ -3,10 +3,12 @@
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
-import { decodeFloats, floatBytes, isFloatDtype } from "../safetensors/dtype.ts";
+import { decodeFloats, floatBytes, type FloatDtype, isFloatDtype } from "../safetensors/dtype.ts";
 import { type ByteSource, readHeader } from "../safetensors/read.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
+import { type Bits, middleOf } from "../types.ts";
 import type { PlaceReader, StoredTensor } from "./checkpoint_format.ts";
+import type { AffineParams } from "./pack_rows.ts";
 
 /** The names of the tensors of a safetensors file. */
 export function listTensors(source: ByteSource, label: string): string[] {
@@ -48,6 +50,27 @@ export function findPart(
   return written.get(name) ?? failVerify(original, `the checkpoint holds ${what}`);
 }
 
+/**
+ * The dtype of the weight that codes stand for.
+ *
+ * @throws {BadInputError} It is no float.
+ */
+export function floatDtypeOf(original: TensorInfo): FloatDtype {
+  const { dtype } = original;
+  return isFloatDtype(dtype) ? dtype : failVerify(original, `it is ${dtype}`);
+}
+
+/**
+ * Checks that a row of a weight is a whole number of blocks.
+ *
+ * @throws {BadInputError} It is not.
+ */
+export function checkBlocks(original: TensorInfo, blocks: number): void {
+  const [, columns = 0] = original.shape;
+  if (blocks !== 0 && columns % blocks === 0) return;
+  failVerify(original, `its ${blocks} blocks do not divide ${columns} columns`);
+}
+
 /** A tensor as messages name it, and the dtype and shape it should have. */
 export type ExpectedPart = readonly [
   part: string,
@@ -76,12 +99,16 @@ export async function readFloats(
   count: number,
   files: PlaceReader,
 ): Promise<Float64Array> {
-  const { dtype } = tensor;
-  if (!isFloatDtype(dtype)) return failVerify(tensor, `it is ${dtype}`);
+  const dtype = floatDtypeOf(tensor);
   const width = floatBytes(dtype);
   const bytes = new Uint8Array(count * width);
   await files.read(place, first * width, bytes);
   const values = new Float32Array(count);
   decodeFloats(bytes, dtype, values);
   return Float64Array.from(values);
+}
+
+/** Parameters of blocks that are symmetric about 0. */
+export function centred(scale: Float64Array, bits: Bits): AffineParams {
+  return { scale, offset: scale.map((scale) => -middleOf(bits) * scale) };
 }

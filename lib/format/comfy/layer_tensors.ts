@@ -1,6 +1,7 @@
 /** The tensors that stand for a layer in ComfyUI's formats. */
 
 import type { LayerPlan } from "../../plan/plan_layer.ts";
+import type { Bits } from "../../types.ts";
 import { type LayerTensors, newTensor } from "../plan_shards.ts";
 
 /** Names of the tensors that stand for `LAYER.weight`. */
@@ -15,6 +16,13 @@ export function comfyNames(
   };
 }
 
+/** What a layer says of itself, byte for byte. */
+export function describeQuant(bits: Bits, blockColumns: number): string {
+  return bits === 8
+    ? '{"format": "int8_tensorwise"}'
+    : `{"format": "awq_w4a16", "group_size": ${blockColumns}}`;
+}
+
 /**
  * The tensors that stand for a layer's weight: value = (code - 8) * scale + zeros at 4 bits, whose scales and
  * zeros are [blocks, rows]; value = code * scale at 8.
@@ -22,10 +30,7 @@ export function comfyNames(
 export function layerTensors(layer: LayerPlan): LayerTensors {
   const { rows, columns, bits, scaleDtype, grid: { blockColumns } } = layer;
   const names = comfyNames(layer.name);
-  const text = bits === 8
-    ? '{"format": "int8_tensorwise"}'
-    : `{"format": "awq_w4a16", "group_size": ${blockColumns}}`;
-  const quant = new TextEncoder().encode(text);
+  const quant = new TextEncoder().encode(describeQuant(bits, blockColumns));
   const blocks = columns / blockColumns;
   const params = bits === 8 ? [newTensor(names.scale, scaleDtype, [rows, 1])] : [
     newTensor(names.scale, scaleDtype, [blocks, rows]),

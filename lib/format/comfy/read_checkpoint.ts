@@ -1,13 +1,21 @@
 /** Reads checkpoints in ComfyUI's formats back. */
 
 import { quote } from "../../base/text.ts";
-import type { Model } from "../../model/open_model.ts";
-import { isFloatDtype } from "../../safetensors/dtype.ts";
+import { type Model, modelBytes } from "../../model/open_model.ts";
+import { moduleName } from "../../plan/plan_layer.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { type Bits, middleOf } from "../../types.ts";
 import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
-import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
-import { comfyNames } from "./layer_tensors.ts";
+import {
+  checkBlocks,
+  checkParts,
+  failVerify,
+  findPart,
+  floatDtypeOf,
+  placeTensors,
+  readFloats,
+} from "../read_tensors.ts";
+import { comfyNames, describeQuant } from "./layer_tensors.ts";
 
 /** Opens a checkpoint; the widths of its layers follow from the sizes of their tensors. */
 export function readCheckpoint(model: Model): Checkpoint {
@@ -15,16 +23,16 @@ export function readCheckpoint(model: Model): Checkpoint {
   return {
     name: model.name,
     format: "comfy",
-    byteLength: model.shards.reduce((size, { byteLength }) => size + byteLength, 0),
+    byteLength: modelBytes(model),
     tensors,
     partsOf(original) {
-      const names = comfyNames(original.replace(/\.weight$/, ""));
+      const names = comfyNames(moduleName(original));
       if (!original.endsWith(".weight") || !tensors.has(names.quant)) return [original];
       return [original, names.scale, names.zeros, names.quant];
     },
     find(original) {
       const found = findPart(original, tensors, original.name);
-      const isLayer = tensors.has(comfyNames(original.name.replace(/\.weight$/, "")).quant);
+      const isLayer = tensors.has(comfyNames(moduleName(original.name)).quant);
       return isLayer ? { layer: findLayer(original, found, tensors) } : { copy: found };
     },
   };
@@ -36,22 +44,17 @@ function findLayer(
   codes: StoredTensor,
   written: ReadonlyMap<string, StoredTensor>,
 ): WrittenLayer {
-  const name = original.name.replace(/\.weight$/, "");
+  const name = moduleName(original.name);
   const names = comfyNames(name);
   const [rows = 0, columns = 0] = original.shape;
   const scale = findPart(original, written, names.scale);
   const zeros = written.get(names.zeros);
   const bits: Bits = zeros === undefined ? 8 : 4;
   const [blocks = 0] = zeros === undefined ? [1] : scale.tensor.shape;
-  const { dtype } = original;
-  if (!isFloatDtype(dtype)) return failVerify(original, `it is ${dtype}`);
-  if (blocks === 0 || columns % blocks !== 0) {
-    failVerify(original, `its ${blocks} blocks do not divide ${columns} columns`);
-  }
+  const dtype = floatDtypeOf(original);
+  checkBlocks(original, blocks);
   const quant = findPart(original, written, names.quant);
-  const text = bits === 8
-    ? '{"format": "int8_tensorwise"}'
-    : `{"format": "awq_w4a16", "group_size": ${columns / blocks}}`;
+  const text = describeQuant(bits, columns / blocks);
   checkParts(original, [
     ["weight", codes, "I8", [rows, (columns * bits) / 8]],
     ["comfy_quant", quant, "U8", [text.length]],

@@ -3,14 +3,22 @@
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { packedBytes, unpackZeroPoints } from "../../compute/pack_codes.ts";
-import type { Model } from "../../model/open_model.ts";
-import { isFloatDtype } from "../../safetensors/dtype.ts";
+import { type Model, modelBytes } from "../../model/open_model.ts";
+import { moduleName } from "../../plan/plan_layer.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
-import { type Bits, middleOf } from "../../types.ts";
+import type { Bits } from "../../types.ts";
 import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
-import type { AffineParams } from "../pack_rows.ts";
-import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
+import {
+  centred,
+  checkBlocks,
+  checkParts,
+  failVerify,
+  findPart,
+  floatDtypeOf,
+  placeTensors,
+  readFloats,
+} from "../read_tensors.ts";
 import { packedNames } from "./layer_tensors.ts";
 
 /** How the layers that a config group targets are stored. */
@@ -29,7 +37,7 @@ export function readCheckpoint(model: Model): Checkpoint {
   const tensors = placeTensors(model);
   const partsOf = (original: string) => {
     if (tensors.has(original)) return [original];
-    const layer = layerName(original);
+    const layer = moduleName(original);
     const names = packedNames(layer);
     const zeroPoints = groupOf(layer)?.symmetric ? [] : [names.zeroPoint];
     return [names.packed, names.scale, ...zeroPoints, names.shape];
@@ -37,20 +45,16 @@ export function readCheckpoint(model: Model): Checkpoint {
   return {
     name: model.name,
     format: "compressed-tensors",
-    byteLength: model.shards.reduce((size, { byteLength }) => size + byteLength, 0),
+    byteLength: modelBytes(model),
     tensors,
     partsOf,
     find(original) {
       const copy = tensors.get(original.name);
       return copy === undefined
-        ? { layer: findLayer(original, tensors, groupOf(layerName(original.name))) }
+        ? { layer: findLayer(original, tensors, groupOf(moduleName(original.name))) }
         : { copy };
     },
   };
-}
-
-function layerName(original: string): string {
-  return original.replace(/\.weight$/, "");
 }
 
 /** From config.json: how each layer is stored. */
@@ -90,15 +94,14 @@ function findLayer(
   written: ReadonlyMap<string, StoredTensor>,
   group: Group | undefined,
 ): WrittenLayer {
-  const name = layerName(original.name);
+  const name = moduleName(original.name);
   const names = packedNames(name);
   const part = (partName: string) => findPart(original, written, partName);
   const [packed, scale] = [part(names.packed), part(names.scale)];
   const { bits, symmetric } = group ?? failVerify(original, "no config group targets it");
   const zeroPoint = symmetric ? undefined : part(names.zeroPoint);
   const [rows = 0, columns = 0] = original.shape;
-  const { dtype } = original;
-  if (!isFloatDtype(dtype)) return failVerify(original, `it is ${dtype}`);
+  const dtype = floatDtypeOf(original);
   const blocks = scale.tensor.shape[1] ?? 0;
   const shape = part(names.shape);
   const zeroPointShape = [packedBytes(rows, bits) / 4, blocks];
@@ -109,9 +112,7 @@ function findLayer(
       ? []
       : [["weight_zero_point", zeroPoint, "I32", zeroPointShape] as const],
   ]);
-  if (blocks === 0 || columns % blocks !== 0) {
-    failVerify(original, `its ${blocks} blocks do not divide ${columns} columns`);
-  }
+  checkBlocks(original, blocks);
   const readParams = async (from: number, count: number, files: PlaceReader) => {
     const scales = await readFloats(scale, from * blocks, count * blocks, files);
     if (zeroPoint === undefined) return centred(scales, bits);
@@ -133,11 +134,6 @@ function findLayer(
     readParams,
     check: (files) => checkShape(original, shape, files),
   };
-}
-
-/** Symmetric parameters. */
-function centred(scale: Float64Array, bits: Bits): AffineParams {
-  return { scale, offset: scale.map((scale) => -middleOf(bits) * scale) };
 }
 
 /**

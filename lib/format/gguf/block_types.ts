@@ -28,6 +28,11 @@ export const BLOCK_TYPES: Record<BlockType, BlockLayout> = {
   q2_k: { type: 10, columns: 256, bytes: 84, bits: 2 },
 };
 
+/** Whether a name is that of a layout. */
+export function isBlockType(name: string): name is BlockType {
+  return name in BLOCK_TYPES;
+}
+
 /** Bytes of a matrix in blocks; `columns` is a multiple of the layout's. */
 export function blockBytes(type: BlockType, rows: number, columns: number): number {
   const layout = BLOCK_TYPES[type];

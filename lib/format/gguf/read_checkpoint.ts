@@ -5,11 +5,12 @@ import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import type { ModelListing } from "../../model/list_model_files.ts";
 import { modelName, readJsonFile } from "../../model/open_model.ts";
+import { moduleName } from "../../plan/plan_layer.ts";
 import { isFloatDtype } from "../../safetensors/dtype.ts";
 import { openSource } from "../../safetensors/read.ts";
 import type { Checkpoint, StoredTensor } from "../checkpoint_format.ts";
-import { failVerify } from "../read_tensors.ts";
-import { BLOCK_TYPES, type BlockType } from "./block_types.ts";
+import { failVerify, floatDtypeOf } from "../read_tensors.ts";
+import { BLOCK_TYPES, isBlockType } from "./block_types.ts";
 import { nameTensors } from "./name_tensors.ts";
 import { readGgufHeader } from "./read_header.ts";
 import { type Architecture, ARCHITECTURES } from "./recognize_architecture.ts";
@@ -68,11 +69,10 @@ export function readCheckpoint({ directory, sideFiles }: ModelListing, name: str
       if (String(shape) !== String(original.shape)) {
         failVerify(original, `it is ${dtype} [${shape}], expected [${original.shape}]`);
       }
-      if (!isFloatDtype(source)) return failVerify(original, `it is ${source}`);
       const layer = {
-        name: original.name.replace(/\.weight$/, ""),
+        name: moduleName(original.name),
         bits: BLOCK_TYPES[packing].bits,
-        dtype: source,
+        dtype: floatDtypeOf(original),
         rows,
         columns,
         blocks: 1,
@@ -84,10 +84,6 @@ export function readCheckpoint({ directory, sideFiles }: ModelListing, name: str
       return { layer };
     },
   };
-}
-
-function isBlockType(name: string): name is BlockType {
-  return name in BLOCK_TYPES;
 }
 
 function readArchitecture(value: unknown, file: string): Architecture {

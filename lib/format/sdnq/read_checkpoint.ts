@@ -1,11 +1,20 @@
 /** Reads SDNQ checkpoints back. */
 
-import type { Model } from "../../model/open_model.ts";
-import { isFloatDtype } from "../../safetensors/dtype.ts";
+import { type Model, modelBytes } from "../../model/open_model.ts";
+import { moduleName } from "../../plan/plan_layer.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import type { Bits } from "../../types.ts";
 import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
-import { checkParts, failVerify, findPart, placeTensors, readFloats } from "../read_tensors.ts";
+import {
+  centred,
+  checkBlocks,
+  checkParts,
+  failVerify,
+  findPart,
+  floatDtypeOf,
+  placeTensors,
+  readFloats,
+} from "../read_tensors.ts";
 import { readQuantization } from "./read_quantization.ts";
 import { sdnqNames, shapeOfCodes, shapeOfParams } from "./layer_tensors.ts";
 
@@ -16,10 +25,10 @@ export function readCheckpoint(model: Model): Checkpoint {
   return {
     name: model.name,
     format: "sdnq",
-    byteLength: model.shards.reduce((size, { byteLength }) => size + byteLength, 0),
+    byteLength: modelBytes(model),
     tensors,
     partsOf(original) {
-      const names = sdnqNames(original.replace(/\.weight$/, ""));
+      const names = sdnqNames(moduleName(original));
       const dtype = tensors.get(original)?.tensor.dtype;
       if (!original.endsWith(".weight") || (dtype !== "U8" && dtype !== "I8")) return [original];
       return [original, names.scale, ...dtype === "U8" ? [names.zeroPoint] : []];
@@ -43,7 +52,7 @@ function findLayer(
   codes: StoredTensor,
   written: ReadonlyMap<string, StoredTensor>,
 ): WrittenLayer {
-  const name = original.name.replace(/\.weight$/, "");
+  const name = moduleName(original.name);
   const names = sdnqNames(name);
   const [rows = 0, columns = 0] = original.shape;
   const isSigned = codes.tensor.dtype === "I8";
@@ -51,11 +60,8 @@ function findLayer(
   const zeroPoint = isSigned ? undefined : findPart(original, written, names.zeroPoint);
   const blocks = scale.tensor.shape.length === 2 ? 1 : scale.tensor.shape[1] ?? 0;
   const bits = isSigned ? 8 : widthOf(original, codes);
-  const { dtype } = original;
-  if (!isFloatDtype(dtype)) return failVerify(original, `it is ${dtype}`);
-  if (blocks === 0 || columns % blocks !== 0) {
-    failVerify(original, `its ${blocks} blocks do not divide ${columns} columns`);
-  }
+  const dtype = floatDtypeOf(original);
+  checkBlocks(original, blocks);
   const shape = shapeOfParams(rows, blocks);
   checkParts(original, [
     ["weight", codes, isSigned ? "I8" : "U8", shapeOfCodes({ rows, columns, bits }, blocks)],
@@ -64,9 +70,8 @@ function findLayer(
   ]);
   const readParams = async (from: number, count: number, files: PlaceReader) => {
     const scales = await readFloats(scale, from * blocks, count * blocks, files);
-    const offset = zeroPoint === undefined
-      ? scales.map((scale) => -128 * scale)
-      : await readFloats(zeroPoint, from * blocks, count * blocks, files);
+    if (zeroPoint === undefined) return centred(scales, bits);
+    const offset = await readFloats(zeroPoint, from * blocks, count * blocks, files);
     return { scale: scales, offset };
   };
   const { label } = scale.place;
