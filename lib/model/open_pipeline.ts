@@ -36,6 +36,11 @@ export function isPipeline({ sideFiles }: ModelListing): boolean {
   return sideFiles.includes(PIPELINE_INDEX);
 }
 
+/** The folder at the top of a directory that a file lies in; empty for one at the top itself. */
+export function folderOf(file: string): string {
+  return file.slice(0, Math.max(0, file.indexOf("/")));
+}
+
 /** Names of what predicts noise in a pipeline, in the order of their use. */
 const DENOISERS = ["transformer", "transformer_2", "unet"];
 
@@ -98,7 +103,6 @@ function openPipeline(
   });
   const below = (folder: string, files: readonly string[]) =>
     files.map((file) => `${folder}/${file}`);
-  const folderOf = (file: string) => file.includes("/") ? file.slice(0, file.indexOf("/")) : "";
   const others = new Set(known.filter((one) => !chosen.includes(one)));
   // Weights of the other components belong to the pipeline; those beside them are of another layout.
   const special = new Set(listing.special);

@@ -163,3 +163,12 @@ function largestDivisor(value: number, most: number, holds: Holds): number | und
 export function moduleName(tensorName: string): string {
   return tensorName.endsWith(".weight") ? tensorName.slice(0, -".weight".length) : tensorName;
 }
+
+/**
+ * The name of a layer, tensor or file in what is said of a run.
+ *
+ * @param component The folder of its model in a pipeline; empty for a model of its own.
+ */
+export function fullName(component: string, name: string): string {
+  return component === "" ? name : `${component}/${name}`;
+}

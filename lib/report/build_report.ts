@@ -160,7 +160,8 @@ export function buildReport(run: RunResults): Report {
   const { phase, threshold } = settings;
   const parts = run.parts.map(nameFully);
   const records = parts.flatMap(({ records }) => records);
-  const layers = records.map((record) => reportLayer(record, threshold));
+  const byPart = parts.map((part) => part.records.map((record) => reportLayer(record, threshold)));
+  const layers = byPart.flat();
   const size = measureSize(parts);
   const figures = (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => ({
     ...scoreLayers(scored, threshold),
@@ -205,7 +206,7 @@ export function buildReport(run: RunResults): Report {
     ...compareWithBaseline(records, { ...measured, ...outputs }, figures),
     interpretation: interpretScores(measured, settings.bits, size.parameter_count, phase),
     ...parts.some(({ component }) => component !== "") && {
-      components: parts.map((part) => reportComponent(part, threshold)),
+      components: parts.map((part, i) => reportComponent(part, byPart[i]!, threshold)),
     },
     layers,
     skipped: parts.flatMap(({ skipped }) => skipped),

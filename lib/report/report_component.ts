@@ -2,8 +2,9 @@
 
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
+import { fullName } from "../plan/plan_layer.ts";
 import type { SkippedTensor } from "../types.ts";
-import { reportLayer, scoreLayers } from "./report_layer.ts";
+import { type LayerReport, scoreLayers } from "./report_layer.ts";
 
 /** What a run found out about a model. */
 export interface PartResults {
@@ -54,8 +55,10 @@ type ModelSize = Pick<
 
 /** Layers and tensors of a pipeline are named with their component. */
 export function nameFully({ component, records, skipped, ...part }: PartResults): PartResults {
-  const rename = <T extends { name: string }>(one: T): T =>
-    component === "" ? one : { ...one, name: `${component}/${one.name}` };
+  const rename = <T extends { name: string }>(one: T): T => ({
+    ...one,
+    name: fullName(component, one.name),
+  });
   return { ...part, component, records: records.map(rename), skipped: skipped.map(rename) };
 }
 
@@ -79,10 +82,17 @@ export function measureSize(parts: readonly PartResults[]): ModelSize {
   };
 }
 
-/** A component of a pipeline by itself. */
-export function reportComponent(part: PartResults, threshold: number): ComponentReport {
+/**
+ * A component of a pipeline by itself.
+ *
+ * @param layers Its layers as the report has them.
+ */
+export function reportComponent(
+  part: PartResults,
+  layers: readonly LayerReport[],
+  threshold: number,
+): ComponentReport {
   const { component: name, records } = part;
-  const layers = records.map((record) => reportLayer(record, threshold));
   const { smoothness_score, violation_count } = scoreLayers(layers, threshold);
   return {
     name,

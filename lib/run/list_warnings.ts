@@ -1,9 +1,10 @@
 /** What a user should know of a planned run before it begins, though it may. */
 
 import { countNouns, quote } from "../base/text.ts";
+import { fullName } from "../plan/plan_layer.ts";
 import { describeGroupSize, type QuantizeSettings } from "../settings/settings.ts";
 import { listGaps } from "./list_gaps.ts";
-import { fullName, type RunPlan } from "./plan_run.ts";
+import type { RunPlan } from "./plan_run.ts";
 
 /** Files named in a warning. */
 const FILES_SHOWN = 3;

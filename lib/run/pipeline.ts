@@ -9,6 +9,7 @@ import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
+import { fullName } from "../plan/plan_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
 import type { RunCalibration } from "../report/report_calibration.ts";
 import { makeDirectory, writeWhole } from "../safetensors/write.ts";
@@ -23,7 +24,6 @@ import {
 } from "./pending_output.ts";
 import {
   bytesOfFiles,
-  fullName,
   openPlan,
   type PartPlan,
   type PlannedCalibration,

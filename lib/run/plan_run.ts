@@ -161,8 +161,3 @@ export function sourceBytes({ parts }: Pick<RunPlan, "parts">): number {
 export function bytesOfFiles({ files }: CheckpointPlan): number {
   return files.reduce((size, { header }) => size + header.byteLength, 0);
 }
-
-/** The name of a layer or tensor in what is said of a run. */
-export function fullName(component: string, name: string): string {
-  return component === "" ? name : `${component}/${name}`;
-}

@@ -9,11 +9,11 @@ import { openCheckpoint } from "../format/open_checkpoint.ts";
 import { placeTensors } from "../format/read_tensors.ts";
 import { listModelFiles } from "../model/list_model_files.ts";
 import { type Model, modelBytes, modelName } from "../model/open_model.ts";
-import { isPipeline, openSource, PIPELINE_INDEX } from "../model/open_pipeline.ts";
+import { folderOf, isPipeline, openSource, PIPELINE_INDEX } from "../model/open_pipeline.ts";
+import { fullName } from "../plan/plan_layer.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { FilePlace, FormatName } from "../types.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
-import { fullName } from "./plan_run.ts";
 import { readTimeGroups } from "./read_time_groups.ts";
 
 /** A checkpoint and its model, matched tensor by tensor. */
@@ -101,10 +101,6 @@ export function planVerification(checkpointPath: string, modelPath: string): Ver
     plan.sourceBytes += sizes[0]!;
   }
   return plan;
-}
-
-function folderOf(name: string): string {
-  return name.slice(0, Math.max(0, name.indexOf("/")));
 }
 
 /** Matches the tensors of one model. */

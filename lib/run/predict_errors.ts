@@ -4,12 +4,12 @@ import type { Calibration } from "../calibration/calibration.ts";
 import { type LayerInputs, readInputs } from "../calibration/read_inputs.ts";
 import type { Model } from "../model/open_model.ts";
 import { estimateScheme, isWithinBounds, roundHalfEven } from "../params/estimate_params.ts";
-import type { LayerPlan } from "../plan/plan_layer.ts";
+import { fullName, type LayerPlan } from "../plan/plan_layer.ts";
 import { decodeFloats, floatBytes } from "../safetensors/dtype.ts";
 import { openSource } from "../safetensors/read.ts";
 import { WIDTHS } from "../settings/settings.ts";
 import { type Bits, qmaxOf, type Scheme } from "../types.ts";
-import { fullName, type PartPlan } from "./plan_run.ts";
+import type { PartPlan } from "./plan_run.ts";
 
 /** Most rows of a layer that are looked at: even 16 tell layers apart that differ by a decibel. */
 const MAX_ROWS = 16;

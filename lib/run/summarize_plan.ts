@@ -2,9 +2,10 @@
 
 import { listRuntimes } from "../format/list_runtimes.ts";
 import { countParameters } from "../model/open_model.ts";
+import { fullName } from "../plan/plan_layer.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import type { Bits, FormatName, Granularity, SkippedTensor } from "../types.ts";
-import { bytesOfFiles, fullName, type PartPlan, type RunPlan, sourceBytes } from "./plan_run.ts";
+import { bytesOfFiles, type PartPlan, type RunPlan, sourceBytes } from "./plan_run.ts";
 import { type CalibrationSummary, summarizeCalibration } from "./summarize_calibration.ts";
 
 /** A plan as plain JSON. */

@@ -5,7 +5,8 @@ import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { isLeftByRun } from "../../report/load_report.ts";
 import { holdsFile, isInside, OUTPUT_MARK, resolvePath } from "../../run/pending_output.ts";
-import { fullName, type RunPlan } from "../../run/plan_run.ts";
+import { fullName } from "../../plan/plan_layer.ts";
+import type { RunPlan } from "../../run/plan_run.ts";
 import type { Invocation } from "../parse_args.ts";
 
 /** The report's name with .log. */
