@@ -97,6 +97,15 @@ export type { PhaseFigures } from "./lib/report/phase_figures.ts";
 export type { ComponentReport } from "./lib/report/report_component.ts";
 export type { LayerBaseline, LayerReport } from "./lib/report/report_layer.ts";
 export type { Interpretation } from "./lib/report/interpret_scores.ts";
+export { type Grade, type GradeLimits, GRADES, type QualityMeasure } from "./lib/report/grades.ts";
+export {
+  type GradedQuality,
+  type JudgedFigures,
+  type StoredScore,
+  type Verdict,
+} from "./lib/report/judge_quality.ts";
+export type { Advice, AdvisedReport, ChangedSettings } from "./lib/report/advise.ts";
+export { type QualityReport, reportQuality } from "./lib/report/report_quality.ts";
 export {
   type HtmlOptions,
   type Pictures,

@@ -6,9 +6,8 @@ import { BadInputError } from "../lib/base/errors.ts";
 import { quote } from "../lib/base/text.ts";
 import { loadReport } from "../lib/report/load_report.ts";
 import type { Report } from "../lib/report/build_report.ts";
-import { loadEngine } from "../lib/render/fill_template.ts";
 import { renderFindings } from "../lib/render/render_findings.ts";
-import { renderHtml } from "../lib/render/render_html.ts";
+import { loadPageTools, renderHtml } from "../lib/render/render_html.ts";
 import { callCli } from "./call_cli.ts";
 import { gateArguments, quantizeArguments } from "./list_arguments.ts";
 import type { GateResult, Results } from "./outcome.ts";
@@ -18,7 +17,7 @@ import { say } from "./say.ts";
 
 /** Runs what the inputs ask for. */
 export async function judgeRun(inputs: Inputs, places: Places): Promise<Results> {
-  await loadEngine();
+  await loadPageTools();
   const { baseline } = inputs;
   const path = inputs.report || places.report;
   if (inputs.report === "") {

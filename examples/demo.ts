@@ -8,7 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { writeAll } from "../lib/base/write_all.ts";
-import { loadEngine } from "../lib/render/fill_template.ts";
+import { loadPageTools } from "../lib/render/render_html.ts";
 import { DEFAULT_SETTINGS, type Phase, quantizeModel, renderHtml, type Report } from "../mod.ts";
 import { drawSamples } from "./digits-dit-denoiser/draw_samples.ts";
 import {
@@ -202,7 +202,7 @@ function shorten(text: string): string {
 
 Deno.mkdirSync(OUT, { recursive: true });
 // For the page at the end: where it cannot be had, that is said now.
-await loadEngine();
+await loadPageTools();
 print(
   "Quantizing examples/digits-dit and examples/small-dlm to INT2: in phases baseline and optimize, and\n" +
     `calibrated; each model draws ${DRAWN} digits, or predicts the masked tokens of 240 texts and writes one\n`,

@@ -168,5 +168,17 @@ export function middleOf(bits: Bits): number {
   return 2 ** (bits - 1);
 }
 
+/** Bins of a histogram of weights among the codes. */
+export const CODE_BINS = 64;
+
+/**
+ * The axis of such a histogram, in codes: code c lies at c, and an eighth of all codes is left on both sides of
+ * the first and the last one for weights that are clipped.
+ */
+export function codeAxis(bits: Bits): { from: number; width: number } {
+  const margin = 0.5 + 2 ** bits / 8;
+  return { from: -margin, width: (qmaxOf(bits) + 2 * margin) / CODE_BINS };
+}
+
 /** Bins of a histogram of weights: one for each value of the upper 16 bits of a weight. */
 export const BINS = 65536;

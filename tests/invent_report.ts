@@ -11,7 +11,9 @@ import type { Report } from "../lib/report/build_report.ts";
 import type { PhaseFigures } from "../lib/report/phase_figures.ts";
 import type { LayerReport } from "../lib/report/report_layer.ts";
 import type { PhaseSettings } from "../lib/render/describe_phase.ts";
-import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
+import { describePatterns } from "../lib/report/interpret_scores.ts";
+import { interpretReport } from "../lib/report/report_quality.ts";
+import { CODE_BINS } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
 
 /** What a test may choose. */
@@ -37,7 +39,7 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
   const layers = names.map((name, i) => inventLayer(name, groups, i + 1000 * seed));
   const jumps = jumpsOf(layers);
   const smoothness = scoreJumps(jumps);
-  return {
+  const report = {
     schema_version: 1,
     tool_version: "0.1.0",
     model_name: "tiny-dit",
@@ -69,10 +71,10 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
     model_size_mb: 0.48,
     quantization_time_s: 0.03,
     common_violation_patterns: describePatterns(smoothness),
-    interpretation: interpretScores(smoothness, 2, 1_000_000, "baseline"),
     layers,
     skipped: [{ name: "pos_embed", reason: "not a matrix (rank 3)" }],
-  };
+  } satisfies Omit<Report, "interpretation">;
+  return { ...report, ...interpretReport(report) };
 }
 
 function inventStatistics({ boundary_scores: scores }: Smoothness) {
@@ -159,7 +161,7 @@ export function inventPhase(before: Report, settings: PhaseSettings): Report {
     sqnr_db: before.sqnr_db === null ? null : gain.sqnr,
     model_size_mb: 0,
   };
-  return {
+  const report = {
     ...before,
     ...settings,
     ...smoothness,
@@ -170,9 +172,9 @@ export function inventPhase(before: Report, settings: PhaseSettings): Report {
     common_violation_patterns: describePatterns(smoothness),
     baseline,
     change,
-    interpretation: interpretScores(smoothness, 2, 1_000_000, phase),
     layers,
-  };
+  } satisfies Report;
+  return { ...report, ...interpretReport(report) };
 }
 
 /** A report as if its run had been calibrated: all layers but the first, with drift of so many kinds. */
@@ -227,6 +229,11 @@ function inventLayer(name: string, groups: number, seed: number): LayerReport {
     ...scoreJumps(jumps),
     cosine_similarity: 0.7 + 0.1 * random(50),
     sqnr_db: seed === 1 ? null : 2 + random(51),
+    error_share: seed === 1 ? 0 : 0.02 + 0.01 * random(52),
+    weight_histogram: Array.from(
+      { length: CODE_BINS },
+      (_, i) => Math.round(400 * Math.exp(-(((i - 32) / 12) ** 2)) + 20 * (1 + random(60 + i))),
+    ),
     source_bytes: 16_384,
     output_bytes: 2_200,
   };

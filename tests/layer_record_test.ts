@@ -8,7 +8,7 @@ import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { buildReport } from "../lib/report/build_report.ts";
 import { encodeTimeGroups } from "../lib/run/encode_time_groups.ts";
-import type { LayerParams } from "../lib/types.ts";
+import { CODE_BINS, type LayerParams } from "../lib/types.ts";
 import { DEFAULT_SETTINGS, type Phase, type QuantizeSettings } from "../mod.ts";
 import { noise } from "./make_model.ts";
 
@@ -48,6 +48,7 @@ function recordOf(phase: Phase): LayerRecord {
     ...means,
     sums,
     schedule: phase === "smooth" ? scheduleOf(smooth) : null,
+    weight_histogram: new Array<number>(CODE_BINS).fill(3),
     baseline: phase === "baseline" ? null : { ...means, sums: { ...sums, error: 1 / 90 } },
   };
   return recordLayer(LAYER!, found, 1000, undefined);
@@ -92,7 +93,13 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
   const layer = { ...LAYER!, axis: { source: "positional" as const, boundaries: [0, 12, 24] } };
   const smooth = smoothParams(params, { window: 2, method: "linear", dtype: "BF16" });
   const sums = { signal: 1, decoded: 1, error: 0.1 };
-  const found = { ...meansOf(params), sums, schedule: scheduleOf(smooth), baseline: null };
+  const found = {
+    ...meansOf(params),
+    sums,
+    schedule: scheduleOf(smooth),
+    baseline: null,
+    weight_histogram: [],
+  };
   const record = recordLayer(layer, found, 1, undefined);
   const bytes = encodeTimeGroups([record], "positional", "smooth");
   // The zero points are the last of its tensors: one for each of 24 steps.

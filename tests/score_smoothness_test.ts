@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "npm:fast-check@4.10.2";
 import { BadInputError } from "../lib/base/errors.ts";
-import { FLAGS } from "../lib/cli/flags.ts";
 import { describePatterns, interpretScores } from "../lib/report/interpret_scores.ts";
-import { PHASES, WIDTHS } from "../lib/settings/settings.ts";
-import type { Phase } from "../lib/types.ts";
 import {
   measureJumps,
   scoreJumps,
@@ -114,24 +111,19 @@ Deno.test("describePatterns() finds clusters in a half, and none in the middle",
 });
 
 Deno.test("interpretScores() reads scores and counts at each edge", () => {
-  const read = (smoothness_score: number, violation_count = 0) =>
-    interpretScores(
-      { smoothness_score, violation_count, violations: [], boundary_scores: [] },
-      2,
-      1e9,
-      "baseline",
-    );
-  const words = (text: string) => text.split(" ")[0];
+  const read = (score: number, violation_count = 0) =>
+    interpretScores({ violation_count, boundary_scores: [score] }, score, 2, 1e9);
   const scores: [number, string][] = [
-    [1, "Excellent"],
-    [0.9, "Excellent"],
-    [0.8999, "Good"],
-    [0.82, "Good"],
-    [0.8199, "Fair"],
-    [0.65, "Fair"],
-    [0.6499, "Poor"],
+    [1, "Excellent (smooth)"],
+    [0.9, "Excellent (smooth)"],
+    [0.8999, "Good (smooth enough)"],
+    [0.82, "Good (smooth enough)"],
+    [0.8199, "Fair (normal for INT2)"],
+    [0.65, "Fair (normal for INT2)"],
+    [0.6499, "Poor (parameters jump)"],
+    [0, "Poor (parameters jump)"],
   ];
-  for (const [score, word] of scores) assert.equal(words(read(score).score), word);
+  for (const [score, words] of scores) assert.equal(read(score).score, words);
   const counts: [number, string][] = [
     [0, "Perfect"],
     [1, "Normal"],
@@ -140,114 +132,28 @@ Deno.test("interpretScores() reads scores and counts at each edge", () => {
     [6, "Concerning"],
     [7, "Poor"],
   ];
-  for (const [count, word] of counts) assert.equal(words(read(0.9, count).violations), word);
+  for (const [count, word] of counts) assert.equal(read(0.9, count).violations, word);
+});
+
+Deno.test("interpretScores() praises nothing where there is no boundary", () => {
+  const none = scoreJumps([]);
+  const words = "Not scored (one time group has no boundary)";
+  assert.deepEqual(interpretScores(none, none.smoothness_score, 2, 7e9), {
+    score: words,
+    violations: words,
+    expected_score: null,
+  });
+  assert.deepEqual(describePatterns(none), ["No boundaries: there is one time group"]);
 });
 
 Deno.test("interpretScores() knows the scores expected for a size and width", () => {
-  const smooth = scoreJumps([]);
+  const smooth = scoreJumps([{ scale_jump: 0, zero_point_jump: 0 }]);
   const expected = (bits: 2 | 4 | 8, parameters: number) =>
-    interpretScores(smooth, bits, parameters, "baseline").expected_score;
+    interpretScores(smooth, 1, bits, parameters).expected_score;
   assert.deepEqual(expected(2, 1e9), [0.7, 0.8]);
   assert.deepEqual(expected(2, 7e9), [0.65, 0.78]);
   assert.deepEqual(expected(4, 7e9), [0.75, 0.85]);
   assert.deepEqual(expected(8, 7e9), [0.85, 0.95]);
   assert.deepEqual(expected(2, 2e10), [0.6, 0.75]);
   assert.equal(expected(4, 1e9), null);
-});
-
-Deno.test("interpretScores() names the step that is left when the run is of a phase", () => {
-  const read = (phase: Phase, score: number, violation_count = 0, bits: 2 | 4 | 8 = 2) =>
-    interpretScores(
-      { smoothness_score: score, violation_count, violations: [], boundary_scores: [] },
-      bits,
-      1e9,
-      phase,
-    );
-  const keep = "Keep this report to compare later runs with";
-  const smoothToo = "Raise --markov-weight, or smooth as well with --smoothing-window";
-  const cases: [Parameters<typeof read>, string][] = [
-    [["baseline", 0.95], "Keep this report as the baseline to compare later runs with"],
-    [["baseline", 0.82, 3], "Keep this report as the baseline to compare later runs with"],
-    [["baseline", 0.7], "Try --phase smooth"],
-    [["baseline", 0.7, 4], "Raise --num-time-groups"],
-    [["baseline", 0.6, 4], "Try --phase optimize, or raise --num-time-groups"],
-    [["baseline", 0.5, 7], "Try --bit-width 4, or --phase optimize"],
-    [["baseline", 0.5, 7, 4], "Try --phase optimize"],
-    [["smooth", 0.95], `${keep}, or try --phase optimize for a lower error`],
-    [["smooth", 0.7], "Try --phase optimize"],
-    [["smooth", 0.6], "Try --phase optimize, or raise --num-time-groups"],
-    [["smooth", 0.9, 4], "Try --phase optimize, or raise --smoothing-window"],
-    [["smooth", 0.5, 7], "Try --bit-width 4, or --phase optimize"],
-    [["smooth", 0.5, 7, 4], "Try --phase optimize, or raise --smoothing-window"],
-    [
-      ["optimize", 0.95],
-      `${keep}; for a lower error try --bit-width 4, or raise --num-time-groups`,
-    ],
-    [["optimize", 0.95, 0, 8], keep],
-    [["optimize", 0.8], smoothToo],
-    [["optimize", 0.9, 4], smoothToo],
-  ];
-  for (const [args, step] of cases) assert.equal(read(...args).next_step, step, args.join(" "));
-});
-
-Deno.test("interpretScores() reads a score in words that fit the run's phase", () => {
-  const read = (phase: Phase) =>
-    [0.9, 0.82, 0.65, 0.5].map((smoothness_score) =>
-      interpretScores(
-        { smoothness_score, violation_count: 0, violations: [], boundary_scores: [] },
-        2,
-        1e9,
-        phase,
-      ).score
-    );
-  assert.deepEqual(read("baseline"), [
-    "Excellent (no other --phase needed)",
-    "Good (no --phase smooth needed)",
-    "Fair (normal for INT2: try --phase smooth)",
-    "Poor (try --phase optimize, or raise --num-time-groups)",
-  ]);
-  assert.deepEqual(read("smooth"), [
-    "Excellent (no --phase optimize needed)",
-    "Good (smooth enough)",
-    "Fair (not smooth enough: try --phase optimize)",
-    "Poor (try --phase optimize, or raise --num-time-groups)",
-  ]);
-  assert.deepEqual(read("optimize"), [
-    "Excellent (more than smooth enough)",
-    "Good (smooth enough)",
-    "Fair (not smooth enough: raise --markov-weight)",
-    "Poor (raise --markov-weight or --num-time-groups)",
-  ]);
-});
-
-Deno.test("interpretScores() advises flags that quantizing takes when it advises any", () => {
-  const known = FLAGS.filter(({ commands }) => commands.includes("quantize"));
-  const found = new Set<string>();
-  for (const phase of PHASES) {
-    for (const bits of WIDTHS) {
-      for (const smoothness_score of [0.95, 0.85, 0.7, 0.5]) {
-        for (const violation_count of [0, 2, 5, 9]) {
-          const { score, violations, next_step } = interpretScores(
-            { smoothness_score, violation_count, violations: [], boundary_scores: [] },
-            bits,
-            1e9,
-            phase,
-          );
-          const text = `${score} ${violations} ${next_step}`;
-          assert.doesNotMatch(text, /phases? [0-9]/);
-          // Who has optimized has no phase left to try.
-          if (phase === "optimize") assert.doesNotMatch(text, /--phase/);
-          for (const [flag] of text.matchAll(/--[a-z-]+/g)) found.add(flag.slice(2));
-        }
-      }
-    }
-  }
-  for (const flag of found) assert.ok(known.some(({ name }) => name === flag), flag);
-  assert.deepEqual([...found].sort(), [
-    "bit-width",
-    "markov-weight",
-    "num-time-groups",
-    "phase",
-    "smoothing-window",
-  ]);
 });

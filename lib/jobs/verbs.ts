@@ -8,6 +8,7 @@ const VERBS = {
   compare: async () => (await import("./compare_bytes.ts")).compareBytes,
   compareRows: async () => (await import("./rewrite_rows.ts")).compareRows,
   copy: async () => (await import("./copy_bytes.ts")).copyBytes,
+  countCodes: async () => (await import("./count_codes.ts")).countCodes,
   encode: async () => (await import("./encode_slice.ts")).encodeSlice,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
   planInputs: async () => (await import("./plan_inputs.ts")).planInputs,

@@ -6,7 +6,7 @@
 import type { Backend } from "../jobs/backend.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
-import type { LayerFindings } from "./layer_record.ts";
+import type { GroupFindings } from "./layer_record.ts";
 import { inBatches, reencodeRows } from "./reencode_rows.ts";
 import { copyRows, type KeptParams, multiplyScales, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
@@ -17,7 +17,7 @@ const RATIOS: readonly number[] = Array.from({ length: 9 }, (_, i) => 2 ** ((i -
 /** The ratio that changes nothing. */
 const UNCHANGED = RATIOS.indexOf(1);
 
-type Groups = Pick<LayerFindings, "scale" | "zero_point" | "sums">;
+type Groups = Pick<GroupFindings, "scale" | "zero_point" | "sums">;
 
 /**
  * Chooses a ratio for each time group, such that the sum of the groups' errors relative to the least one

@@ -46,10 +46,15 @@ export interface LayerRecord extends GroupsRecord {
   schedule: { exact: ParamTrack; stored: ParamTrack } | null;
   /** What phase baseline comes to in the same run; `null` where it is the phase. */
   baseline: GroupsRecord | null;
+  /** [CODE_BINS] weights of a sample of its rows, by where they lie among the codes of their blocks. */
+  weight_histogram: number[];
 }
 
+/** What parameters a layer was given, and what they come to. */
+export type GroupFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "baseline">;
+
 /** What became of a layer. */
-export type LayerFindings = GroupsRecord & Pick<LayerRecord, "schedule" | "baseline">;
+export type LayerFindings = GroupFindings & Pick<LayerRecord, "weight_histogram">;
 
 /**
  * Records a layer.

@@ -5,9 +5,10 @@ import { quote } from "../base/text.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { areMeasured } from "../params/measure_quality.ts";
 import type { QualitySums } from "../types.ts";
-import type { LayerFindings } from "./layer_record.ts";
+import type { GroupFindings, LayerFindings } from "./layer_record.ts";
 import { quantizeByRows } from "./quantize_rows.ts";
 import { quantizeBySlices } from "./quantize_slices.ts";
+import { sampleCodes, tapParams } from "./sample_codes.ts";
 import type { LayerJob, OnParams, PhaseSettings } from "./slice_layer.ts";
 
 /**
@@ -25,13 +26,15 @@ export async function quantizeLayer(
 ): Promise<LayerFindings> {
   const { bands } = job.layer.grid;
   // Some layers are quantized by rows whatever the others are.
-  const found = bands === null
-    ? await quantizeByRows(job, backend, { ...settings, granularity: "row" }, onParams)
-    : await quantizeBySlices(job, backend, bands, settings, onParams);
+  const sample = sampleCodes(job);
+  const onFinal = tapParams(sample, onParams);
+  const found: GroupFindings = bands === null
+    ? await quantizeByRows(job, backend, { ...settings, granularity: "row" }, onFinal)
+    : await quantizeBySlices(job, backend, bands, settings, onFinal);
   for (const { sums } of [found, ...found.baseline === null ? [] : [found.baseline]]) {
     checkMeasured(job, sums);
   }
-  return found;
+  return { ...found, weight_histogram: await backend.run(sample.job()) };
 }
 
 /** A quality that cannot be computed is no quality: the run stops. */

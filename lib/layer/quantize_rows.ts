@@ -10,7 +10,7 @@ import type { LayerPlan } from "../plan/plan_layer.ts";
 import { markovWeightOf } from "../settings/settings.ts";
 import { middleOf } from "../types.ts";
 import { coupleGroups } from "./couple_groups.ts";
-import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
+import type { GroupFindings, GroupsRecord } from "./layer_record.ts";
 import { refuseLayer } from "./refuse_layer.ts";
 import { bandsOfRows, keepParams, putParams } from "./row_params.ts";
 import {
@@ -35,7 +35,7 @@ export async function quantizeByRows(
   backend: Backend,
   settings: PhaseSettings,
   onParams: OnParams,
-): Promise<LayerFindings> {
+): Promise<GroupFindings> {
   const { layer, inputs } = job;
   const { rows, columns, bits, grid } = layer;
   const isOptimized = settings.phase === "optimize";
@@ -60,7 +60,7 @@ export async function quantizeByRows(
     return { ...rest, count: countByRow(filled, blocks) };
   }));
   const groups = describeGroups(layer, found, ({ rows }) => rows);
-  let findings: LayerFindings = {
+  let findings: GroupFindings = {
     ...groups,
     sums: addSums(found.map(({ sums }) => sums)),
     schedule: null,

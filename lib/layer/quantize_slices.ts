@@ -7,7 +7,7 @@ import { storedParams, trackOf } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { markovWeightOf } from "../settings/settings.ts";
 import type { QuantizedParams } from "../types.ts";
-import type { GroupsRecord, LayerFindings } from "./layer_record.ts";
+import type { GroupFindings, GroupsRecord } from "./layer_record.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
 import { checkRanges } from "./refuse_layer.ts";
 import {
@@ -32,7 +32,7 @@ export async function quantizeBySlices(
   bands: number[],
   settings: PhaseSettings,
   onParams: OnParams,
-): Promise<LayerFindings> {
+): Promise<GroupFindings> {
   const found: QuantizedParams & { baseline?: QuantizedParams } = settings.phase === "optimize"
     ? await optimizeLayer(job, backend, bands, markovWeightOf(settings))
     : await quantizeByRange(job, backend, bands);

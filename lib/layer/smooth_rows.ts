@@ -5,7 +5,7 @@ import { roundHalfEven } from "../params/estimate_params.ts";
 import { planSegments, planWindows, type Smoothing, smoothTrack } from "../params/smooth_params.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, type ParamTrack, qmaxOf } from "../types.ts";
-import type { LayerFindings } from "./layer_record.ts";
+import type { GroupFindings } from "./layer_record.ts";
 import { reencodeRows } from "./reencode_rows.ts";
 import { type KeptParams, multiplyScales, viewParams } from "./row_params.ts";
 import { cutRows, type LayerJob, type RowRun } from "./slice_layer.ts";
@@ -21,9 +21,9 @@ export async function smoothRows(
   job: LayerJob,
   backend: Backend,
   kept: KeptParams,
-  { scale, zero_point, sums }: Pick<LayerFindings, "scale" | "zero_point" | "sums">,
+  { scale, zero_point, sums }: Pick<GroupFindings, "scale" | "zero_point" | "sums">,
   smoothing: Pick<Smoothing, "window" | "method">,
-): Promise<Pick<LayerFindings, "sums" | "schedule">> {
+): Promise<Pick<GroupFindings, "sums" | "schedule">> {
   const { axis: { boundaries }, columns, bits, scaleDtype, grid } = job.layer;
   const blocks = columns / grid.blockColumns;
   const groups: ParamTrack = { starts: boundaries, scale, zero_point };

@@ -3,8 +3,7 @@
 import { BadInputError } from "../base/errors.ts";
 
 /**
- * Loads the engine. A run that makes a page at its end calls this before it begins to work: where the
- * package was never fetched and there is no network, hours of work would be lost over it.
+ * Loads the engine.
  *
  * @throws {BadInputError} It cannot be loaded.
  */

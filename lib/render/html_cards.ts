@@ -9,7 +9,7 @@ import {
 import type { Comparison, Direction } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
 import { formatDifference } from "./format_figure.ts";
-import { type Grade, gradeScore, gradeViolations } from "../report/interpret_scores.ts";
+import { type Grade, gradeScore, gradeViolations } from "../report/grades.ts";
 
 /** A figure on a card. */
 export interface Card {

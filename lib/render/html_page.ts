@@ -1,4 +1,4 @@
-/** What a page is made of besides its words: style, scripts, and the policy that allows nothing else. */
+/** What the page of a report is made of besides its words. */
 
 import chartSource from "../../templates/client/chart.js" with { type: "text" };
 import chartViewSource from "../../templates/client/chart_view.js" with { type: "text" };
@@ -19,6 +19,7 @@ import printStyle from "../../templates/style/print.css" with { type: "text" };
 import scoreStyle from "../../templates/style/score.css" with { type: "text" };
 import tableStyle from "../../templates/style/tables.css" with { type: "text" };
 import toneStyle from "../../templates/style/tones.css" with { type: "text" };
+import { joinParts, type PageParts } from "./page_parts.ts";
 
 /** Each before those that import it. */
 const SOURCES = [
@@ -39,33 +40,7 @@ const SOURCES = [
 /** Later ones have the last word. */
 const STYLES = [pageStyle, toneStyle, scoreStyle, figureStyle, heatStyle, tableStyle, printStyle];
 
-/** Style, script and policy of every page. */
-export interface PageParts {
-  /** For a style element. */
-  style: string;
-  /** For a script element of type module. */
-  script: string;
-  /** For a meta element; allows this style and this script, nothing from anywhere else. */
-  policy: string;
-}
-
-/** Puts the parts together. */
-export async function pageParts(): Promise<PageParts> {
-  const style = `\n${STYLES.join("\n")}`;
-  // One script from modules: what they import from each other is in the same scope then.
-  const script = `\n${SOURCES.join("\n").replaceAll(/^import [^;]*;\n/gm, "")}`;
-  const policy = [
-    "default-src 'none'",
-    `style-src '${await hashOf(style)}'`,
-    `script-src '${await hashOf(script)}'`,
-    "img-src data:",
-    "base-uri 'none'",
-    "form-action 'none'",
-  ].join("; ");
-  return { style, script, policy };
-}
-
-async function hashOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
+/** The parts of the page of a report. */
+export function pageParts(): Promise<PageParts> {
+  return joinParts(SOURCES, STYLES);
 }

@@ -14,7 +14,8 @@ import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
 import { describeCalibration } from "../report/report_calibration.ts";
-import { EXPECTED_SCORES, type Grade, GRADES, gradeScore } from "../report/interpret_scores.ts";
+import { type Grade, GRADES, gradeScore } from "../report/grades.ts";
+import { EXPECTED_SCORES } from "../report/interpret_scores.ts";
 import { repeatCommand } from "./repeat_command.ts";
 
 /** Skipped tensors listed for a reason. */
@@ -161,17 +162,18 @@ function capitalize(text: string): string {
 
 /** The grades, best last, as they stand along the bar. */
 function viewGrades(): Pick<ReportView, "zones" | "limits" | "gradeWords"> {
-  const zones = GRADES.map(({ grade, from }, i) => {
-    const to = GRADES[i - 1]?.from ?? 1;
+  const scored = GRADES.filter(({ score }) => score >= 0);
+  const zones = scored.map(({ grade, score: from }, i) => {
+    const to = scored[i - 1]?.score ?? 1;
     return { grade, from, to, width: Math.round(100 * (to - from)) };
   }).reverse();
   // The two uppermost limits are close: one text ends at its own, the other begins there.
   const anchors = ["start", "end"];
   return {
     zones: zones.map(({ grade, from, width }) => ({ grade, from: 100 * from, width })),
-    limits: GRADES.slice(0, -1).map(({ from }, i) => ({
-      score: from.toFixed(2),
-      at: 100 * from,
+    limits: scored.slice(0, -1).map(({ score }, i) => ({
+      score: score.toFixed(2),
+      at: 100 * score,
       anchor: anchors[i] ?? "middle",
     })).reverse(),
     gradeWords: zones.map(({ grade, from, to }) =>

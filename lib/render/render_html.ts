@@ -14,7 +14,7 @@ import { formatCount } from "../../templates/client/format.js";
 import type { Comparison } from "../report/comparison.ts";
 import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
-import { fillTemplate } from "./fill_template.ts";
+import { fillTemplate, loadEngine } from "./fill_template.ts";
 import {
   labelReports,
   PHASE_BASELINE,
@@ -25,6 +25,7 @@ import { viewCalibration } from "./html_calibration.ts";
 import { detailedLayers, type LabelledReport, modelSeries, pageData } from "./html_data.ts";
 import { toMarkup } from "./html_markup.ts";
 import { pageParts } from "./html_page.ts";
+import { loadCharts } from "./load_charts.ts";
 import { viewReport } from "./html_view.ts";
 import { compareWithPhaseBaseline } from "../compare/compare_with_phase_baseline.ts";
 
@@ -39,6 +40,16 @@ const TEMPLATES = {
   table: tableTemplate,
   details: detailsTemplate,
 };
+
+/**
+ * Loads what pages are made with. A run that makes a page at its end calls this before it begins to work: where a
+ * package was never fetched and there is no network, hours of work would be lost over it.
+ *
+ * @throws {BadInputError} It cannot be loaded.
+ */
+export async function loadPageTools(): Promise<void> {
+  await Promise.all([loadEngine(), loadCharts()]);
+}
 
 /** Width at which the chart is drawn until a script knows the room there is. */
 const CHART_WIDTH = 960;

@@ -22,7 +22,9 @@ import {
 } from "../settings/settings.ts";
 import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
-import { describePatterns, type Interpretation, interpretScores } from "./interpret_scores.ts";
+import { describePatterns, type Interpretation } from "./interpret_scores.ts";
+import { shareErrors } from "./rank_damage.ts";
+import { interpretReport, type QualityReport } from "./report_quality.ts";
 import {
   type CalibrationReport,
   type OutputFigures,
@@ -126,6 +128,8 @@ export interface Report extends Smoothness, Quality, OutputFigures {
   baseline?: PhaseFigures;
   /** This run's figures minus `baseline`; absent where that is. */
   change?: PhaseFigures;
+  /** How good the model is that was written, and what to do; absent in reports of older versions. */
+  quality?: QualityReport;
   /** What the figures mean, in words. */
   interpretation: Interpretation;
   /** The components of a pipeline that were quantized; absent for a model of its own. */
@@ -160,8 +164,10 @@ export function buildReport(run: RunResults): Report {
   const { phase, threshold } = settings;
   const parts = run.parts.map(nameFully);
   const records = parts.flatMap(({ records }) => records);
-  const byPart = parts.map((part) => part.records.map((record) => reportLayer(record, threshold)));
-  const layers = byPart.flat();
+  const shares = shareErrors(
+    records.map(({ rows, columns, sums }) => ({ elements: rows * columns, sums })),
+  );
+  const layers = records.map((record, i) => reportLayer(record, threshold, shares[i]));
   const size = measureSize(parts);
   const figures = (scored: readonly ScoredLayer[], sums: readonly QualitySums[]) => ({
     ...scoreLayers(scored, threshold),
@@ -171,7 +177,7 @@ export function buildReport(run: RunResults): Report {
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
   const outputs = reportOutputs(records);
-  return {
+  const report: Omit<Report, "interpretation"> = {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
     model_name: run.modelName,
@@ -204,13 +210,13 @@ export function buildReport(run: RunResults): Report {
       stored_smoothness_score: scoreStored(records, threshold),
     },
     ...compareWithBaseline(records, { ...measured, ...outputs }, figures),
-    interpretation: interpretScores(measured, settings.bits, size.parameter_count, phase),
     ...parts.some(({ component }) => component !== "") && {
-      components: parts.map((part, i) => reportComponent(part, byPart[i]!, threshold)),
+      components: parts.map((part) => reportComponent(part, threshold)),
     },
     layers,
     skipped: parts.flatMap(({ skipped }) => skipped),
   };
+  return { ...report, ...interpretReport(report) };
 }
 
 function scoreStored(records: readonly LayerRecord[], threshold: number): number {

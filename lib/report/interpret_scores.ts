@@ -1,18 +1,8 @@
 /** What scores and violations mean, in words. */
 
 import type { Severity, Smoothness } from "../params/score_smoothness.ts";
-import type { Bits, Phase } from "../types.ts";
-
-/** How good a score or a violation count is. */
-export type Grade = "excellent" | "good" | "fair" | "poor";
-
-/** The grades, best first: the least score of each, and the most violations. */
-export const GRADES: readonly { grade: Grade; from: number; violations: number }[] = [
-  { grade: "excellent", from: 0.9, violations: 0 },
-  { grade: "good", from: 0.82, violations: 3 },
-  { grade: "fair", from: 0.65, violations: 6 },
-  { grade: "poor", from: 0, violations: Infinity },
-];
+import type { Bits } from "../types.ts";
+import { type Grade, gradeScore, gradeViolations } from "./grades.ts";
 
 /** Scores seen on models of a size and width. */
 export interface ExpectedScore {
@@ -51,6 +41,7 @@ export interface Interpretation {
 
 /** Patterns among violations: their severities, where they lie, how large they are. */
 export function describePatterns({ violations, boundary_scores }: Smoothness): string[] {
+  if (boundary_scores.length === 0) return ["No boundaries: there is one time group"];
   if (violations.length === 0) return ["No violations detected - excellent smoothness"];
   const lines: string[] = [];
   for (const severity of ["high", "medium", "low"] satisfies Severity[]) {
@@ -78,109 +69,43 @@ export function describePatterns({ violations, boundary_scores }: Smoothness): s
 }
 
 /**
- * Reads the figures of a run.
+ * Reads the figures of a run; with one time group there is no boundary, and nothing to read.
  *
+ * @param score The score of the parameters as they are stored.
  * @param parameterCount Elements of the model.
- * @param phase The run's: it says what is left to do.
  */
 export function interpretScores(
-  { smoothness_score, violation_count }: Smoothness,
+  { violation_count, boundary_scores }: Pick<Smoothness, "violation_count" | "boundary_scores">,
+  score: number,
   bits: Bits,
   parameterCount: number,
-  phase: Phase,
-): Interpretation {
-  const score = gradeScore(smoothness_score);
-  const violations = gradeViolations(violation_count);
+): Omit<Interpretation, "next_step"> {
+  const isScored = boundary_scores.length > 0;
   return {
-    score: SCORE_WORDS[phase][score],
-    violations: VIOLATION_WORDS[phase][violations],
-    next_step: RECOMMEND[phase](score, violations, bits),
-    expected_score: expectedScore(bits, parameterCount),
+    score: isScored ? SCORE_WORDS[gradeScore(score)] : UNSCORED,
+    violations: isScored ? VIOLATION_WORDS[gradeViolations(violation_count)] : UNSCORED,
+    expected_score: isScored ? expectedScore(bits, parameterCount) : null,
   };
 }
 
-/** The grade of a score. */
-export function gradeScore(score: number): Grade {
-  return GRADES.find(({ from }) => score >= from)?.grade ?? "poor";
-}
+const UNSCORED = "Not scored (one time group has no boundary)";
 
-/** The grade of a violation count. */
-export function gradeViolations(count: number): Grade {
-  return GRADES.find(({ violations }) => count <= violations)?.grade ?? "poor";
-}
-
-const SCORE_WORDS: Record<Phase, Record<Grade, string>> = {
-  baseline: {
-    excellent: "Excellent (no other --phase needed)",
-    good: "Good (no --phase smooth needed)",
-    fair: "Fair (normal for INT2: try --phase smooth)",
-    poor: "Poor (try --phase optimize, or raise --num-time-groups)",
-  },
-  smooth: {
-    excellent: "Excellent (no --phase optimize needed)",
-    good: "Good (smooth enough)",
-    fair: "Fair (not smooth enough: try --phase optimize)",
-    poor: "Poor (try --phase optimize, or raise --num-time-groups)",
-  },
-  optimize: {
-    excellent: "Excellent (more than smooth enough)",
-    good: "Good (smooth enough)",
-    fair: "Fair (not smooth enough: raise --markov-weight)",
-    poor: "Poor (raise --markov-weight or --num-time-groups)",
-  },
+/** What is worse than poor is found of quality alone. */
+const SCORE_WORDS: Record<Grade, string> = {
+  excellent: "Excellent (smooth)",
+  good: "Good (smooth enough)",
+  fair: "Fair (normal for INT2)",
+  poor: "Poor (parameters jump)",
+  broken: "Poor (parameters jump)",
 };
 
-const FEW_VIOLATIONS = {
+const VIOLATION_WORDS: Record<Grade, string> = {
   excellent: "Perfect",
   good: "Normal",
-  fair: "Concerning (raise --num-time-groups)",
+  fair: "Concerning",
+  poor: "Poor",
+  broken: "Poor",
 };
-
-const VIOLATION_WORDS: Record<Phase, Record<Grade, string>> = {
-  baseline: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width, or try --phase optimize)" },
-  smooth: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width, or try --phase optimize)" },
-  optimize: { ...FEW_VIOLATIONS, poor: "Poor (raise --bit-width or --markov-weight)" },
-};
-
-/** The next step from the grades of score and violations, and the width of a code. */
-const RECOMMEND: Record<Phase, (score: Grade, violations: Grade, bits: Bits) => string> = {
-  baseline: recommendAfterBaseline,
-  smooth: recommendAfterSmooth,
-  optimize: recommendAfterOptimize,
-};
-
-function recommendAfterBaseline(score: Grade, violations: Grade, bits: Bits): string {
-  if (violations === "poor") {
-    return bits === 2 ? "Try --bit-width 4, or --phase optimize" : "Try --phase optimize";
-  }
-  if (score === "poor") return "Try --phase optimize, or raise --num-time-groups";
-  if (violations === "fair") return "Raise --num-time-groups";
-  if (score === "fair") return "Try --phase smooth";
-  return "Keep this report as the baseline to compare later runs with";
-}
-
-function recommendAfterSmooth(score: Grade, violations: Grade, bits: Bits): string {
-  if (violations === "poor" && bits === 2) return "Try --bit-width 4, or --phase optimize";
-  if (isLow(violations)) return "Try --phase optimize, or raise --smoothing-window";
-  if (score === "poor") return "Try --phase optimize, or raise --num-time-groups";
-  if (score === "fair") return "Try --phase optimize";
-  return "Keep this report to compare later runs with, or try --phase optimize for a lower error";
-}
-
-/** No phase is left: other settings are. */
-function recommendAfterOptimize(score: Grade, violations: Grade, bits: Bits): string {
-  if (isLow(violations) || isLow(score)) {
-    return "Raise --markov-weight, or smooth as well with --smoothing-window";
-  }
-  const keep = "Keep this report to compare later runs with";
-  if (bits === 8) return keep;
-  return `${keep}; for a lower error try --bit-width ${2 * bits}, or raise --num-time-groups`;
-}
-
-/** Whether a grade asks for something to be done. */
-function isLow(grade: Grade): boolean {
-  return grade === "fair" || grade === "poor";
-}
 
 function expectedScore(bits: Bits, parameterCount: number): [number, number] | null {
   const seen = EXPECTED_SCORES.find((one) =>

@@ -4,7 +4,8 @@ import type { LayerRecord } from "../layer/layer_record.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { fullName } from "../plan/plan_layer.ts";
 import type { SkippedTensor } from "../types.ts";
-import { type LayerReport, scoreLayers } from "./report_layer.ts";
+import { withTrack } from "./phase_figures.ts";
+import { ownTrack, scoreLayers } from "./report_layer.ts";
 
 /** What a run found out about a model. */
 export interface PartResults {
@@ -82,24 +83,19 @@ export function measureSize(parts: readonly PartResults[]): ModelSize {
   };
 }
 
-/**
- * A component of a pipeline by itself.
- *
- * @param layers Its layers as the report has them.
- */
-export function reportComponent(
-  part: PartResults,
-  layers: readonly LayerReport[],
-  threshold: number,
-): ComponentReport {
+/** A component of a pipeline by itself. */
+export function reportComponent(part: PartResults, threshold: number): ComponentReport {
   const { component: name, records } = part;
-  const { smoothness_score, violation_count } = scoreLayers(layers, threshold);
+  const { smoothness_score, violation_count } = scoreLayers(
+    records.map((record) => withTrack(record, ownTrack(record))),
+    threshold,
+  );
   return {
     name,
     ...measureSize([part]),
     smoothness_score,
     violation_count,
     ...measureQuality(addSums(records.map(({ sums }) => sums))),
-    layer_count: layers.length,
+    layer_count: records.length,
   };
 }

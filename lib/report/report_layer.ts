@@ -1,7 +1,7 @@
 /** The figures of one layer in a report. */
 
 import { type GroupsRecord, type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
-import type { Bits } from "../types.ts";
+import type { Bits, ParamTrack } from "../types.ts";
 import { measureOutput, measureQuality, type Quality } from "../params/measure_quality.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
 import {
@@ -47,6 +47,16 @@ export interface LayerReport extends Smoothness, Quality {
    * nothing was compensated; absent where nothing is known of them.
    */
   compensation_rank?: number;
+  /**
+   * Its share of the model's error, 0 to 1: of that of the outputs where a calibration tells it of any layer, else
+   * of the weights'. Absent where its own is unknown, and in older reports.
+   */
+  error_share?: number;
+  /**
+   * How many of its weights lie where on the axis of codes, in a sample of its rows: {@linkcode CODE_BINS}
+   * counts over {@linkcode codeAxis}. Absent in older reports.
+   */
+  weight_histogram?: number[];
   /** Bytes of the source tensor. */
   source_bytes: number;
   /** Bytes of the tensors that stand for it. */
@@ -67,11 +77,18 @@ export type LayerBaseline = Pick<
   | "output_sqnr_db"
 >;
 
-/** Reports a layer. */
-export function reportLayer(record: LayerRecord, threshold: number): LayerReport {
-  const { axis, schedule, baseline, bits } = record;
-  const track = schedule?.exact ?? trackOfGroups(record, record);
-  const jumps = measureTrackJumps(track, axis.boundaries, bits);
+/**
+ * Reports a layer.
+ *
+ * @param errorShare Its share of the model's error; `undefined`: unknown.
+ */
+export function reportLayer(
+  record: LayerRecord,
+  threshold: number,
+  errorShare: number | undefined,
+): LayerReport {
+  const { axis, baseline, bits } = record;
+  const jumps = measureTrackJumps(ownTrack(record), axis.boundaries, bits);
   return {
     name: record.name,
     rows: record.rows,
@@ -89,10 +106,17 @@ export function reportLayer(record: LayerRecord, threshold: number): LayerReport
     ...given("output_sqnr_db", measureOutput(record.sums)),
     ...reportSegments(record.sums),
     ...given("compensation_rank", record.inputs_rank ?? undefined),
+    ...given("error_share", errorShare),
+    weight_histogram: record.weight_histogram,
     source_bytes: record.source_bytes,
     output_bytes: record.output_bytes,
     ...baseline === null ? {} : { baseline: reportBaseline(record, baseline, threshold) },
   };
+}
+
+/** The parameters of a layer over its axis as they are scored. */
+export function ownTrack(record: LayerRecord): ParamTrack {
+  return record.schedule?.exact ?? trackOfGroups(record, record);
 }
 
 function reportSegments(

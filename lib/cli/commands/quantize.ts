@@ -105,9 +105,9 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
 async function loadRenderer(): Promise<
   typeof import("../../render/render_html.ts").renderHtml
 > {
-  const { loadEngine } = await import("../../render/fill_template.ts");
-  await loadEngine();
-  return (await import("../../render/render_html.ts")).renderHtml;
+  const { loadPageTools, renderHtml } = await import("../../render/render_html.ts");
+  await loadPageTools();
+  return renderHtml;
 }
 
 /** Reads what a run is compared with, and loads what compares; a run without pays for neither. */

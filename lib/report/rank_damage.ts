@@ -1,0 +1,46 @@
+/** Which layers the error of a model comes from. */
+
+import { measureOutput } from "../params/measure_quality.ts";
+import type { QualitySums } from "../types.ts";
+import type { LayerReport } from "./report_layer.ts";
+
+/** A layer as far as its damage is ranked. */
+export type RankedLayer = Pick<
+  LayerReport,
+  "name" | "sqnr_db" | "output_sqnr_db" | "error_share" | "source_bytes" | "output_bytes"
+>;
+
+/**
+ * The share of each layer in the model's error: of the mean relative error of the outputs, weighted by elements,
+ * where a calibration tells it of any layer, else of the energy of the weights' error.
+ *
+ * @returns Shares, 0 to 1, together 1 or all 0; `undefined` for a layer whose output is not known where others' are.
+ */
+export function shareErrors(
+  layers: readonly { elements: number; sums: QualitySums }[],
+): (number | undefined)[] {
+  const isMeasured = layers.some(({ sums }) => measureOutput(sums) !== undefined);
+  const errors = layers.map(({ elements, sums: { error, output } }) =>
+    !isMeasured
+      ? error
+      : output === undefined || !(output.signal > 0)
+      ? undefined
+      : elements * output.error / output.signal
+  );
+  const whole = errors.reduce<number>((sum, error) => sum + (error ?? 0), 0);
+  return errors.map((error) => error === undefined ? undefined : whole === 0 ? 0 : error / whole);
+}
+
+/** Layers by their share of the model's error, the largest first; those whose share is unknown by SQNR, behind. */
+export function rankDamage<L extends RankedLayer>(layers: readonly L[]): L[] {
+  const decibel = ({ output_sqnr_db, sqnr_db }: L) => output_sqnr_db ?? sqnr_db ?? Infinity;
+  return layers.toSorted((a, b) =>
+    (b.error_share ?? -1) - (a.error_share ?? -1) || decibel(a) - decibel(b) ||
+    (a.name < b.name ? -1 : 1)
+  );
+}
+
+/** Bytes that quantizing a layer saved. */
+export function savedBytes({ source_bytes, output_bytes }: RankedLayer): number {
+  return source_bytes - output_bytes;
+}
