@@ -41,6 +41,33 @@ export function metricsOf<M extends Metric>(
   );
 }
 
+/** What each figure is called where people read it. */
+const LABELS: Record<MetricName | LayerCount, string> = {
+  smoothness_score: "Smoothness score",
+  violation_count: "Violations",
+  cosine_similarity: "Cosine similarity",
+  sqnr_db: "SQNR of the weights, dB",
+  output_sqnr_db: "SQNR of the outputs, dB",
+  min_boundary_score: "Lowest boundary score",
+  max_boundary_score: "Highest boundary score",
+  mean_boundary_score: "Mean boundary score",
+  std_boundary_score: "Spread of boundary scores",
+  compression_ratio: "Compression ratio",
+  model_size_mb: "Model size, MB",
+  bits_per_weight: "Bits a weight",
+  output_bytes: "Bytes",
+  parameter_count: "Parameters",
+  quantized_parameter_count: "Parameters quantized",
+  vanished_layers: "Vanished layers",
+  new_layers: "New layers",
+  renamed_layers: "Renamed layers",
+};
+
+/** What a figure is called where people read it; its key in the report stays what programs read. */
+export function labelOf(metric: MetricName | LayerCount): string {
+  return LABELS[metric];
+}
+
 /** Figures of the weights, which say nothing where the output's are known: compensation makes them worse. */
 export const WEIGHT_FIGURES: readonly MetricName[] = ["cosine_similarity", "sqnr_db"];
 
