@@ -27,6 +27,12 @@
  * @module
  */
 
+import { compileRegex } from "./lib/base/linear_regex.ts";
+import { useRegexEngine } from "./lib/base/match_pattern.ts";
+
+// Patterns of rules and settings may be regular expressions.
+useRegexEngine(compileRegex);
+
 export type {
   BackendChoice,
   BackendName,

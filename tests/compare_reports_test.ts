@@ -146,7 +146,7 @@ Deno.test("compareReports() sees a rename when shape and figures are equal or ne
       [makeLayer("model.b", { sqnr_db: 3.01 }), makeLayer("model.a")],
     ),
     {
-      both: ["model.b better", "model.a same"],
+      both: ["model.b same", "model.a same"],
       new_layers: [],
       vanished_layers: [],
       renamed_layers: [{ from: "b", to: "model.b" }, { from: "a", to: "model.a" }],
@@ -195,10 +195,50 @@ Deno.test("compareReports() takes less than 2 s of processor time when 10,000 la
 Deno.test("compareReports() says how a layer moved when several of its figures did", () => {
   const moved = (parts: Parameters<typeof makeLayer>[1]) =>
     layersOf([makeLayer("a")], [makeLayer("a", parts)]).both[0];
-  assert.equal(moved({ sqnr_db: 9 }), "a better");
-  assert.equal(moved({ sqnr_db: 9, cosine_similarity: 0.8 }), "a worse");
-  assert.equal(moved({ sqnr_db: 9, output_bytes: 500 }), "a better");
+  assert.equal(moved({ sqnr_db: 9.1 }), "a better");
+  assert.equal(moved({ sqnr_db: 9.1, cosine_similarity: 0.8 }), "a worse");
+  assert.equal(moved({ sqnr_db: 9.1, output_bytes: 500 }), "a better");
   assert.equal(moved({ output_bytes: 500 }), "a worse");
+});
+
+Deno.test("compareReports() takes a layer for moved only beyond what a gate tolerates", () => {
+  const moved = (parts: Parameters<typeof makeLayer>[1], before = {}) =>
+    layersOf([makeLayer("a", before)], [makeLayer("a", parts)]).both[0];
+  assert.equal(moved({ sqnr_db: 10 }, { sqnr_db: 11 }), "a same");
+  assert.equal(moved({ sqnr_db: 9.99 }, { sqnr_db: 11 }), "a worse");
+  assert.equal(moved({ sqnr_db: null }, { sqnr_db: 11 }), "a better");
+  assert.equal(moved({ smoothness_score: 0.92 }), "a same");
+  assert.equal(moved({ smoothness_score: 0.919 }), "a worse");
+  assert.equal(moved({ cosine_similarity: 0.88 }), "a same");
+  assert.equal(moved({ cosine_similarity: 0.8799 }), "a worse");
+  assert.equal(moved({ violation_count: 1 }), "a worse");
+});
+
+Deno.test("compareReports() moves a grade only with an SQNR that moves by more than 0.2 dB", () => {
+  const gradeOf = (before: number, after: number) =>
+    compareReports(
+      makeReport({ layers: [makeLayer("a", { sqnr_db: before })] }),
+      makeReport({ layers: [makeLayer("a", { sqnr_db: after })] }),
+    ).layers[0]!.metrics.find(({ metric }) => metric === "quality_grade");
+  const change = { metric: "quality_grade", baseline: 2 };
+  assert.deepEqual(gradeOf(12.1, 11.9), {
+    ...change,
+    current: 2,
+    difference: 0,
+    direction: "same",
+  });
+  assert.deepEqual(gradeOf(12.1, 11.89), {
+    ...change,
+    current: 1,
+    difference: -1,
+    direction: "worse",
+  });
+  assert.deepEqual(gradeOf(17.9, 18.2), {
+    ...change,
+    current: 3,
+    difference: 1,
+    direction: "better",
+  });
 });
 
 Deno.test("compareReports() says which violations came and went when boundaries moved", () => {

@@ -38,37 +38,37 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
     argv: ["base.json", "same.json"],
     code: 0,
     stderr: "",
-    verdict: "GATE PASSED: 6 of 6 checks passed",
+    verdict: "GATE PASSED: 10 of 10 checks passed",
   },
   {
     argv: ["same.json", "same.json"],
     code: 0,
     stderr: "",
-    verdict: "GATE PASSED: 6 of 6 checks passed",
+    verdict: "GATE PASSED: 10 of 10 checks passed",
   },
   {
     argv: ["base.json", "better.json"],
     code: 0,
     stderr: "",
-    verdict: "GATE PASSED: 6 of 6 checks passed",
+    verdict: "GATE PASSED: 10 of 10 checks passed",
   },
   {
     argv: ["base.json", "worse.json"],
     code: 3,
     stderr: "",
-    verdict: "GATE FAILED: 2 failures, 4 of 6 checks passed",
+    verdict: "GATE FAILED: 2 failures, 8 of 10 checks passed",
   },
   {
     argv: ["base.json", "worse.json", "--max-score-drop", "0.05", "--max-new-violations=2"],
     code: 0,
     stderr: "",
-    verdict: "GATE PASSED: 6 of 6 checks passed",
+    verdict: "GATE PASSED: 10 of 10 checks passed",
   },
   {
     argv: ["base.json", "worse.json", "--rules", "ROOT/rules.json"],
     code: 0,
     stderr: 'Rules from "ROOT/rules.json"\n',
-    verdict: "GATE PASSED: 1 warning, 5 of 6 checks passed",
+    verdict: "GATE PASSED: 1 warning, 9 of 10 checks passed",
   },
   {
     argv: ["base.json", "same.json", "--rules", "ROOT/bad_rules.json"],
@@ -215,7 +215,7 @@ Deno.test("main() prints findings as JSON when gate is asked to", async () => {
     assert.equal(code, 3);
     const { verdict, findings, improvements, comparison } = JSON.parse(stdout);
     assert.equal(verdict, "failed");
-    assert.equal(findings.length, 6);
+    assert.equal(findings.length, 10);
     assert.deepEqual(findings[0], {
       metric: "smoothness_score",
       layer: null,
@@ -422,7 +422,11 @@ Deno.test("main() keeps names text when they are hostile", async () => {
       assert.equal(unsafe.exec(stdout + stderr), null);
       for (const line of `${stdout}${stderr}`.split("\n")) assert.ok(line.length < 1000);
     }
-    assert.ok(shown[0]!.stdout.includes("  new\\u{a}line\\u{d}\\u{2028}: sqnr_db 8 -> 1\n"));
+    assert.ok(
+      shown[0]!.stdout.includes(
+        "  new\\u{a}line\\u{d}\\u{2028}: sqnr_db 8 -> 1, quality_grade poor -> broken\n",
+      ),
+    );
     assert.ok(shown[2]!.stdout.includes(`: "\\"quotes' \\"\n`));
     assert.ok(shown[2]!.stdout.includes('  FAIL vanished_layers: 7, must be <= 0: "__proto__"\n'));
   });

@@ -57,8 +57,17 @@ function judge(
 
 Deno.test("a gate judges outputs where both reports have them, and weights where they have not", () => {
   const rest = ["violation_count", "model_size_mb", "vanished_layers"];
+  const grades = ["quality_grade blocks.0.fc", "quality_grade blocks.1.fc"];
+  // Nothing is known of the inputs of the second layer.
   assert.deepEqual(judge(calibrated(), calibrated()), {
-    judged: ["smoothness_score", "output_sqnr_db", ...rest],
+    judged: [
+      "smoothness_score",
+      "output_sqnr_db",
+      ...rest,
+      "sqnr_db blocks.1.fc",
+      "output_sqnr_db blocks.0.fc",
+      ...grades,
+    ],
     broken: [],
     passed: true,
   });
@@ -67,7 +76,27 @@ Deno.test("a gate judges outputs where both reports have them, and weights where
     "cosine_similarity",
     "sqnr_db",
     ...rest,
+    "sqnr_db blocks.0.fc",
+    "sqnr_db blocks.1.fc",
+    ...grades,
   ]);
+});
+
+Deno.test("a gate holds a layer's output, not its weights, where the baseline knows it", () => {
+  const [first, second] = calibrated().layers;
+  const after = (parts: object) => calibrated({ layers: [{ ...first!, ...parts }, second!] });
+  assert.deepEqual(judge(calibrated(), after({ sqnr_db: 1 })).broken, []);
+  const output = first!.output_sqnr_db!;
+  assert.deepEqual(judge(calibrated(), after({ output_sqnr_db: output - 1 })).broken, []);
+  assert.deepEqual(judge(calibrated(), after({ output_sqnr_db: output - 1.01 })).broken, [
+    "output_sqnr_db blocks.0.fc",
+  ]);
+  const { output_sqnr_db: _lost, ...unknown } = first!;
+  const lost = judge(calibrated(), calibrated({ layers: [unknown, second!] }));
+  assert.deepEqual(lost.broken, ["output_sqnr_db blocks.0.fc"]);
+  const found = { ...unknown, sqnr_db: 12 };
+  const gained = judge(calibrated({ layers: [found, second!] }), calibrated());
+  assert.deepEqual(gained.broken, []);
 });
 
 Deno.test("a gate passes worse weights where outputs are known, and refuses worse outputs", () => {
@@ -101,6 +130,7 @@ Deno.test("a rule of a file applies whatever is known, a flag to the outputs whe
   const layer = '{"rules": [{"metric": "layers[blocks.0.*].output_sqnr_db", "absolute": 1}]}';
   assert.deepEqual(judge(calibrated(), calibrated({}, 15), {}, layer).broken, [
     "output_sqnr_db",
+    "quality_grade blocks.0.fc",
     "output_sqnr_db blocks.0.fc",
   ]);
 });

@@ -334,13 +334,66 @@ const CASES: Case[] = [
 
   // Rules about layers.
   {
-    what: "a layer is worse and none has a rule",
+    what: "a layer is worse, and named by no rule",
     current: layers({ sqnr_db: 1 }),
+    outcome: ["fail sqnr_db blocks.0.fc", "fail quality_grade blocks.0.fc"],
+  },
+  {
+    what: "a layer is on the edge of 1 dB",
+    baseline: layers({ sqnr_db: 15.95 }),
+    current: layers({ sqnr_db: 14.95 }),
+    outcome: "pass",
+  },
+  {
+    what: "a layer is past the edge of 1 dB",
+    baseline: layers({ sqnr_db: 15.95 }),
+    current: layers({ sqnr_db: 14.9499 }),
+    outcome: ["fail sqnr_db blocks.0.fc"],
+  },
+  {
+    what: "a layer falls from 15.95 to 11.16 dB, and to another grade",
+    baseline: layers({ sqnr_db: 15.95 }),
+    current: layers({ sqnr_db: 11.16 }),
+    outcome: ["fail sqnr_db blocks.0.fc", "fail quality_grade blocks.0.fc"],
+  },
+  {
+    what: "a flag lets layers fall by 5 dB",
+    baseline: layers({ sqnr_db: 35 }),
+    current: layers({ sqnr_db: 30.2 }),
+    flags: { maxLayerDrop: 5 },
+    outcome: ["fail quality_grade blocks.0.fc"],
+  },
+  {
+    what: "a file's rule for every layer takes the place of the built-in one",
+    baseline: layers({ sqnr_db: 25 }),
+    current: layers({ sqnr_db: 22 }),
+    rules: [{ metric: "layers[*].sqnr_db", absolute: 3 }],
+    outcome: "pass",
+  },
+  {
+    what: "a file's rule for grades warns",
+    baseline: layers({ sqnr_db: 12.5 }),
+    current: layers({ sqnr_db: 11.9 }),
+    rules: [{ metric: "layers[*].quality_grade", level: "warn" }],
+    outcome: ["warn quality_grade blocks.0.fc"],
+  },
+  {
+    what: "a file's rule for some layers takes the place of the built-in one for these alone",
+    baseline: layers({ sqnr_db: 25 }),
+    current: layers({ sqnr_db: 22 }),
+    rules: [{ metric: "layers[blocks.0.*].sqnr_db", absolute: 3 }],
+    outcome: "pass",
+  },
+  {
+    what: "there is no layer in either report",
+    baseline: { layers: [] },
+    current: { layers: [] },
     outcome: "pass",
   },
   {
     what: "a layer that a regular expression matches is worse",
-    current: layers({ sqnr_db: 7 }),
+    baseline: layers({ sqnr_db: 10 }),
+    current: layers({ sqnr_db: 9.4 }),
     rules: [{ metric: "layers[re:blocks\\.\\d+\\.fc$].sqnr_db", absolute: 0.5 }],
     outcome: ["fail sqnr_db blocks.0.fc"],
   },
@@ -352,7 +405,7 @@ const CASES: Case[] = [
   },
   {
     what: "a worse layer is not matched",
-    current: layers({ sqnr_db: 1 }),
+    current: layers({ sqnr_db: 7.5 }),
     rules: [{ metric: "layers[blocks.1.*].sqnr_db" }],
     outcome: "pass",
   },
@@ -383,7 +436,10 @@ const CASES: Case[] = [
     what: "a layer's figure is NaN",
     current: layers({ sqnr_db: NaN }),
     rules: [{ metric: "layers[*].sqnr_db", absolute: 100 }],
-    outcome: ["fail sqnr_db blocks.0.fc: no number in the report"],
+    outcome: [
+      "fail quality_grade blocks.0.fc",
+      "fail sqnr_db blocks.0.fc: no number in the report",
+    ],
   },
   {
     what: "a layer's rule leaves the model's",
@@ -417,6 +473,10 @@ Deno.test("judgeReports() writes a finding with all its values when a rule is br
     "violation_count",
     "model_size_mb",
     "vanished_layers",
+    "sqnr_db",
+    "sqnr_db",
+    "quality_grade",
+    "quality_grade",
   ]);
   assert.deepEqual(findings[4], {
     metric: "model_size_mb",
@@ -521,8 +581,9 @@ const BAD_RULES: [text: string, message: string][] = [
   ],
   [
     '{"rules": [{"metric": "layers[re:(].sqnr_db"}]}',
-    'rules[0].metric has the malformed pattern "re:(": ' +
-    "give a glob, or re: and a regular expression",
+    'rules[0].metric: Cannot read the pattern "re:(": missing closing ): ' +
+    'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression ' +
+    "without lookaround and backreferences",
   ],
   [
     '{"rules": [{"metric": "sqnr_db", "tolerance": 1}]}',
@@ -602,7 +663,7 @@ Deno.test("renderFindings() puts the verdict first when rules are broken", () =>
   }));
   const text = renderFindings(judgeReports(makeReport(), current, { rules: chooseRules(rules) }));
   assert.deepEqual(text.split("\n"), [
-    "GATE FAILED: 3 failures, 1 warning, 5 of 9 checks passed",
+    "GATE FAILED: 3 failures, 1 warning, 6 of 10 checks passed",
     "  FAIL sqnr_db: 10 -> 5, must be >= 9.8",
     '  FAIL vanished_layers: 1, must be <= 0: "blocks.1.fc"',
     '  FAIL sqnr_db: no layer in both reports matches "head"',
@@ -611,6 +672,7 @@ Deno.test("renderFindings() puts the verdict first when rules are broken", () =>
     "  ok   cosine_similarity: 0.95 -> 0.95, must be >= 0.948",
     "  ok   violation_count: 1 -> 1, must be <= 1",
     "  ok   model_size_mb: 2 -> 2, must be <= 2.02",
+    "  ok   quality_grade of 1 layer",
     "  ok   sqnr_db of 1 layer",
     "Better than the baseline:",
     "  smoothness_score: 0.9 -> 0.95 (+0.05)",

@@ -1,8 +1,10 @@
 /** Name patterns: what a glob and a regular expression match, and which are malformed. */
 
 import assert from "node:assert/strict";
-import { compilePattern } from "../lib/base/match_pattern.ts";
+import { compilePattern, loadEngineFor } from "../lib/base/match_pattern.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
+
+await loadEngineFor(["a*", "re:a"]);
 
 // The pattern, names it matches, names it does not match.
 const PATTERNS: [string, string[], string[]][] = [
@@ -36,8 +38,9 @@ const PATTERNS: [string, string[], string[]][] = [
   ["re:a|b", ["a", "b", "bc"], ["ca", "cb"]],
   ["re:a.b", ["a\nb", "a\u{1f600}b"], ["ab"]],
   ["re:a/b", ["a/b"], ["a"]],
-  ["re:(?<x>a)\\k<x>$", ["aa"], ["a"]],
-  ["re:(?=a)", ["a", "ab"], ["ba"]],
+  ["re:(?<x>a)[bc]$", ["ab", "ac"], ["a", "abc"]],
+  ["re:\\w+\\.\\d{1,2}$", ["block.7", "block.12"], ["block.123", "block."]],
+  ["*a*b*c", ["xaybzc", "abc", "abcabc"], ["acb", "ab", "abcd"]],
 ];
 
 for (const [pattern, matching, others] of PATTERNS) {
@@ -69,6 +72,9 @@ const MALFORMED = [
   "re:\\",
   "re:\\q",
   "re:(?<x>a)(?<x>b)",
+  "re:(?=a)",
+  "re:a(?!b)",
+  "re:(a)\\1",
 ];
 
 for (const pattern of MALFORMED) {
@@ -76,11 +82,26 @@ for (const pattern of MALFORMED) {
     const shown = pattern.replaceAll('"', '\\"');
     assertBadInput(
       () => compilePattern(pattern),
-      `Cannot read the ignore pattern "${shown}": give`,
+      `Cannot read the pattern "${shown}": `,
     );
   });
 }
 
 Deno.test("compilePattern() escapes the pattern when it refuses one with control characters", () => {
-  assertBadInput(() => compilePattern("[\x1b\n"), 'ignore pattern "[\\u{1b}\\u{a}": give a glob');
+  assertBadInput(
+    () => compilePattern("[\x1b\n"),
+    'the pattern "[\\u{1b}\\u{a}": a bracket without its partner: give a glob',
+  );
+});
+
+Deno.test("compilePattern() takes time in proportion to a name when a pattern could go back and forth", () => {
+  const name = "attn".repeat(25_000);
+  const patterns = ["*attn*attn*attn*x", "re:(a|t|n)*x", "re:((a?t*n?)+)+$x", "re:.*.*.*.*x"];
+  for (const pattern of patterns) {
+    const compiled = compilePattern(pattern);
+    const start = performance.now();
+    assert.equal(compiled.test(name), false, pattern);
+    // Going back and forth takes hours.
+    assert.ok(performance.now() - start < 10_000, pattern);
+  }
 });

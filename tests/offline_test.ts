@@ -85,10 +85,11 @@ for (const [lock, entries] of Object.entries(LOCKS)) {
   });
 }
 
-Deno.test("the command line can import three packages, and fetches no more", async () => {
+Deno.test("the command line can import four packages, and fetches no more", async () => {
   assert.deepEqual(await packagesOf("cli.ts", "deno.lock"), [
     "eta@4.6.0",
     "fastest-levenshtein@1.0.16",
+    "re2js@2.10.0",
     "uplot@1.6.32",
   ]);
 });
@@ -128,7 +129,7 @@ for (const [what, argsOf] of Object.entries(BEFORE)) {
     Deno.test(`pages and suggestions need no network after ${what} ${kind}`, async () => {
       await withSmallModel(async ({ root, run }) => {
         const cache = join(root, "cache");
-        await copyPackages(["eta", "fastest-levenshtein", "uplot"], cache);
+        await copyPackages(["eta", "fastest-levenshtein", "re2js", "uplot"], cache);
         const isUrl = kind === "from a URL";
         const cwd = isUrl ? root : ROOT;
         const start = await fillCache(cache, cwd, isUrl, argsOf);
@@ -150,7 +151,7 @@ for (const [what, argsOf] of Object.entries(BEFORE)) {
 Deno.test("a large model needs no network once the command was cached from a URL", async () => {
   await withSmallModel(async ({ root }) => {
     const cache = join(root, "cache");
-    await copyPackages(["eta", "fastest-levenshtein", "uplot"], cache);
+    await copyPackages(["eta", "fastest-levenshtein", "re2js", "uplot"], cache);
     writeLargeModel(join(root, "large"), 4);
     const start = await fillCache(cache, root, true, BEFORE["deno cache"]);
     const run = ["--model", "large", "--output", "out", "--report", "r.json", "--verbose"];

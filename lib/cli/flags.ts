@@ -242,6 +242,12 @@ export const FLAGS: readonly Flag[] = [
     commands: ["gate"],
   },
   {
+    name: "max-layer-drop",
+    value: "DB",
+    help: "SQNR of a layer may fall by DB (default 1)",
+    commands: ["gate"],
+  },
+  {
     name: "max-size-growth",
     value: "X",
     help: "model_size_mb may grow by X x itself (default 0.01)",

@@ -2,6 +2,7 @@
 
 import { parseArgs as parseTokens } from "node:util";
 import { BadInputError } from "../base/errors.ts";
+import { loadEngineFor } from "../base/match_pattern.ts";
 import { quote } from "../base/text.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { type Command, COMMANDS, DEFAULT_REPORT, type Flag, FLAGS } from "./flags.ts";
@@ -61,6 +62,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
   const help = values.has("help");
   const files = help ? [] : readOperands(command, operands);
   const [directory = ""] = files;
+  await loadEngineFor(values.get("ignore") ?? []);
   const required = (name: string) => {
     const value = text(name);
     if (value === undefined && !help) {

@@ -93,6 +93,7 @@ export function readGateFlags(values: Values): GateFlags {
     maxScoreDrop: number("max-score-drop"),
     maxCosineDrop: number("max-cosine-drop"),
     maxSqnrDrop: number("max-sqnr-drop"),
+    maxLayerDrop: number("max-layer-drop"),
     maxSizeGrowth: number("max-size-growth"),
     maxNewViolations: violations === undefined
       ? undefined

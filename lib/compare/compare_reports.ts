@@ -8,6 +8,8 @@ import type {
   ReportIdentity,
   SettingChange,
 } from "../report/comparison.ts";
+import { pointsOf } from "../report/grades.ts";
+import { judgeLayer } from "../report/judge_quality.ts";
 import {
   isSameFigure,
   LAYER_METRICS,
@@ -16,6 +18,7 @@ import {
   metricsOf,
   numberOf,
   sixDigits,
+  TOLERANCES,
   WEIGHT_FIGURES,
 } from "../report/metrics.ts";
 import { identifyCalibration } from "../report/report_calibration.ts";
@@ -133,22 +136,52 @@ function compareBoundaries(baseline: ReportFigures, current: ReportFigures): Bou
 }
 
 function compareLayer(baseline: LayerFigures, current: LayerFigures): LayerChange {
-  const metrics = metricsOf(LAYER_METRICS, baseline, current).map((metric) =>
-    compareFigure(metric, baseline[metric.name], current[metric.name])
+  const [before, after] = gradeLayers(baseline, current);
+  const known = metricsOf(LAYER_METRICS, before, after);
+  const metrics = known.map((metric) =>
+    compareFigure(metric, before[metric.name], after[metric.name])
   );
   // Bytes decide only where nothing else moved: fewer of them and worse figures are no gain.
   const [size, quality] = [metrics.at(-1)!, metrics.slice(0, -1)];
   // Where one of the two was calibrated, its weights are worse for a better output.
   const isMeasured = baseline.output_sqnr_db !== undefined || current.output_sqnr_db !== undefined;
   const directions = new Set(
-    quality.filter(({ metric }) => !isMeasured || !WEIGHT_FIGURES.includes(metric))
-      .map(({ direction }) => direction),
+    quality.filter((change, i) =>
+      isBeyond(change, known[i]!) && !(isMeasured && WEIGHT_FIGURES.includes(change.metric))
+    ).map(({ direction }) => direction),
   );
   const order = ["worse", "better", "changed"] as const;
   return {
     name: current.name,
     baseline_name: baseline.name,
     direction: order.find((direction) => directions.has(direction)) ?? size.direction,
+    error_share: current.error_share ?? null,
     metrics,
   };
 }
+
+/** Whether a figure of a layer moved by more than is tolerated; one that is no number any more did. */
+function isBeyond({ difference }: MetricChange, { tolerance }: Metric): boolean {
+  if (tolerance === undefined) return false;
+  return difference === null || Math.abs(difference) > tolerance;
+}
+
+/**
+ * Adds the grades. A grade moves only with an SQNR that moves by more than a gate tolerates of a model, so that a
+ * layer beside a limit does not fall over a rounding; a grade of outputs and one of weights are not compared.
+ */
+function gradeLayers(
+  baseline: LayerFigures,
+  current: LayerFigures,
+): [GradedLayer, GradedLayer] {
+  const [before, after] = [judgeLayer(baseline), judgeLayer(current)];
+  const isNear = before.measure !== after.measure ||
+    Math.abs((before.sqnr_db ?? Infinity) - (after.sqnr_db ?? Infinity)) <= TOLERANCES.sqnr;
+  const grade = isNear ? before.grade : after.grade;
+  return [
+    { ...baseline, quality_grade: pointsOf(before.grade) },
+    { ...current, quality_grade: pointsOf(grade) },
+  ];
+}
+
+type GradedLayer = LayerFigures & { quality_grade: number };

@@ -1,7 +1,7 @@
 /** Holds a comparison against rules and writes down what was found; decides nothing else. */
 
 import { compilePattern } from "../base/match_pattern.ts";
-import type { Comparison, MetricChange } from "../report/comparison.ts";
+import type { Comparison, LayerChange, MetricChange } from "../report/comparison.ts";
 import type { GateRule } from "./gate_rules.ts";
 import {
   isSameFigure,
@@ -44,24 +44,57 @@ export function applyRules(comparison: Comparison, rules: readonly GateRule[]): 
   const output = comparison.metrics.find(({ metric }) => metric === "output_sqnr_db");
   const isMeasured = Number.isFinite(output?.baseline) && Number.isFinite(output?.current);
   const measured = isMeasured ? "output" : "weights";
-  return rules.filter(({ where = measured }) => where === measured).flatMap((rule) => {
+  return rules.flatMap((rule) => {
     if (isCount(rule.metric)) return countLayers(comparison, rule, rule.metric);
-    if (rule.layers !== null) return judgeLayers(comparison, rule, rule.layers);
-    return [judge(rule, METRICS, comparison.metrics, null)];
+    if (rule.layers !== null) {
+      const others = rules.filter((one) => one !== rule && overrides(one, rule));
+      return judgeLayers(comparison, rule, rule.layers, others);
+    }
+    const { where = measured } = rule;
+    return where === measured ? [judge(rule, METRICS, comparison.metrics, null)] : [];
   });
+}
+
+/**
+ * Whether a rule is about what is known of a layer. An output that is not known any more breaks the rule of
+ * outputs; one that only the current report knows can be held against nothing, nor can its weights.
+ */
+function isMeant({ where }: GateRule, changes: readonly MetricChange[]): boolean {
+  const output = changes.find(({ metric }) => metric === "output_sqnr_db");
+  if (where === undefined) return true;
+  const isKnown = Number.isFinite(output?.baseline);
+  return where === "output" ? isKnown : !isKnown && !Number.isFinite(output?.current);
+}
+
+/** Whether a rule for some layers takes the place of one for every layer. */
+function overrides(one: GateRule, fallback: GateRule): boolean {
+  return fallback.is_fallback === true && one.is_fallback !== true && one.layers !== null &&
+    one.metric === fallback.metric;
 }
 
 function isCount(metric: GateRule["metric"]): metric is LayerCount {
   return LAYER_COUNTS.some((name) => name === metric);
 }
 
-function judgeLayers(comparison: Comparison, rule: GateRule, pattern: string): Finding[] {
-  const matcher = compilePattern(pattern);
-  const layers = comparison.layers.filter(({ name, baseline_name }) =>
-    matcher.test(name) || matcher.test(baseline_name)
-  );
-  if (layers.length > 0) {
-    return layers.map(({ name, metrics }) => judge(rule, LAYER_METRICS, metrics, name));
+/** @param others Rules whose layers this one leaves alone. */
+function judgeLayers(
+  comparison: Comparison,
+  rule: GateRule,
+  pattern: string,
+  others: readonly GateRule[],
+): Finding[] {
+  const isOf = (pattern: string) => {
+    const matcher = compilePattern(pattern);
+    return ({ name, baseline_name }: LayerChange) =>
+      matcher.test(name) || matcher.test(baseline_name);
+  };
+  const taken = others.map(({ layers }) => isOf(layers!));
+  const layers = comparison.layers.filter(isOf(pattern))
+    .filter((layer) => !taken.some((isTaken) => isTaken(layer)));
+  if (layers.length > 0 || rule.is_fallback === true) {
+    return layers.filter(({ metrics }) => isMeant(rule, metrics)).map(({ name, metrics }) =>
+      judge(rule, LAYER_METRICS, metrics, name)
+    );
   }
   const finding = describe(rule, null, null, null, null);
   return [{ ...finding, layer: pattern, passed: false, problem: "no layer matches" }];

@@ -7,6 +7,7 @@ import {
   type LayerCount,
   type MetricName,
   METRICS,
+  TOLERANCES,
 } from "../report/metrics.ts";
 
 /** One rule. */
@@ -30,7 +31,12 @@ export interface GateRule {
    * weights alone. Absent: always.
    */
   where?: "output" | "weights";
+  /** Whether it applies only to layers that no other rule of the same figure is about. */
+  is_fallback?: boolean;
 }
+
+/** The pattern of a rule about every layer. */
+export const EVERY_LAYER = "*";
 
 /** Tolerances that take the place of rules; what is `undefined` changes nothing. */
 export interface GateTolerances {
@@ -40,6 +46,8 @@ export interface GateTolerances {
   maxCosineDrop?: number | undefined;
   /** Largest fall of `sqnr_db` in dB, or of `output_sqnr_db` where both reports have it. Built in: 0.2. */
   maxSqnrDrop?: number | undefined;
+  /** Largest fall of a layer's `sqnr_db` in dB, or of its `output_sqnr_db` where both reports have it. Built in: 1. */
+  maxLayerDrop?: number | undefined;
   /** Largest growth of `model_size_mb`, as a share of the baseline. Built in: 0.01. */
   maxSizeGrowth?: number | undefined;
   /** Largest rise of `violation_count`. Built in: 0. */
@@ -63,14 +71,40 @@ function rule(parts: Partial<GateRule> & Pick<GateRule, "metric">): GateRule {
 
 /** The rules of a gate of which nothing was said. */
 export const BUILT_IN_RULES: readonly GateRule[] = [
-  rule({ metric: "smoothness_score", direction: "higher", absolute: 0.01 }),
-  rule({ metric: "cosine_similarity", direction: "higher", absolute: 0.002, where: "weights" }),
-  rule({ metric: "sqnr_db", direction: "higher", absolute: 0.2, where: "weights" }),
-  rule({ metric: "output_sqnr_db", direction: "higher", absolute: 0.2, where: "output" }),
+  rule({ metric: "smoothness_score", direction: "higher", absolute: TOLERANCES.score }),
+  rule({
+    metric: "cosine_similarity",
+    direction: "higher",
+    absolute: TOLERANCES.cosine,
+    where: "weights",
+  }),
+  rule({ metric: "sqnr_db", direction: "higher", absolute: TOLERANCES.sqnr, where: "weights" }),
+  rule({
+    metric: "output_sqnr_db",
+    direction: "higher",
+    absolute: TOLERANCES.sqnr,
+    where: "output",
+  }),
   rule({ metric: "violation_count" }),
   rule({ metric: "model_size_mb", relative: 0.01 }),
   rule({ metric: "vanished_layers" }),
+  ...dropOfLayers(TOLERANCES.layerSqnr),
+  rule({ metric: "quality_grade", layers: EVERY_LAYER, direction: "higher", is_fallback: true }),
 ];
+
+/** How far the SQNR of each layer may fall, in dB: of its output where both reports know it. */
+function dropOfLayers(absolute: number): GateRule[] {
+  return (["weights", "output"] as const).map((where) =>
+    rule({
+      metric: where === "output" ? "output_sqnr_db" : "sqnr_db",
+      layers: EVERY_LAYER,
+      direction: "higher",
+      absolute,
+      where,
+      is_fallback: true,
+    })
+  );
+}
 
 /** Which way is better for a figure; `null` where neither is, `undefined` where there is no such one. */
 export function directionOf(
@@ -92,21 +126,26 @@ export function chooseRules(
   fromFile: readonly GateRule[] = [],
   tolerances: GateTolerances = {},
 ): GateRule[] {
-  const isSame = (a: GateRule, metric: string) => a.layers === null && a.metric === metric;
+  const isSame = (a: GateRule, metric: string, layers: string | null = null) =>
+    a.layers === layers && a.metric === metric;
   let rules = [
-    ...BUILT_IN_RULES.filter(({ metric }) => !fromFile.some((one) => isSame(one, metric))),
+    ...BUILT_IN_RULES.filter(({ metric, layers }) =>
+      !fromFile.some((one) => isSame(one, metric, layers))
+    ),
     ...fromFile,
   ];
   const replace = (metric: GateRule["metric"], parts: Partial<GateRule> | undefined) => {
     rules = rules.filter((one) => !(isSame(one, metric) && one.level === "fail"));
     if (parts !== undefined) rules.push(rule({ metric, ...parts }));
   };
-  const { maxScoreDrop, maxCosineDrop, maxSqnrDrop, maxSizeGrowth, maxNewViolations } = tolerances;
+  const { maxScoreDrop, maxCosineDrop, maxSqnrDrop, maxLayerDrop } = tolerances;
+  const { maxSizeGrowth, maxNewViolations } = tolerances;
   for (
     const [flag, value, isCount] of [
       ["--max-score-drop", maxScoreDrop, false],
       ["--max-cosine-drop", maxCosineDrop, false],
       ["--max-sqnr-drop", maxSqnrDrop, false],
+      ["--max-layer-drop", maxLayerDrop, false],
       ["--max-size-growth", maxSizeGrowth, false],
       ["--max-new-violations", maxNewViolations, true],
     ] as const
@@ -122,6 +161,13 @@ export function chooseRules(
   for (const [metric, absolute, where] of drops) {
     if (absolute === undefined) continue;
     replace(metric, { direction: "higher", absolute, ...where !== undefined && { where } });
+  }
+  if (maxLayerDrop !== undefined) {
+    const own = dropOfLayers(maxLayerDrop);
+    rules = rules.filter((one) =>
+      one.level !== "fail" || !own.some(({ metric, layers }) => isSame(one, metric, layers))
+    );
+    rules.push(...own);
   }
   if (maxSizeGrowth !== undefined) replace("model_size_mb", { relative: maxSizeGrowth });
   if (maxNewViolations !== undefined) replace("violation_count", { absolute: maxNewViolations });

@@ -99,10 +99,6 @@ function checkPattern(pattern: string, fail: (what: string) => never): void {
     compilePattern(pattern);
   } catch (error) {
     if (!(error instanceof BadInputError)) throw error;
-    fail(
-      `.metric has the malformed pattern ${
-        quote(pattern)
-      }: give a glob, or re: and a regular expression`,
-    );
+    fail(`.metric: ${error.message}`);
   }
 }

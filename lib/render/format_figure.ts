@@ -1,5 +1,6 @@
 /** How a figure is shown where reports are compared: to the 6 significant digits that are compared. */
 
+import { gradeOfPoints } from "../report/grades.ts";
 import { sixDigits } from "../report/metrics.ts";
 
 /** Shows a figure of a comparison or finding. */
@@ -7,6 +8,7 @@ export function formatFigure(metric: string, value: number | null): string {
   if (value === Infinity || (value === null && metric === "sqnr_db")) return "no noise";
   if (value === null) return "none";
   if (Number.isNaN(value)) return "missing";
+  if (metric === "quality_grade") return gradeOfPoints(value) ?? String(value);
   return String(Number.isInteger(value) ? value : sixDigits(value));
 }
 

@@ -158,5 +158,5 @@ function countDirections(changes: readonly { direction: Direction }[]): string {
 
 function figureOf(report: Report, metric: MetricName): number | null {
   // Of layers only.
-  return metric === "output_bytes" ? null : report[metric] ?? null;
+  return metric === "output_bytes" || metric === "quality_grade" ? null : report[metric] ?? null;
 }

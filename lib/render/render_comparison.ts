@@ -5,6 +5,8 @@ import type { Comparison, LayerChange, ReportIdentity } from "../report/comparis
 import { describeSetting } from "../gate/judge_reports.ts";
 import { listPhase } from "./describe_phase.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
+import { formatPercent } from "../../templates/client/format.js";
+import type { MetricName } from "../report/metrics.ts";
 
 /** Names of a kind that are listed. */
 const SHOWN = 10;
@@ -110,18 +112,28 @@ function list(title: string, items: readonly string[]): string[] {
   ];
 }
 
-/** Layers that got worse, by what they lost of their score. */
-function worstFirst(layers: readonly LayerChange[]): LayerChange[] {
-  const lost = ({ metrics }: LayerChange) =>
-    metrics.find(({ metric }) => metric === "smoothness_score")!.difference ?? 0;
-  return layers.filter(({ direction }) => direction === "worse").sort((a, b) => lost(a) - lost(b));
+/** Layers that got worse, by what they lost of their SQNR; that of the output where both reports know it. */
+export function worstFirst(layers: readonly LayerChange[]): LayerChange[] {
+  return layers.filter(({ direction }) => direction === "worse")
+    .sort((a, b) => lostDecibels(b) - lostDecibels(a));
 }
 
-function describeLayer({ name, metrics }: LayerChange): string {
+/** What a layer lost of its SQNR in dB: below 0 where it gained some; endless where no noise became some. */
+function lostDecibels({ metrics }: LayerChange): number {
+  const differenceOf = (name: MetricName) => {
+    const change = metrics.find(({ metric }) => metric === name);
+    if (change === undefined || change.direction === "same") return 0;
+    return change.difference ?? (change.direction === "worse" ? -Infinity : 0);
+  };
+  return -(differenceOf("output_sqnr_db") || differenceOf("sqnr_db"));
+}
+
+function describeLayer({ name, metrics, error_share: share }: LayerChange): string {
   const moved = metrics.filter(({ direction }) => direction !== "same").map((change) => {
     const { metric, baseline, current, direction } = change;
     return `${metric} ${formatFigure(metric, baseline)} -> ${formatFigure(metric, current)}` +
       (direction === "worse" ? "" : ` (${direction})`);
   });
-  return `${escapeText(name)}: ${moved.join(", ")}`;
+  const part = share === null ? "" : `; ${formatPercent(share)} of the model's error`;
+  return `${escapeText(name)}: ${moved.join(", ")}${part}`;
 }

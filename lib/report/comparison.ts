@@ -42,8 +42,13 @@ export interface LayerChange {
   name: string;
   /** Its name in the baseline; another one where it was renamed. */
   baseline_name: string;
-  /** `worse` where any figure but the size is, else `better` where any is; else as the size. */
+  /**
+   * `worse` where any figure but the size is, by more than a gate tolerates, else `better` where any is so; else as
+   * the size. The figures of the weights count only where nothing is known of the outputs.
+   */
   direction: Direction;
+  /** Its share of the current model's error, 0 to 1; `null` where the report does not say. */
+  error_share: number | null;
   /** Its figures. */
   metrics: MetricChange[];
 }

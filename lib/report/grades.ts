@@ -105,3 +105,13 @@ export function isLow(grade: Grade): boolean {
 export function rankOf(grade: Grade): number {
   return GRADES.findIndex((one) => one.grade === grade);
 }
+
+/** A grade as a number, of which more is better: 4 is excellent, 0 broken. */
+export function pointsOf(grade: Grade): number {
+  return GRADES.length - 1 - rankOf(grade);
+}
+
+/** The grade of a number of points; `undefined` where it is no whole number of them. */
+export function gradeOfPoints(points: number): Grade | undefined {
+  return GRADES[GRADES.length - 1 - points]?.grade;
+}

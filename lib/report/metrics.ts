@@ -10,6 +10,8 @@ export interface Metric {
   readonly nullIs?: number;
   /** Whether reports may do without it. */
   readonly isOptional?: boolean;
+  /** Of a layer's figure: by how much it has to move for the layer to be better or worse; absent: it never is by it. */
+  readonly tolerance?: number;
 }
 
 /** Names of all figures. */
@@ -19,6 +21,7 @@ export type MetricName =
   | "cosine_similarity"
   | "sqnr_db"
   | "output_sqnr_db"
+  | "quality_grade"
   | "min_boundary_score"
   | "max_boundary_score"
   | "mean_boundary_score"
@@ -48,6 +51,7 @@ const LABELS: Record<MetricName | LayerCount, string> = {
   cosine_similarity: "Cosine similarity",
   sqnr_db: "SQNR of the weights, dB",
   output_sqnr_db: "SQNR of the outputs, dB",
+  quality_grade: "Quality grade",
   min_boundary_score: "Lowest boundary score",
   max_boundary_score: "Highest boundary score",
   mean_boundary_score: "Mean boundary score",
@@ -90,14 +94,25 @@ export const METRICS = [
   { name: "quantized_parameter_count", better: null },
 ] as const satisfies readonly Metric[];
 
-/** Figures of a layer. */
+/** How far the figures of a report may get worse, unless a gate is told otherwise; SQNR in dB. */
+export const TOLERANCES = {
+  score: 0.01,
+  cosine: 0.002,
+  sqnr: 0.2,
+  layerSqnr: 1,
+  // What 1 dB comes to at 8 dB.
+  layerCosine: 0.02,
+} as const;
+
+/** Figures of a layer. `quality_grade` follows from its SQNR: 4 is excellent, 0 broken. */
 export const LAYER_METRICS = [
-  { name: "smoothness_score", better: "higher" },
-  { name: "violation_count", better: "lower" },
-  { name: "cosine_similarity", better: "higher" },
-  { name: "sqnr_db", better: "higher", nullIs: Infinity },
-  { name: "output_sqnr_db", better: "higher", isOptional: true },
-  { name: "output_bytes", better: "lower" },
+  { name: "smoothness_score", better: "higher", tolerance: TOLERANCES.score },
+  { name: "violation_count", better: "lower", tolerance: 0 },
+  { name: "cosine_similarity", better: "higher", tolerance: TOLERANCES.layerCosine },
+  { name: "sqnr_db", better: "higher", nullIs: Infinity, tolerance: TOLERANCES.layerSqnr },
+  { name: "output_sqnr_db", better: "higher", isOptional: true, tolerance: TOLERANCES.layerSqnr },
+  { name: "quality_grade", better: "higher", tolerance: 0 },
+  { name: "output_bytes", better: "lower", tolerance: 0 },
 ] as const satisfies readonly Metric[];
 
 /** Numbers of layers that are only in one of two reports, or under another name; less is better. */

@@ -65,8 +65,11 @@ export const LAYER_KEYS = [
   "output_bytes",
 ] as const satisfies readonly (keyof LayerReport)[];
 
-/** Figures of one layer. */
-export type LayerFigures = Pick<LayerReport, typeof LAYER_KEYS[number] | "output_sqnr_db">;
+/** Figures of one layer; its share of the error is known of whole reports alone. */
+export type LayerFigures = Pick<
+  LayerReport,
+  typeof LAYER_KEYS[number] | "output_sqnr_db" | "error_share"
+>;
 
 /** A report as far as it is compared; every `Report` is one, and every baseline. */
 export type ReportFigures =

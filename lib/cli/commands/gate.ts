@@ -1,6 +1,7 @@
 /** `isotherm gate BASELINE CURRENT`: whether a report is worse than its baseline. */
 
 import { dirname, join } from "node:path";
+import { loadEngineFor } from "../../base/match_pattern.ts";
 import { quote } from "../../base/text.ts";
 import { chooseRules, type GateRule } from "../../gate/gate_rules.ts";
 import { judgeReports } from "../../gate/judge_reports.ts";
@@ -30,7 +31,7 @@ export async function gate(
 ): Promise<boolean> {
   const [baselineFile = "", currentFile = ""] = files;
   const current = loadFigures(currentFile);
-  const rules = chooseRules(readRules(flags.rules, baselineFile, io), flags);
+  const rules = chooseRules(await readRules(flags.rules, baselineFile, io), flags);
   const baseline = flags.missing === "fail"
     ? loadBaseline(baselineFile)
     : findBaseline(baselineFile);
@@ -50,9 +51,15 @@ export async function gate(
 }
 
 /** Rules of the file named, or of the one beside the baseline, if there is one. */
-function readRules(named: string | undefined, baselineFile: string, io: Io): GateRule[] {
+async function readRules(
+  named: string | undefined,
+  baselineFile: string,
+  io: Io,
+): Promise<GateRule[]> {
   const path = named ?? join(dirname(baselineFile), DEFAULT_RULES);
   if (named === undefined && !exists(path)) return [];
+  // What patterns a file has is known when it is read.
+  await loadEngineFor(["re:"]);
   const rules = loadRules(path, parseRules);
   io.stderr(`Rules from ${quote(path)}\n`);
   return rules;
