@@ -4,6 +4,8 @@
  * @module
  */
 
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import config from "./deno.json" with { type: "json" };
 import type { Io } from "./lib/cli/commands/io.ts";
 import { describeIoError } from "./lib/base/describe_io_error.ts";
@@ -76,6 +78,18 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
   }
 }
 
+/** This program's path from the working directory, where that may be known, or its address. */
+function findEntry(url: string): string {
+  if (!url.startsWith("file:")) return url;
+  const path = fileURLToPath(url);
+  try {
+    const short = relative(Deno.cwd(), path);
+    return short.startsWith("..") ? path : short;
+  } catch {
+    return path;
+  }
+}
+
 /** Milliseconds that a run is given to clean up after a signal: its disk or a worker may hang. */
 const CLEAN_UP_MS = 1500;
 
@@ -117,6 +131,7 @@ if (import.meta.main) {
     },
     // A terminal that does not know its width says 0.
     columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns || 80 : undefined,
+    entry: findEntry(import.meta.url),
     now: () => performance.now(),
     get signal() {
       listening ??= listenToSignals();

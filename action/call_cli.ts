@@ -30,6 +30,7 @@ export async function callCli(argv: readonly string[], log: (line: string) => vo
         stderr += text;
         log(text.replace(/\n$/, ""));
       },
+      entry: "cli.ts",
       columns: undefined,
       now: () => performance.now(),
       signal: stop.signal,

@@ -45,9 +45,9 @@ function makeDirectory(path: string): void {
   }
 }
 
-function logJudgement({ verdict, findings, improvements, comparison }: GateResult): void {
+function logJudgement({ verdict, comparison, ...judged }: GateResult): void {
   if (comparison === null) return;
-  say(renderFindings({ passed: verdict === "passed", findings, improvements, comparison }));
+  say(renderFindings({ passed: verdict === "passed", comparison, ...judged }));
 }
 
 /** Writes the page into the artifact and, where it is asked for, to another place; gives that one. */

@@ -14,6 +14,8 @@ export interface GateResult {
   findings: Finding[];
   /** Figures of the model that got better. */
   improvements: MetricChange[];
+  /** What to do about what failed; `null` where nothing did. */
+  advice: string | null;
   /** `null` where there was no baseline. */
   comparison: Comparison | null;
 }

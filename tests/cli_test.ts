@@ -16,9 +16,14 @@ const DIGITS_BLOCK = `${RULE}
 BASELINE METRICS ESTABLISHED
 ${RULE}
 
+Verdict: BROKEN
+  Quality: broken (SQNR of the weights 1.40 dB: some models like it fall apart)
+  Smoothness: good (score 0.8643, 0 violations)
+
 Markov Smoothness Metrics:
   Overall smoothness score: 0.8643
   Violation count: 0
+  Layers with violations of their own: 4 of 16
   Smoothness threshold: 0.3
 
 Boundary Score Statistics:
@@ -30,6 +35,7 @@ Boundary Score Statistics:
 
 Quantization Quality:
   Cosine similarity: 0.6233
+  SQNR of the weights: 1.40 dB
   Compression ratio: 2.17x
   Model size: 1.16 MB
   Quantization time: #s
@@ -55,8 +61,10 @@ Deno.test("main() prints the results block when the digits model is quantized by
     assert.equal(code, 0);
     assert.equal(withoutTime(stdout), DIGITS_BLOCK);
     const closing =
-      "Score: Good (no --phase smooth needed). Violations: Perfect. Next: Keep this report as " +
-      "the baseline to compare later runs with.\n" +
+      "Verdict: broken. Next: Give each weight 4 bits: --bit-width 4, about 0.20 MB larger:\n" +
+      `  npx --yes deno@2.9.6 run --no-prompt --allow-read --allow-write=. cli.ts --model ${DIGITS} ` +
+      `--output ${output} --bit-width 4 --num-time-groups 4 --granularity slice ` +
+      `--modulation keep --smoothness-threshold 0.3 --report ${report} --overwrite\n` +
       `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
     const headline = "Quantizing digits-dit: 16 layers to INT2, 4 time groups, by slices, " +
       "36 tensors left as they are, for compressed-tensors\n";

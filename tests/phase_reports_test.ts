@@ -11,7 +11,7 @@ import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { renderSummary } from "../lib/render/render_summary.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { inventPhase, inventReport, layerNames, OPTIMIZE, SMOOTH } from "./invent_report.ts";
-import { makeReport } from "./make_report.ts";
+import { makeLayer, makeReport } from "./make_report.ts";
 import type { Report } from "../mod.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
@@ -23,9 +23,14 @@ const RULE = "=".repeat(80);
 /** The middle of the results block of `makeReport`, the same in every phase. */
 const MIDDLE = `${RULE}
 
+Verdict: POOR
+  Quality: poor (SQNR of the weights 10.00 dB: models like it hold, much in them is other)
+  Smoothness: good (score 0.9000, 1 violation)
+
 Markov Smoothness Metrics:
   Overall smoothness score: 0.9000
   Violation count: 1
+  Layers with violations of their own: 0 of 2
   Smoothness threshold: 0.3
 
 Boundary Score Statistics:
@@ -37,6 +42,7 @@ Boundary Score Statistics:
 
 Quantization Quality:
   Cosine similarity: 0.9500
+  SQNR of the weights: 10.00 dB
   Compression ratio: 4.00x
   Model size: 2.00 MB
   Quantization time: 1.50s
@@ -81,6 +87,41 @@ Deno.test("renderConsole() adds what the phase changed when it is another one", 
 `;
   const title = `${RULE}\nOPTIMIZE METRICS ESTABLISHED\n`;
   assert.equal(renderConsole(report), title + MIDDLE + change + END);
+});
+
+Deno.test("renderConsole() shows the score as stored first, and says what it was before", () => {
+  const text = renderConsole(makeReport({ ...SMOOTH, stored_smoothness_score: 0.81 }));
+  assert.ok(text.includes("\n  Smoothness: fair (score 0.8100, 1 violation)\n"), text);
+  assert.ok(text.includes(
+    "\n  Overall smoothness score: 0.8100\n  Before zero points were rounded: 0.9000\n",
+  ));
+});
+
+Deno.test("renderConsole() praises no smoothness where there is one time group", () => {
+  const single = makeReport({ num_time_groups: 1, boundary_scores: [], violation_count: 0 });
+  const text = renderConsole(single);
+  assert.ok(text.includes("\n  Smoothness: not scored (one time group has no boundary)\n"), text);
+});
+
+Deno.test("renderConsole() lists the layers by their share of the error when asked for details", () => {
+  const layers = [
+    makeLayer("a", { error_share: 0.25, sqnr_db: 20, source_bytes: 4000, output_bytes: 1000 }),
+    makeLayer("b\n", { error_share: 0.75, sqnr_db: 3, source_bytes: 4000, output_bytes: 1000 }),
+    makeLayer("c", { error_share: 0, sqnr_db: null, source_bytes: 100, output_bytes: 200 }),
+  ];
+  assert.ok(
+    renderConsole(makeReport({ layers }), true).includes(`
+Share of the Error, by Layer:
+   75.0%    3.00 dB  broken        3.0 kB saved  b\\u{a}
+   25.0%   20.00 dB  good          3.0 kB saved  a
+    0.0%   no error  excellent        0 B saved  c
+
+Common`),
+  );
+  const many = Array.from({ length: 25 }, (_, i) => makeLayer(`n${i}`, { error_share: 0.04 }));
+  const text = renderConsole(makeReport({ layers: many }), true);
+  assert.ok(text.includes("\n  and 5 more: the report lists all\n"));
+  assert.ok(!renderConsole(makeReport({ layers })).includes("Share of the Error"));
 });
 
 Deno.test("renderConsole() shows n/a when there is no noise", () => {
@@ -280,9 +321,9 @@ Deno.test("renderSummary() shows what the phase changed when it is not baseline"
   assert.ok(
     text.includes("\n### Against phase baseline, in the same run\n\n| Figure | Phase baseline |"),
   );
-  assert.match(text, /^\| `smoothness_score` \| 0\.\d+ \| 0\.\d+ \| \+0\.\d+ \| better \|$/m);
-  assert.match(text, /^\| `sqnr_db` \| 2.5 \| 5.5 \| \+3 \| better \|$/m);
-  assert.match(text, /^\| `model_size_mb` \| 0.48 \| 0.48 \| 0 \| same \|$/m);
+  assert.match(text, /^\| Smoothness score \| 0\.\d+ \| 0\.\d+ \| \+0\.\d+ \| \u2713 better \|$/m);
+  assert.match(text, /^\| SQNR of the weights, dB \| 2.5 \| 5.5 \| \+3 \| \u2713 better \|$/m);
+  assert.match(text, /^\| Model size, MB \| 0.48 \| 0.48 \| 0 \| same \|$/m);
   const stored = compareReports(OPTIMIZED, OPTIMIZED);
   const both = await renderSummary(OPTIMIZED, { comparison: stored, findings: [] });
   assert.match(both, /### Against phase baseline[\s\S]*### Changed figures\n\nNone: /);

@@ -21,6 +21,7 @@ export async function runIn(world: Partial<Io>, ...argv: string[]): Promise<Outc
   outcome.code = await main(argv, {
     stdout: (text) => outcome.stdout += text,
     stderr: (text) => outcome.stderr += text,
+    entry: "cli.ts",
     columns: undefined,
     now: () => performance.now(),
     signal: new AbortController().signal,

@@ -2,6 +2,7 @@
 
 import { BaselineError } from "../base/errors.ts";
 import { escapeText, quote } from "../base/text.ts";
+import { adviseOnFailure } from "./advise_on_failure.ts";
 import { applyRules, type Finding } from "./apply_rules.ts";
 import { compareReports } from "../compare/compare_reports.ts";
 import type { Comparison, MetricChange, SettingChange } from "../report/comparison.ts";
@@ -16,6 +17,8 @@ export interface Judgement {
   findings: Finding[];
   /** Figures of the model that got better. */
   improvements: MetricChange[];
+  /** What to do about what failed; `null` where the gate is passed. */
+  advice: string | null;
   /** All that was compared. */
   comparison: Comparison;
 }
@@ -54,6 +57,7 @@ export function judgeReports(
     passed: findings.every(({ passed, level }) => passed || level === "warn"),
     findings,
     improvements: comparison.metrics.filter(({ direction }) => direction === "better"),
+    advice: adviseOnFailure(findings, comparison) ?? null,
     comparison,
   };
 }

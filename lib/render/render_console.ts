@@ -2,20 +2,39 @@
 
 import type { Report } from "../report/build_report.ts";
 import type { PhaseFigures } from "../report/phase_figures.ts";
+import { judgeLayer, storedScore } from "../report/judge_quality.ts";
+import { countRough, rankDamage, savedBytes } from "../report/rank_damage.ts";
+import { reportQuality } from "../report/report_quality.ts";
+import { formatBytes, formatDecibel, formatPercent } from "../../templates/client/format.js";
+import { countNouns, escapeText } from "../base/text.ts";
 
 const RULE = "=".repeat(80);
 
-/** Renders the results block, line by line as other tools parse it. */
-export function renderConsole(report: Report): string {
+/** Layers listed by their damage. */
+const LISTED = 20;
+
+/**
+ * Renders the results block, line by line as other tools parse it.
+ *
+ * @param isDetailed Whether the layers that most of the error comes from are listed.
+ */
+export function renderConsole(report: Report, isDetailed = false): string {
   const score = (value: number | null) => value === null ? "n/a" : value.toFixed(4);
+  const { stored_smoothness_score: stored, layers } = report;
   return [
     RULE,
     `${report.phase.toUpperCase()} METRICS ESTABLISHED`,
     RULE,
     "",
+    ...renderVerdict(report),
+    "",
     "Markov Smoothness Metrics:",
-    `  Overall smoothness score: ${score(report.smoothness_score)}`,
+    `  Overall smoothness score: ${score(storedScore(report))}`,
+    ...stored === undefined
+      ? []
+      : [`  Before zero points were rounded: ${score(report.smoothness_score)}`],
     `  Violation count: ${report.violation_count}`,
+    `  Layers with violations of their own: ${countRough(layers)} of ${layers.length}`,
     `  Smoothness threshold: ${report.smoothness_threshold}`,
     "",
     "Boundary Score Statistics:",
@@ -27,16 +46,52 @@ export function renderConsole(report: Report): string {
     "",
     "Quantization Quality:",
     `  Cosine similarity: ${score(report.cosine_similarity)}`,
+    `  SQNR of the weights: ${formatDecibel(report.sqnr_db)}`,
+    ...report.output_sqnr_db === undefined
+      ? []
+      : [`  SQNR of the outputs: ${formatDecibel(report.output_sqnr_db)}`],
     `  Compression ratio: ${report.compression_ratio.toFixed(2)}x`,
     `  Model size: ${report.model_size_mb.toFixed(2)} MB`,
     `  Quantization time: ${report.quantization_time_s.toFixed(2)}s`,
     "",
     ...renderChange(report),
+    ...isDetailed ? renderDamage(report) : [],
     "Common Violation Patterns:",
     ...report.common_violation_patterns.map((pattern) => `  - ${pattern}`),
     RULE,
     "",
   ].join("\n");
+}
+
+/** Quality first, then smoothness, and the worse of the two above them. */
+function renderVerdict(report: Report): string[] {
+  const { verdict, quality, smoothness, reading } = reportQuality(report);
+  return [
+    `Verdict: ${verdict.toUpperCase()}`,
+    `  Quality: ${quality.grade} (${reading})`,
+    smoothness === null
+      ? "  Smoothness: not scored (one time group has no boundary)"
+      : `  Smoothness: ${smoothness} (score ${storedScore(report).toFixed(4)}, ${
+        countNouns(report.violation_count, "violation")
+      })`,
+  ];
+}
+
+/** The layers that most of the error comes from. */
+function renderDamage({ layers }: Report): string[] {
+  const rows = rankDamage(layers).slice(0, LISTED).map((layer) => {
+    const { grade, sqnr_db } = judgeLayer(layer);
+    const share = layer.error_share === undefined ? "n/a" : formatPercent(layer.error_share);
+    return `  ${share.padStart(6)}  ${formatDecibel(sqnr_db).padStart(9)}  ${grade.padEnd(9)}  ` +
+      `${formatBytes(Math.max(0, savedBytes(layer))).padStart(9)} saved  ${escapeText(layer.name)}`;
+  });
+  const more = layers.length - rows.length;
+  return [
+    "Share of the Error, by Layer:",
+    ...rows,
+    ...more > 0 ? [`  and ${more} more: the report lists all`] : [],
+    "",
+  ];
 }
 
 /** What the phase changed against the baseline of the same run; nothing where it is the phase. */
@@ -52,9 +107,6 @@ function renderChange({ baseline, change, ...found }: Report): string[] {
   return [
     "Against Baseline (same run):",
     line("Smoothness score", "smoothness_score", 4),
-    ...found.stored_smoothness_score === undefined ? [] : [
-      `  Smoothness as stored, zero points rounded: ${found.stored_smoothness_score.toFixed(4)}`,
-    ],
     line("Violation count", "violation_count", 0),
     line("Cosine similarity", "cosine_similarity", 4),
     line("SQNR", "sqnr_db", 2, " dB"),

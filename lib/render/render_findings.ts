@@ -12,11 +12,13 @@ import { renderLayers } from "./render_comparison.ts";
 const SHOWN = 20;
 
 /** Renders a judgement. */
-export function renderFindings({ passed, findings, improvements, comparison }: Judgement): string {
+export function renderFindings(judgement: Judgement): string {
+  const { passed, findings, improvements, comparison, advice } = judgement;
   const { broken, words } = tallyFindings(findings);
   const more = broken.length - SHOWN;
   return [
     `GATE ${passed ? "PASSED" : "FAILED"}: ${words}`,
+    ...advice === null ? [] : [`Next: ${advice}.`],
     ...broken.slice(0, SHOWN).map(describeFinding),
     ...more > 0 ? [`  and ${more} more: --json lists all`] : [],
     ...findings.filter((finding) => finding.passed && finding.layer === null).map(describeFinding),

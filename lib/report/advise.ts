@@ -92,7 +92,8 @@ export function advise(report: AdvisedReport, { quality, smoothness }: Verdict):
     const smoother = smoothness !== null && isLow(smoothness) ? smooth(report) : undefined;
     return smoother ?? KEEP;
   }
-  const options = listOptions(report).sort((a, b) => a.growth_mb - b.growth_mb || b.gain - a.gain);
+  // Among those of the same size the order in which they are listed: by the effort they take.
+  const options = listOptions(report).sort((a, b) => a.growth_mb - b.growth_mb);
   const { sqnr_db, measure } = quality;
   const wanted = GRADES.find(({ grade }) => grade === "good")![measure] - (sqnr_db ?? Infinity);
   const enough = options.find(({ gain }) => gain >= wanted);
@@ -104,11 +105,16 @@ export function advise(report: AdvisedReport, { quality, smoothness }: Verdict):
 }
 
 /** An advice as a sentence without a full stop: what, with which flags, and what it costs. */
-export function describeAdvice({ words, change, growth_mb: growth }: Advice): string {
+export function describeAdvice(advice: Advice): string {
+  const { words, change } = advice;
   if (change === null) return words;
   const flags = listFlags(change).map(([name, value]) => `--${name} ${value}`).join(" ");
-  const cost = growth < 0.005 ? "at the same size" : `about ${growth.toFixed(2)} MB larger`;
-  return `${words}: ${flags}, ${cost}`;
+  return `${words}: ${flags}, ${describeCost(advice)}`;
+}
+
+/** What an advice costs in size. */
+export function describeCost({ growth_mb: growth }: Advice): string {
+  return growth < 0.005 ? "at the same size" : `about ${growth.toFixed(2)} MB larger`;
 }
 
 /** The flags that change settings, without dashes. */
@@ -216,16 +222,16 @@ function recordInputs({ calibration, phase }: AdvisedReport): Option[] {
 
 /** Gives fewer weights a scale of their own, where the format lets one choose. */
 function narrowBlocks(report: AdvisedReport): Option[] {
-  const { format, group_size, granularity, layers, bit_width, symmetric } = report;
+  const { format, group_size, granularity, bit_width, symmetric } = report;
+  const layers = own(report);
   const isFree = format === "compressed-tensors" || format === "sdnq";
   const size = group_size ?? DEFAULT_GROUP_SIZE * 2;
-  if (!isFree || size <= NARROWEST || granularity !== "row") return [];
-  const more = own(report).reduce((sum, { rows, columns, dtype }) => {
+  if (!isFree || size <= NARROWEST || granularity !== "row" || layers.length === 0) return [];
+  const more = layers.reduce((sum, { rows, columns, dtype }) => {
     const blocks = rows * (columns / NARROWEST - Math.max(1, columns / (group_size ?? columns)));
     const bytes = (dtype === "F32" ? 4 : 2) + (symmetric ? 0 : bit_width / 8);
     return sum + Math.max(0, blocks) * bytes;
   }, 0);
-  if (layers.length === 0) return [];
   return [{
     words: `Give each ${NARROWEST} columns parameters of their own`,
     change: { group_size: NARROWEST },
@@ -237,12 +243,13 @@ function narrowBlocks(report: AdvisedReport): Option[] {
 /** Twice the bits. */
 function widenCodes(report: AdvisedReport): Option[] {
   const { bit_width } = report;
-  if (bit_width === 8) return [];
+  const layers = own(report);
+  if (bit_width === 8 || layers.length === 0) return [];
   const wide = bit_width === 2 ? 4 : 8;
   return [{
     words: `Give each weight ${wide} bits`,
     change: { bit_width: wide },
-    growth_mb: elementsOf(own(report)) * (wide - bit_width) / 8e6,
+    growth_mb: elementsOf(layers) * (wide - bit_width) / 8e6,
     gain: GAINS.width[bit_width],
   }];
 }

@@ -36,7 +36,7 @@ export const GRADES: readonly GradeLimits[] = [
     violations: 0,
     weights: 35,
     outputs: 38,
-    seen: "samples are the original's to the eye",
+    seen: "models like it do as the original does",
   },
   {
     grade: "good",
@@ -44,7 +44,7 @@ export const GRADES: readonly GradeLimits[] = [
     violations: 3,
     weights: 18,
     outputs: 22,
-    seen: "samples are close to the original's",
+    seen: "models like it stay close to the original",
   },
   {
     grade: "fair",
@@ -52,7 +52,7 @@ export const GRADES: readonly GradeLimits[] = [
     violations: 6,
     weights: 12,
     outputs: 16,
-    seen: "samples hold, details differ",
+    seen: "models like it hold, with other details",
   },
   {
     grade: "poor",
@@ -60,7 +60,7 @@ export const GRADES: readonly GradeLimits[] = [
     violations: Infinity,
     weights: 7.5,
     outputs: 12,
-    seen: "samples hold, much of them is damaged",
+    seen: "models like it hold, much in them is other",
   },
   {
     grade: "broken",
@@ -68,7 +68,7 @@ export const GRADES: readonly GradeLimits[] = [
     violations: Infinity,
     weights: -Infinity,
     outputs: -Infinity,
-    seen: "samples fall apart",
+    seen: "some models like it fall apart",
   },
 ];
 

@@ -44,3 +44,8 @@ export function rankDamage<L extends RankedLayer>(layers: readonly L[]): L[] {
 export function savedBytes({ source_bytes, output_bytes }: RankedLayer): number {
   return source_bytes - output_bytes;
 }
+
+/** How many layers have violations of their own: the model's are those of their mean. */
+export function countRough(layers: readonly Pick<LayerReport, "violation_count">[]): number {
+  return layers.filter(({ violation_count }) => violation_count > 0).length;
+}

@@ -16,6 +16,7 @@ import { parseRules } from "../../gate/parse_rules.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
 import { DEFAULT_RULES } from "../flags.ts";
 import type { Invocation } from "../parse_args.ts";
+import { quoteForShell, startProgram } from "../../render/repeat_command.ts";
 import { renderFindings } from "../../render/render_findings.ts";
 import type { Io } from "./io.ts";
 import { writeBaseline } from "./write_baseline.ts";
@@ -40,13 +41,19 @@ export async function gate(
     return true;
   }
   const judgement = judgeReports(baseline, current, { rules, baselineName: baselineFile });
-  const { passed, findings, improvements, comparison } = judgement;
+  const { passed, findings, improvements, advice, comparison } = judgement;
   const verdict = passed ? "passed" : "failed";
   io.stdout(
     json
-      ? `${JSON.stringify({ verdict, findings, improvements, comparison }, null, 2)}\n`
+      ? `${JSON.stringify({ verdict, findings, improvements, advice, comparison }, null, 2)}\n`
       : renderFindings(judgement),
   );
+  if (!passed) {
+    const [from, to] = [currentFile, baselineFile].map(quoteForShell);
+    io.stderr(
+      `Where the change is wanted: ${startProgram(io.entry)} baseline update ${from} --to ${to}\n`,
+    );
+  }
   return passed;
 }
 
@@ -79,7 +86,11 @@ async function startWithout(
     io.stdout(
       json
         ? `${
-          JSON.stringify({ verdict, findings: [], improvements: [], comparison: null }, null, 2)
+          JSON.stringify(
+            { verdict, findings: [], improvements: [], advice: null, comparison: null },
+            null,
+            2,
+          )
         }\n`
         : `${text}\n`,
     );

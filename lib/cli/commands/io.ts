@@ -8,6 +8,8 @@ export interface Io {
   stderr: (text: string) => void;
   /** Width of the terminal behind standard error; `undefined` where it is none. */
   columns: number | undefined;
+  /** Path or address of `cli.ts`, for the commands that are advised. */
+  entry: string;
   /** Milliseconds on a monotonic clock. */
   now: () => number;
   /** Aborted by SIGINT and SIGTERM, which are listened to from the moment this is asked for. */

@@ -13,6 +13,14 @@ import { formatReport, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
 import {
+  adviseCommand,
+  quoteForShell,
+  type RunPaths,
+  startProgram,
+} from "../../render/repeat_command.ts";
+import { describeAdvice } from "../../report/advise.ts";
+import { reportQuality } from "../../report/report_quality.ts";
+import {
   checkOutput,
   commitAll,
   discardAll,
@@ -74,11 +82,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const comparison = comparing?.compare(measured);
     const report = comparison === undefined ? measured : { ...measured, comparison };
     const text = formatReport(report);
-    const block = renderConsole(report);
+    const block = renderConsole(report, invocation.verbose);
     const difference = comparison === undefined
       ? ""
       : comparing!.render(comparison, invocation.report);
-    const closing = nextSteps(report, invocation);
+    const closing = nextSteps(report, invocation, io.entry);
     const utf8 = new TextEncoder();
     await writeWhole(reportFile.path, invocation.report, utf8.encode(text));
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
@@ -144,15 +152,31 @@ function headline({ source, parts }: RunPlan, { settings }: Invocation): string 
     `for ${settings.format}`;
 }
 
-function nextSteps(report: Report, invocation: Invocation): string[] {
+function nextSteps(report: Report, invocation: Invocation, entry: string): string[] {
   const { output, model, htmlReport: file = invocation.report } = invocation;
-  const { score, violations, next_step } = report.interpretation;
+  const { verdict, advice } = reportQuality(report);
+  const command = adviseCommand(report, advice, { entry, paths: pathsOf(invocation) }) ??
+    `${startProgram(entry)} baseline update ${
+      quoteForShell(invocation.report)
+    } --to .isotherm/baseline.json`;
   return [
     ...describeOutputs(report),
-    `Score: ${score}. Violations: ${violations}. Next: ${next_step}.`,
+    `Verdict: ${verdict}. Next: ${describeAdvice(advice)}:`,
+    `  ${command}`,
     `Check the checkpoint: isotherm verify ${escapeText(output)} --against ${escapeText(model)}; ` +
     `look at the report: ${escapeText(file)}`,
   ];
+}
+
+function pathsOf(invocation: Invocation): RunPaths {
+  const { model, output, report, htmlReport, settings } = invocation;
+  return {
+    model,
+    output,
+    report,
+    html: htmlReport,
+    calibration: settings.calibration ?? "calibration.safetensors",
+  };
 }
 
 /** What a calibrated run comes to, since the block has the figures of the weights alone. */
