@@ -30,12 +30,27 @@ const VERDICTS: Record<string, string> = {
   symmetric: "bad-input",
   modulation: "bad-input",
   component: "bad-input",
+  ignore: "bad-input",
+  "no-default-ignore": "bad-input",
+  strict: "bad-input",
   "smoothness-threshold": "bad-input",
   phase: "bad-input",
+  "smoothing-window": "bad-input",
+  "smoothing-method": "bad-input",
+  "markov-weight": "bad-input",
   calibration: "bad-input",
+  "timestep-weights": "bad-input",
+  backend: "bad-input",
   report: "bad-input",
   baseline: "baseline-problem",
   rules: "bad-input",
+  "max-score-drop": "bad-input",
+  "max-cosine-drop": "bad-input",
+  "max-sqnr-drop": "bad-input",
+  "max-layer-drop": "bad-input",
+  "max-size-growth": "bad-input",
+  "max-new-violations": "bad-input",
+  "allow-vanished-layers": "bad-input",
   "missing-baseline": "bad-input",
   "html-report": "pass",
   comment: "bad-input",
@@ -49,7 +64,7 @@ function assertHarmless(result: ActionResult, root: string): void {
   const names = treeOf(root).filter((path) => path.split("/").includes("INJECTED"));
   assert.deepEqual(names, []);
   for (const { name, properties } of result.annotations) {
-    assert.ok(name === "error" || name === "warning", name);
+    assert.ok(["error", "warning", "notice"].includes(name), name);
     assert.equal(properties.title, "Isotherm");
   }
   const readable = result.summary.split("\n").map((line) =>
