@@ -47,7 +47,7 @@ export function adviseCommit(
       'artifact="$(mktemp -d)"',
       `gh run download ${run.id} --repo ${quoteForShell(run.repository)} ` +
       `--name ${quoteForShell(artifact)} --dir "$artifact"`,
-      `mkdir -p ${pathArgument(dirname(file))}`,
+      ...makeDirectory(file),
       `cp "$artifact/${BASELINE_NAME}" ${path}`,
       ...commit,
     ],
@@ -70,13 +70,22 @@ export function adviseUpdate(
   const origin = artifact === ""
     ? "a run that keeps an artifact"
     : `artifact ${codeSpan(artifact)}`;
-  const to = pathArgument(pathInRepository(baseline, workspace) ?? baseline);
+  const path = pathInRepository(baseline, workspace) ?? baseline;
   return {
     words:
       `To accept this run, make ${codeSpan(REPORT_NAME)} of ${origin} the baseline and commit ` +
       "it; ISOTHERM is a checkout of the action's repository:",
-    commands: [`${COMMAND} baseline update ${REPORT_NAME} --to ${to}`],
+    commands: [
+      ...makeDirectory(path),
+      `${COMMAND} baseline update ${REPORT_NAME} --to ${pathArgument(path)}`,
+    ],
   };
+}
+
+/** Makes the folder of a file, which Git does not keep where it is empty. */
+function makeDirectory(path: string): string[] {
+  const folder = dirname(path);
+  return folder === "." ? [] : [`mkdir -p ${pathArgument(folder)}`];
 }
 
 /** A path as an argument, which is no option whatever it begins with. */

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { adviseCommit, adviseUpdate } from "../action/accept_baseline.ts";
+import { describeOutcome } from "../action/describe_outcome.ts";
 import { readSurroundings } from "../action/surroundings.ts";
 import { namesIn } from "./directories.ts";
 import { BASELINE, withRepository } from "./gated_repository.ts";
@@ -32,8 +33,14 @@ const COMMIT = [
   'git commit --message "Add the quantization baseline"',
 ];
 
-const UPDATE = "npx --yes deno@2.9.6 run --no-prompt --allow-read --allow-write=. " +
-  "ISOTHERM/cli.ts baseline update report.json --to .isotherm/baseline.json";
+const UPDATE = [
+  "mkdir -p .isotherm",
+  "npx --yes deno@2.9.6 run --no-prompt --allow-read --allow-write=. " +
+  "ISOTHERM/cli.ts baseline update report.json --to .isotherm/baseline.json",
+];
+
+/** Lines as a code block of Markdown. */
+const blockOf = (lines: readonly string[]) => lines.map((line) => `    ${line}\n`).join("");
 
 /** Runs lines in bash, with these scripts as programs. */
 async function runLines(
@@ -62,7 +69,7 @@ Deno.test("the commands of the job summary put a created baseline into a checkou
       result.summary.endsWith(
         "\n\nThere was no baseline: `.isotherm/baseline.json` was written from this run. The " +
           "runner's files vanish: review `baseline.json` of artifact `isotherm`, and commit it in a " +
-          `checkout of the branch:\n\n${COMMIT.map((line) => `    ${line}\n`).join("")}\n` +
+          `checkout of the branch:\n\n${blockOf(COMMIT)}\n` +
           "Commit `abc1234`.\n\nFull report: artifact `isotherm` of [this run]" +
           "(https://github.example/owner/name/actions/runs/77).\n",
       ),
@@ -100,7 +107,7 @@ Deno.test("the command of a red check accepts the run", () =>
       result.summary.includes(
         "\n\nTo accept this run, make `report.json` of artifact `isotherm` the baseline and commit " +
           "it; ISOTHERM is a checkout of the action's repository:\n\n" +
-          `    ${UPDATE}\n\n` +
+          `${blockOf(UPDATE)}\n` +
           "Commit `abc1234`; baseline as in `.isotherm/baseline.json` at base `def5678`, where " +
           "neither the pull request nor a cache changed it.\n\nFull report: ",
       ),
@@ -108,8 +115,10 @@ Deno.test("the command of a red check accepts the run", () =>
     );
     assert.doesNotMatch(result.summary, /isotherm baseline update/);
     Deno.copyFileSync(result.outputs.report!, join(workspace, "report.json"));
-    const line = UPDATE.replace("ISOTHERM/", ROOT);
-    await runLines(workspace, [line], { npx: `shift 2; exec '${Deno.execPath()}' "$@"` });
+    // The folder may not be there yet.
+    Deno.removeSync(join(workspace, ".isotherm"), { recursive: true });
+    const lines = UPDATE.map((line) => line.replace("ISOTHERM/", ROOT));
+    await runLines(workspace, lines, { npx: `shift 2; exec '${Deno.execPath()}' "$@"` });
     const now = Deno.readTextFileSync(join(workspace, BASELINE));
     assert.equal(
       now,
@@ -122,7 +131,9 @@ Deno.test("the summary of a baseline of other settings says how to accept the ru
     const inputs = { model: "model", "bit-width": "4" };
     const result = await runAction({ workspace, inputs, event: EVENT });
     assert.equal(result.code, 4, result.log);
-    assert.ok(result.summary.includes(`\n\n    ${UPDATE}\n\nCommit \`abc1234\`.\n\nFull report: `));
+    assert.ok(
+      result.summary.includes(`\n\n${blockOf(UPDATE)}\nCommit \`abc1234\`.\n\nFull report: `),
+    );
   }));
 
 Deno.test("a red check names the workflow that updates the baseline", () => {
@@ -130,6 +141,8 @@ Deno.test("a red check names the workflow that updates the baseline", () => {
   const files = {
     "repository/.github/workflows/a.yml": "on:\n  workflow_dispatch:\n",
     "repository/.github/workflows/b.txt": "workflow_dispatch, baseline update",
+    "repository/.github/workflows/c.yml": "on: push\n# baseline update\n",
+    "repository/.github/workflows/update.yml": "workflow_dispatch, baseline update",
     "repository/.github/workflows/renew.yml": Deno.readTextFileSync(join(ROOT, name)),
   };
   return withRepository({ sqnr_db: 99 }, async ({ workspace }) => {
@@ -149,7 +162,7 @@ Deno.test("a red check names the workflow that updates the baseline", () => {
 
 Deno.test("the command names the version of Deno that the action runs", () => {
   const [setup] = readAction(ACTION).runs.steps;
-  const { commands: [command = ""] } = adviseUpdate("b", { workspace: "/", artifact: "a" });
+  const { commands: [command = ""] } = adviseUpdate("b.json", { workspace: "/", artifact: "a" });
   assert.equal(/ deno@(\S+) /.exec(command)?.[1], setup!.with!["deno-version"]);
 });
 
@@ -180,9 +193,22 @@ Deno.test("adviseCommit() and adviseUpdate() quote names", () => {
   ]);
   const { words, commands } = adviseUpdate("/other/b c.json", here);
   assert.match(words, / of artifact `\$\(x\) y` the baseline /);
-  assert.match(commands[0]!, / --to '\/other\/b c\.json'$/);
+  assert.equal(commands[0], "mkdir -p /other");
+  assert.match(commands[1]!, / --to '\/other\/b c\.json'$/);
+  const inside = adviseUpdate("/repo/-a/b.json", here);
+  assert.match(inside.commands[1]!, / --to \.\/-a\/b\.json$/);
   const unkept = adviseUpdate("b.json", { ...here, artifact: "" });
   assert.match(unkept.words, /make `report\.json` of a run that keeps an artifact the baseline /);
+});
+
+Deno.test("describeOutcome() names no commit where none is known", async () => {
+  const results = { code: 2, error: "No  model", baseline: "b.json" };
+  const here = { workspace: "/repo", artifact: "a" };
+  assert.equal(await describeOutcome(results, here), "## Isotherm: bad input\n\n    No model\n");
+  assert.equal(
+    await describeOutcome(results, { ...here, head: "abc1234", base: "def5678" }),
+    "## Isotherm: bad input\n\n    No model\n\nCommit `abc1234`.\n",
+  );
 });
 
 /** A runner's environment with an event. */

@@ -83,7 +83,11 @@ Deno.test("each setting that a baseline can differ by is an input", () => {
 
 Deno.test("every input is mapped for the step that measures, and read there", () => {
   const { env = {}, run = "" } = runs.steps.find(({ id }) => id === "measure")!;
-  assert.match(run, / --allow-env='INPUT_\*,/);
+  assert.deepEqual(/ --allow-env='(.*)'/.exec(run)![1]!.split(","), [
+    "INPUT_*",
+    ...["WORKSPACE", "SERVER_URL", "REPOSITORY", "RUN_ID", "SHA", "EVENT_PATH"]
+      .map((name) => `GITHUB_${name}`),
+  ]);
   const read = new Set<string>();
   readInputs((name) => {
     read.add(name);

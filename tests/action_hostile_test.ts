@@ -95,6 +95,23 @@ for (const [name, verdict] of Object.entries(VERDICTS)) {
     }));
 }
 
+Deno.test("the action runs nothing when the commands that it prints have hostile names in them", () =>
+  withRepository(null, async ({ root, workspace }) => {
+    const baseline = HOSTILE.replaceAll("/", "_");
+    const inputs = { model: "model", baseline, artifact: HOSTILE, "missing-baseline": "create" };
+    const first = await runAction({ workspace, inputs });
+    assert.equal(first.code, 0, first.log);
+    assertHarmless(first, root);
+    assert.match(first.summary, /^ {4}gh run download 77 .* --name \$'/m);
+    const path = join(workspace, baseline);
+    const text = Deno.readTextFileSync(path).replaceAll(/"sqnr_db": [\d.]+/g, '"sqnr_db": 99');
+    Deno.writeTextFileSync(path, text);
+    const second = await runAction({ workspace, inputs });
+    assert.equal(second.code, 3, second.log);
+    assertHarmless(second, root);
+    assert.match(second.summary, /^ {4}npx .* --to \$'/m);
+  }));
+
 /** A layer and a model that are called as an attacker would call them. */
 const LAYER = "blocks.0.##[set-output name=verdict]pass|`x`$(touch INJECTED)<script>@everyone";
 const MODEL = "##[error]INJECTED::error::x";
