@@ -1,11 +1,11 @@
 /** What a run came to, as Markdown for the job summary and the comment. */
 
-import { basename } from "node:path";
-import { escapeText } from "../lib/base/text.ts";
 import { codeSpan } from "../lib/render/escape_markdown.ts";
 import { renderSummary } from "../lib/render/render_summary.ts";
+import { adviseCommit, adviseUpdate } from "./accept_baseline.ts";
 import { cutMarkdown } from "./cut_markdown.ts";
 import { type Results, verdictOf } from "./outcome.ts";
+import type { Surroundings } from "./surroundings.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Most bytes of a job summary: GitHub drops one of more than 1 MiB as a whole. */
@@ -15,12 +15,7 @@ export const MAX_SUMMARY = 1_000_000;
 export const MAX_COMMENT = 65_000;
 
 /** Where people find the rest. */
-export interface Links {
-  /** Address of the run's page; absent outside of GitHub. */
-  run?: string | undefined;
-  /** Name of the artifact; empty: none is kept. */
-  artifact: string;
-}
+export type Links = Pick<Surroundings, "run" | "artifact">;
 
 /** A hidden line by which the comment is known again; one comment for each baseline. */
 export function markerOf(baseline: string): string {
@@ -32,7 +27,10 @@ export function markerOf(baseline: string): string {
 export const MARKER = /^<!-- isotherm [^\s<>]* -->/;
 
 /** Describes a run. */
-export async function describeOutcome(results: Results, links: Links): Promise<string> {
+export async function describeOutcome(
+  results: Results,
+  surroundings: Surroundings,
+): Promise<string> {
   const { report, gate, error } = results;
   const summary = report && await renderSummary(report.content, {
     ...gate?.comparison && { comparison: gate.comparison, findings: gate.findings },
@@ -40,10 +38,11 @@ export async function describeOutcome(results: Results, links: Links): Promise<s
   const heading = HEADINGS[verdictOf(results)];
   const parts = [
     ...heading === undefined ? [] : [`## Isotherm: ${heading}`],
-    ...error === undefined ? [] : [codeBlock(error)],
+    ...error === undefined ? [] : [codeBlock([error.replaceAll(/\s+/g, " ")])],
     ...summary === undefined ? [] : [summary.trimEnd()],
-    ...listNotes(results),
-    ...report === undefined ? [] : [pointTo(links)],
+    ...listNotes(results, surroundings),
+    ...nameCommits(results, surroundings),
+    ...report === undefined ? [] : [pointTo(surroundings)],
   ];
   return `${parts.join("\n\n")}\n`;
 }
@@ -66,28 +65,41 @@ const HEADINGS: Partial<Record<Verdict, string>> = {
   crash: "crash",
 };
 
-function listNotes({ code, gate, baseline, report }: Results): string[] {
-  const name = codeSpan(baseline);
-  if (gate?.verdict === "created") {
-    return [`There was no baseline: ${name} was written from this run. Review and commit it.`];
+function listNotes(
+  { code, gate, baseline, report }: Results,
+  surroundings: Surroundings,
+): string[] {
+  if (gate?.verdict === "skipped") {
+    return [`There is no baseline ${codeSpan(baseline)}: nothing was compared.`];
   }
-  if (gate?.verdict === "skipped") return [`There is no baseline ${name}: nothing was compared.`];
-  if (code === 3 && report !== undefined) {
-    // A path of the runner means nothing elsewhere; the artifact has the file.
-    const file = escapeText(basename(report.path));
-    const command = `isotherm baseline update ${file} --to ${escapeText(baseline)}`;
-    return ["Where the change is wanted, update the baseline:", codeBlock(command)];
-  }
-  return [];
+  const advice = gate?.verdict === "created"
+    ? adviseCommit(baseline, surroundings)
+    : (code === 3 || code === 4) && report !== undefined
+    ? adviseUpdate(baseline, surroundings)
+    : undefined;
+  if (advice === undefined) return [];
+  const { words, commands } = advice;
+  return [words, ...commands.length === 0 ? [] : [codeBlock(commands)]];
 }
 
-/** A line of text in which nothing is markup, however long it is. */
-function codeBlock(line: string): string {
-  return `    ${line.replaceAll(/\s+/g, " ")}`;
+/** The commits that were compared, as far as they are known. */
+function nameCommits({ gate, baseline }: Results, { head, base }: Surroundings): string[] {
+  if (head === undefined) return [];
+  const commit = `Commit ${codeSpan(head)}`;
+  if (!gate?.comparison || base === undefined) return [`${commit}.`];
+  return [
+    `${commit}; baseline as in ${codeSpan(baseline)} at base ${codeSpan(base)}, ` +
+    "where neither the pull request nor a cache changed it.",
+  ];
+}
+
+/** Lines in which nothing is markup, however long they are. */
+function codeBlock(lines: readonly string[]): string {
+  return lines.map((line) => `    ${line}`).join("\n");
 }
 
 function pointTo({ run, artifact }: Links): string {
-  const place = run === undefined ? "this run" : `[this run](${run})`;
+  const place = run === undefined ? "this run" : `[this run](${run.address})`;
   return artifact === ""
     ? `The full report was made by ${place}.`
     : `Full report: artifact ${codeSpan(artifact)} of ${place}.`;

@@ -4,7 +4,9 @@ import { dirname } from "node:path";
 import { describeIoError } from "../lib/base/describe_io_error.ts";
 import { BadInputError } from "../lib/base/errors.ts";
 import { quote } from "../lib/base/text.ts";
-import { loadReport } from "../lib/report/load_report.ts";
+import { parseArgs } from "../lib/cli/parse_args.ts";
+import { parseRules } from "../lib/gate/parse_rules.ts";
+import { loadReport, loadRules } from "../lib/report/load_report.ts";
 import type { Report } from "../lib/report/build_report.ts";
 import { renderFindings } from "../lib/render/render_findings.ts";
 import { loadPageTools, renderHtml } from "../lib/render/render_html.ts";
@@ -20,18 +22,24 @@ export async function judgeRun(inputs: Inputs, places: Places): Promise<Results>
   await loadPageTools();
   const { baseline } = inputs;
   const path = inputs.report || places.report;
+  const gateArgv = gateArguments(inputs, path);
+  // What the gate would refuse is refused before the work.
+  const { gate: { rules } } = await parseArgs(gateArgv);
+  if (rules !== undefined) loadRules(rules, parseRules);
   if (inputs.report === "") {
     const { code, stdout, error } = await callCli(quantizeArguments(inputs, places), say);
     if (code !== 0) return { code, error, baseline };
     say(stdout);
   }
   const content = loadReport(path);
+  if (path !== places.report) Deno.copyFileSync(path, places.report);
   const report = { path, content };
   if (inputs.missing === "create") makeDirectory(dirname(baseline));
-  const { code, stdout, error } = await callCli(gateArguments(inputs, path), say);
+  const { code, stdout, error } = await callCli(gateArgv, say);
   // Without a judgement there is a page all the same: it shows what was measured.
   const gate = stdout === "" ? undefined : JSON.parse(stdout) as GateResult;
   if (gate?.comparison) logJudgement(gate);
+  if (gate?.verdict === "created") Deno.copyFileSync(baseline, places.baseline);
   const htmlPath = await writePage(content, gate, inputs.htmlReport, places.html);
   return { code, error, baseline, report, htmlPath, ...gate && { gate } };
 }

@@ -12,7 +12,7 @@ const MAX_ANNOTATIONS = 10;
 /** A note on a file. */
 export interface Annotation {
   /** How loud it is. */
-  level: "error" | "warning";
+  level: "error" | "warning" | "notice";
   /** What it says. */
   message: string;
   /** File in the repository; absent: the note is on the run. */

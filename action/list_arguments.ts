@@ -9,9 +9,7 @@ export function quantizeArguments(inputs: Inputs, places: Places): string[] {
     `--model=${inputs.model}`,
     `--output=${inputs.output || places.model}`,
     `--report=${places.report}`,
-    ...inputs.settings.map(([name, value]) => `--${name}=${value}`),
-    ...inputs.symmetric ? ["--symmetric"] : [],
-    ...inputs.components.map((name) => `--component=${name}`),
+    ...inputs.runFlags,
   ];
 }
 
@@ -21,7 +19,7 @@ export function gateArguments(inputs: Inputs, report: string): string[] {
     "gate",
     "--json",
     `--missing=${inputs.missing}`,
-    ...inputs.rules === "" ? [] : [`--rules=${inputs.rules}`],
+    ...inputs.gateFlags,
     "--",
     inputs.baseline,
     report,

@@ -1,11 +1,13 @@
 /** The step that does the work; it leaves everything that is to be made known in files. */
 
 import { BadInputError } from "../lib/base/errors.ts";
+import { adviseCommit } from "./accept_baseline.ts";
 import { judgeRun } from "./judge_run.ts";
 import type { Results } from "./outcome.ts";
 import { placeFiles, type Places } from "./place_files.ts";
 import { type ReadEnv, readInput, readInputs } from "./read_inputs.ts";
 import { say } from "./say.ts";
+import { readSurroundings } from "./surroundings.ts";
 import { writeOutcome } from "./write_outcome.ts";
 
 /**
@@ -20,12 +22,13 @@ export async function measure(directory: string, env: ReadEnv): Promise<number> 
   const token = crypto.randomUUID();
   say(`::stop-commands::${token}`);
   const results = await tryToJudge(env, places);
+  const surroundings = readSurroundings(env);
+  if (results.gate?.verdict === "created") {
+    const { words, commands } = adviseCommit(results.baseline, surroundings);
+    for (const line of [words, ...commands]) say(line);
+  }
   say(`::${token}::`);
-  await writeOutcome(results, places, {
-    run: runAddress(env),
-    artifact: readInput(env, "artifact"),
-    workspace: env("GITHUB_WORKSPACE") ?? ".",
-  });
+  await writeOutcome(results, places, surroundings);
   return results.code;
 }
 
@@ -38,12 +41,4 @@ async function tryToJudge(env: ReadEnv, places: Places): Promise<Results> {
     say(`error: ${message}`);
     return { code: known ? 2 : 1, error: message, baseline: readInput(env, "baseline") };
   }
-}
-
-function runAddress(env: ReadEnv): string | undefined {
-  const [server, repository, run] = ["SERVER_URL", "REPOSITORY", "RUN_ID"].map((name) =>
-    env(`GITHUB_${name}`)
-  );
-  if (!server || !repository || !run) return undefined;
-  return `${server}/${repository}/actions/runs/${run}`;
 }

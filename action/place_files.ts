@@ -2,14 +2,22 @@
 
 import { join } from "node:path";
 
+/** What the artifact calls the JSON report. */
+export const REPORT_NAME = "report.json";
+
+/** What the artifact calls a baseline that was created. */
+export const BASELINE_NAME = "baseline.json";
+
 /** Paths in the directory of a run; all but the model go into the artifact. */
 export interface Places {
   /** The quantized model, where no other place is asked for. */
   model: string;
   /** What goes into the artifact. */
   reports: string;
-  /** The JSON report of a run. */
+  /** The JSON report: of a run, or a copy of the one that was given. */
   report: string;
+  /** A baseline that was created. */
+  baseline: string;
   /** The page. */
   html: string;
   /** Markdown of the job summary. */
@@ -26,7 +34,8 @@ export function placeFiles(directory: string): Places {
   return {
     model: join(directory, "model"),
     reports,
-    report: join(reports, "report.json"),
+    report: join(reports, REPORT_NAME),
+    baseline: join(reports, BASELINE_NAME),
     html: join(reports, "report.html"),
     summary: join(reports, "summary.md"),
     comment: join(reports, "comment.md"),

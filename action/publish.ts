@@ -29,8 +29,7 @@ export async function publish(directory: string, code: number, env: ReadEnv): Pr
   await summarize(Deno.readTextFileSync(places.summary));
   for (const { level, message, file, line } of annotations) {
     const place = { title: "Isotherm", ...file && { file }, ...line && { startLine: line } };
-    if (level === "error") core.error(message, place);
-    else core.warning(message, place);
+    core[level](message, place);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Writes down what a run came to: Markdown for people, JSON for the next step. */
 
-import { describeOutcome, type Links, toComment, toSummary } from "./describe_outcome.ts";
+import { describeOutcome, toComment, toSummary } from "./describe_outcome.ts";
 import {
   annotate,
   type AnnotatedFile,
@@ -10,12 +10,7 @@ import {
 } from "./list_annotations.ts";
 import { listOutputs, type Outcome, type Results } from "./outcome.ts";
 import type { Places } from "./place_files.ts";
-
-/** Where a run takes place. */
-export interface Surroundings extends Links {
-  /** Root of the repository. */
-  workspace: string;
-}
+import type { Surroundings } from "./surroundings.ts";
 
 /** Writes the summary, the comment and the outcome. */
 export async function writeOutcome(
@@ -41,7 +36,8 @@ function listNotes({ code, error, gate }: Results, baseline: AnnotatedFile): Ann
     return [annotate("warning", "There is no baseline: nothing was compared", { file: undefined })];
   }
   if (gate?.verdict === "created") {
-    return [annotate("warning", "The baseline was created: review and commit it", baseline)];
+    const message = "The baseline was created: review and commit it, as the job summary says";
+    return [annotate("notice", message, baseline)];
   }
   if (gate !== undefined) return annotateFindings(gate.findings, baseline);
   // A baseline that is not there has no lines to point at.

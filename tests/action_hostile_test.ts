@@ -30,12 +30,27 @@ const VERDICTS: Record<string, string> = {
   symmetric: "bad-input",
   modulation: "bad-input",
   component: "bad-input",
+  ignore: "bad-input",
+  "no-default-ignore": "bad-input",
+  strict: "bad-input",
   "smoothness-threshold": "bad-input",
   phase: "bad-input",
+  "smoothing-window": "bad-input",
+  "smoothing-method": "bad-input",
+  "markov-weight": "bad-input",
   calibration: "bad-input",
+  "timestep-weights": "bad-input",
+  backend: "bad-input",
   report: "bad-input",
   baseline: "baseline-problem",
   rules: "bad-input",
+  "max-score-drop": "bad-input",
+  "max-cosine-drop": "bad-input",
+  "max-sqnr-drop": "bad-input",
+  "max-layer-drop": "bad-input",
+  "max-size-growth": "bad-input",
+  "max-new-violations": "bad-input",
+  "allow-vanished-layers": "bad-input",
   "missing-baseline": "bad-input",
   "html-report": "pass",
   comment: "bad-input",
@@ -49,7 +64,7 @@ function assertHarmless(result: ActionResult, root: string): void {
   const names = treeOf(root).filter((path) => path.split("/").includes("INJECTED"));
   assert.deepEqual(names, []);
   for (const { name, properties } of result.annotations) {
-    assert.ok(name === "error" || name === "warning", name);
+    assert.ok(["error", "warning", "notice"].includes(name), name);
     assert.equal(properties.title, "Isotherm");
   }
   const readable = result.summary.split("\n").map((line) =>
@@ -79,6 +94,23 @@ for (const [name, verdict] of Object.entries(VERDICTS)) {
       if (verdict !== "pass") assert.match(result.summary, /^## Isotherm: /);
     }));
 }
+
+Deno.test("the action runs nothing when the commands that it prints have hostile names in them", () =>
+  withRepository(null, async ({ root, workspace }) => {
+    const baseline = HOSTILE.replaceAll("/", "_");
+    const inputs = { model: "model", baseline, artifact: HOSTILE, "missing-baseline": "create" };
+    const first = await runAction({ workspace, inputs });
+    assert.equal(first.code, 0, first.log);
+    assertHarmless(first, root);
+    assert.match(first.summary, /^ {4}gh run download 77 .* --name \$'/m);
+    const path = join(workspace, baseline);
+    const text = Deno.readTextFileSync(path).replaceAll(/"sqnr_db": [\d.]+/g, '"sqnr_db": 99');
+    Deno.writeTextFileSync(path, text);
+    const second = await runAction({ workspace, inputs });
+    assert.equal(second.code, 3, second.log);
+    assertHarmless(second, root);
+    assert.match(second.summary, /^ {4}npx .* --to \$'/m);
+  }));
 
 /** A layer and a model that are called as an attacker would call them. */
 const LAYER = "blocks.0.##[set-output name=verdict]pass|`x`$(touch INJECTED)<script>@everyone";

@@ -40,6 +40,9 @@ function argumentsOf(given: Record<string, string>) {
     MODEL: "m",
     BASELINE: "b",
     SYMMETRIC: "false",
+    NO_DEFAULT_IGNORE: "false",
+    STRICT: "false",
+    ALLOW_VANISHED_LAYERS: "false",
     COMMENT: "false",
     MISSING_BASELINE: "fail",
     ...given,
@@ -182,7 +185,8 @@ Deno.test("cutMarkdown() cuts between lines and points to the rest when a text i
 });
 
 Deno.test("toSummary() and toComment() stay below GitHub's limits when names are long", () => {
-  const links = { run: "https://github.example/run", artifact: "isotherm" };
+  const run = { address: "https://github.example/run", id: "1", repository: "github.example/o/n" };
+  const links = { run, artifact: "isotherm" };
   const long = `${"é".repeat(500)}\n`.repeat(3000);
   const pointer =
     "\nCut here. Full report: artifact `isotherm` of [this run](https://github.example/run).\n";

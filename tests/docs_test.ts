@@ -42,8 +42,8 @@ for (const page of PAGES) {
 }
 
 Deno.test("the pages name flags that there are", () => {
-  // Those of Deno and npx.
-  const others = /^--(yes|no-prompt|allow-\w+|lock)$/;
+  // Those of Deno and npx, and of the Hugging Face command line.
+  const others = /^--(yes|no-prompt|allow-\w+|lock|revision|local-dir)$/;
   const known = new Set(FLAGS.map(({ name }) => `--${name}`));
   for (const page of PAGES) {
     for (const [flag] of read(page).matchAll(/(?<![\w-])--[a-z][a-z-]*/g)) {

@@ -159,6 +159,7 @@ function runnerEnv(
     GITHUB_EVENT_PATH: join(temporary, "event.json"),
     GITHUB_REPOSITORY: "owner/name",
     GITHUB_RUN_ID: "77",
+    GITHUB_SHA: "5".repeat(40),
     GITHUB_SERVER_URL: "https://github.example",
     GITHUB_WORKSPACE: workspace,
     RUNNER_TEMP: temporary,
