@@ -30,7 +30,8 @@ export async function callCli(argv: readonly string[], log: (line: string) => vo
         stderr += text;
         log(text.replace(/\n$/, ""));
       },
-      entry: "cli.ts",
+      // What a reader of the log would have: a checkout of the repository of the action.
+      entry: "ISOTHERM/cli.ts",
       columns: undefined,
       now: () => performance.now(),
       signal: stop.signal,

@@ -42,7 +42,8 @@ const BAD_CASES: BadCase[] = [
     code: 0,
     verdict: "pass",
     annotations: [["warning", ":", "There is no baseline: nothing was compared"]],
-    summary: /^## Smoothness [\s\S]*There is no baseline `\.isotherm\/baseline\.json`: nothing was/,
+    summary:
+      /^## Isotherm: poor\n[\s\S]*There is no baseline `\.isotherm\/baseline\.json`: nothing was/,
     measured: true,
   },
   {
@@ -57,7 +58,7 @@ const BAD_CASES: BadCase[] = [
         "The baseline was created: review and commit it, as the job summary says",
       ],
     ],
-    summary: /^## Smoothness [\s\S]*`\.isotherm\/baseline\.json` was written from this run/,
+    summary: /^## Isotherm: poor\n[\s\S]*`\.isotherm\/baseline\.json` was written from this run/,
     measured: true,
   },
   ...["fail", "warn", "create"].map((policy) => ({
@@ -67,7 +68,8 @@ const BAD_CASES: BadCase[] = [
     code: 4,
     verdict: "baseline-problem",
     annotations: [["error", `${BASELINE}:1`, BROKEN]],
-    summary: /^## Isotherm: problem with the baseline\n\n {4}Cannot read[\s\S]*\n## Smoothness /,
+    summary:
+      /^## Isotherm: problem with the baseline\n\n {4}Cannot read[\s\S]*\n## Isotherm: poor\n/,
     measured: true,
   })),
   {

@@ -58,7 +58,7 @@ Deno.test("the action updates its one comment when it runs again", () =>
         const first = await run();
         assert.equal(first.code, 3, first.log);
         assert.match(first.log, /^Comment created on pull request 7$/m);
-        assert.match(state.comments[0]!.body, /\n## Isotherm gate failed: 1 failure, /);
+        assert.match(state.comments[0]!.body, /\n## \u2717 Isotherm gate failed: 1 failure, /);
         Deno.writeTextFileSync(
           join(workspace, BASELINE),
           baseline.replace(/"sqnr_db": 99/, '"sqnr_db": 0'),
@@ -67,7 +67,10 @@ Deno.test("the action updates its one comment when it runs again", () =>
         assert.equal(second.code, 0, second.log);
         assert.match(second.log, /^Comment updated on pull request 7$/m);
         assert.equal(state.comments.length, 1);
-        assert.match(state.comments[0]!.body, /\n## Isotherm gate passed: 6 of 6 checks passed\n/);
+        assert.match(
+          state.comments[0]!.body,
+          /\n## \u2713 Isotherm gate passed: 10 of 10 checks passed\n/,
+        );
         assert.deepEqual([...state.tokens], ["Bearer token-of-the-job"]);
       }),
   ));

@@ -146,6 +146,8 @@ Deno.test("the action runs nothing when the model and its layers have hostile na
     });
     assert.deepEqual(found, [
       ['"sqnr_db":', "FAIL sqnr_db: 99 -> "],
+      ['{"name": "', "FAIL quality_grade o"],
+      ['{"name": "', "FAIL quality_grade o"],
       ['{"name": "', 'FAIL sqnr_db of "::e'],
       ['{"name": "', 'FAIL sqnr_db of "blo'],
     ]);

@@ -41,7 +41,7 @@ Deno.test("the action passes when nothing got worse", () =>
       regressions: "[]",
     });
     assert.deepEqual(result.annotations, []);
-    assert.match(result.summary, /^## Isotherm gate passed: 6 of 6 checks passed\n/);
+    assert.match(result.summary, /^## \u2713 Isotherm gate passed: 10 of 10 checks passed\n/);
     assert.match(
       result.summary,
       /\nFull report: artifact `isotherm` of \[this run\]\(https:\/\/github\.example\/owner\/name\/actions\/runs\/77\)\.\n$/,
@@ -124,19 +124,25 @@ Deno.test("the action fails with everything in place when figures got worse", as
       [
         ["cosine_similarity", 0.99, "fail", ">="],
         ["sqnr_db", 30, "fail", ">="],
+        ["quality_grade", 4, "fail", ">="],
       ],
     );
     const annotations = annotationsOf(result);
     assert.deepEqual(annotations.map(([level, place]) => [level, place]), [
       ["error", `${BASELINE}:${lineOf(text, '"cosine_similarity"')}`],
       ["error", `${BASELINE}:${lineOf(text, '"sqnr_db"')}`],
+      ["error", `${BASELINE}:${lineOf(text, `{"name": "${first!.name}"`)}`],
       ["warning", `${BASELINE}:${lineOf(text, `{"name": "${first!.name}"`)}`],
     ]);
     assert.match(
       annotations[0]![2]!,
       /^FAIL cosine_similarity: 0\.99 -> 0\.\d+, must be >= 0\.988$/,
     );
-    assert.match(result.summary, /^## Isotherm gate failed: 2 failures, 1 warning, /);
+    assert.equal(
+      annotations[2]![2],
+      `FAIL quality_grade of "${first!.name}": excellent -> poor, must be >= excellent`,
+    );
+    assert.match(result.summary, /^## \u2717 Isotherm gate failed: 3 failures, 1 warning, /);
     assert.equal(Deno.readTextFileSync(join(workspace, BASELINE)), text);
   }, { "repository/.isotherm/isotherm.gate.json": rules });
 });

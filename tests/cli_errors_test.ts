@@ -121,8 +121,9 @@ const REFUSED: Refused[] = [
     what: "a pattern is malformed",
     files: smallModel(),
     flags: ["--ignore", "re:("],
-    message: 'Cannot read the ignore pattern "re:(": ' +
-      'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression',
+    message: 'Cannot read the pattern "re:(": missing closing ): ' +
+      'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression ' +
+      "without lookaround and backreferences",
   },
 ];
 

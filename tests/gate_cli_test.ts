@@ -55,7 +55,8 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
   {
     argv: ["base.json", "worse.json"],
     code: 3,
-    stderr: "",
+    stderr: "Where the change is wanted: npx --yes deno@2.9.6 run --no-prompt --allow-read " +
+      "--allow-write=. cli.ts baseline update ROOT/worse.json --to ROOT/base.json\n",
     verdict: "GATE FAILED: 2 failures, 8 of 10 checks passed",
   },
   {
@@ -204,7 +205,11 @@ Deno.test("main() takes no rules from the working directory when the baseline is
       permissions: ["--allow-read"],
     });
     const { code, stderr } = await outcomeOf(child);
-    assert.deepEqual({ code, stderr }, { code: 3, stderr: "" });
+    assert.equal(code, 3);
+    assert.match(
+      stderr,
+      /^Where the change is wanted: .*cli\.ts baseline update worse\.json --to b\/base\.json\n$/,
+    );
   });
 });
 
@@ -213,7 +218,8 @@ Deno.test("main() prints findings as JSON when gate is asked to", async () => {
     const paths = [join(root, "base.json"), join(root, "worse.json")];
     const { code, stdout } = await runMain("gate", ...paths, "--json");
     assert.equal(code, 3);
-    const { verdict, findings, improvements, comparison } = JSON.parse(stdout);
+    const { verdict, findings, improvements, advice, comparison } = JSON.parse(stdout);
+    assert.match(advice, /^Parameters jump more than in the baseline: /);
     assert.equal(verdict, "failed");
     assert.equal(findings.length, 10);
     assert.deepEqual(findings[0], {
@@ -234,6 +240,7 @@ Deno.test("main() prints findings as JSON when gate is asked to", async () => {
       verdict: "skipped",
       findings: [],
       improvements: [],
+      advice: null,
       comparison: null,
     });
   });

@@ -664,6 +664,7 @@ Deno.test("renderFindings() puts the verdict first when rules are broken", () =>
   const text = renderFindings(judgeReports(makeReport(), current, { rules: chooseRules(rules) }));
   assert.deepEqual(text.split("\n"), [
     "GATE FAILED: 3 failures, 1 warning, 6 of 10 checks passed",
+    "Next: The model lost quality in no layer that both reports have: look at the new ones.",
     "  FAIL sqnr_db: 10 -> 5, must be >= 9.8",
     '  FAIL vanished_layers: 1, must be <= 0: "blocks.1.fc"',
     '  FAIL sqnr_db: no layer in both reports matches "head"',
@@ -691,5 +692,54 @@ Deno.test("renderFindings() lists twenty broken rules when there are more", () =
   const lines = renderFindings(judgement).split("\n");
   assert.equal(lines[0], "GATE FAILED: 25 failures, 5 of 30 checks passed");
   assert.equal(lines.filter((line) => line.startsWith("  FAIL")).length, 20);
-  assert.equal(lines[21], "  and 5 more: --json lists all");
+  assert.equal(lines[22], "  and 5 more: --json lists all");
+});
+
+/** What a gate advises when a report differs from `makeReport()`. */
+const adviceOn = (parts: Partial<Report>, baseline: Partial<Report> = {}) =>
+  judgeReports(makeReport(baseline), makeReport(parts)).advice;
+
+Deno.test("judgeReports() advises about what failed, the gravest first", () => {
+  assert.equal(adviceOn({}), null);
+  assert.equal(adviceOn({ sqnr_db: 9.9 }), null);
+  const [first, second] = makeReport().layers;
+  const lost = [{ ...first!, sqnr_db: 7.2 }, { ...second!, sqnr_db: 1.25 }];
+  assert.equal(
+    adviceOn({ layers: lost, smoothness_score: 0.5 }),
+    '2 layers lost quality, most of all "blocks.1.fc" (8.00 -> 1.25 dB): look at what changed ' +
+      "its weights or its settings, or leave it alone with --ignore",
+  );
+  assert.equal(
+    adviceOn({ sqnr_db: 9, layers: [{ ...first!, sqnr_db: 7.6 }, second!] }),
+    'The model lost quality, most of it in "blocks.0.fc" (8.00 -> 7.60 dB): look at what ' +
+      "changed its weights or its settings, or leave it alone with --ignore",
+  );
+  assert.equal(
+    adviceOn({ layers: [first!], smoothness_score: 0.5 }),
+    'Look at why "blocks.1.fc" is not quantized any more: "skipped" in the report has the reason',
+  );
+  assert.equal(
+    adviceOn({ smoothness_score: 0.5, boundary_scores: [0.95, 0.5, 0.9], model_size_mb: 3 }),
+    "Parameters jump more than in the baseline at boundaries [1, 2]: look at which layers do, " +
+      "the quality is as it was",
+  );
+  assert.equal(
+    adviceOn({ model_size_mb: 3 }),
+    "The checkpoint grew: look at which layers are not quantized any more, or in smaller blocks",
+  );
+});
+
+Deno.test("judgeReports() names the layer whose output lost most where outputs are known", () => {
+  const [first, second] = makeReport().layers;
+  const measured = (outputs: [number, number]) => ({
+    output_sqnr_db: 20,
+    layers: [
+      { ...first!, sqnr_db: 3, output_sqnr_db: outputs[0] },
+      { ...second!, sqnr_db: 9, output_sqnr_db: outputs[1] },
+    ],
+  });
+  assert.match(
+    adviceOn(measured([25, 22]), measured([26.5, 25]))!,
+    /^2 layers lost quality, most of all "blocks\.1\.fc" \(25\.00 -> 22\.00 dB\): /,
+  );
 });

@@ -59,6 +59,7 @@ const QUANTIZE = {
     maxScoreDrop: undefined,
     maxCosineDrop: undefined,
     maxSqnrDrop: undefined,
+    maxLayerDrop: undefined,
     maxSizeGrowth: undefined,
     maxNewViolations: undefined,
     allowVanishedLayers: false,
@@ -192,14 +193,15 @@ Deno.test("parseArgs() takes a directory operand when inspecting or verifying", 
 
 Deno.test("parseArgs() reads every flag when all of gate are given", async () => {
   const flags =
-    "--max-score-drop 0.02 --max-cosine-drop 0 --max-sqnr-drop 1.5 --max-size-growth 1000 " +
-    "--max-new-violations 3 --allow-vanished-layers --rules rules.json --missing create";
+    "--max-score-drop 0.02 --max-cosine-drop 0 --max-sqnr-drop 1.5 --max-layer-drop 2.5 " +
+    "--max-size-growth 1000 --max-new-violations 3 --allow-vanished-layers --rules rules.json --missing create";
   const { command, files, gate } = await parseArgs(["gate", "b", "c", ...flags.split(" ")]);
   assert.deepEqual({ command, files }, { command: "gate", files: ["b", "c"] });
   assert.deepEqual(gate, {
     maxScoreDrop: 0.02,
     maxCosineDrop: 0,
     maxSqnrDrop: 1.5,
+    maxLayerDrop: 2.5,
     maxSizeGrowth: 1000,
     maxNewViolations: 3,
     allowVanishedLayers: true,
