@@ -112,6 +112,7 @@ export {
 } from "./lib/report/judge_quality.ts";
 export type { Advice, AdvisedReport, ChangedSettings } from "./lib/report/advise.ts";
 export { type QualityReport, reportQuality } from "./lib/report/report_quality.ts";
+export type { AdvisedCommand, RunPaths } from "./lib/render/repeat_command.ts";
 export {
   type HtmlOptions,
   type Pictures,

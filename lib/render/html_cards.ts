@@ -9,6 +9,8 @@ import {
 import type { Comparison, Direction } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
 import { formatDifference } from "./format_figure.ts";
+import { judgeQuality, storedScore } from "../report/judge_quality.ts";
+import { countRough } from "../report/rank_damage.ts";
 import { type Grade, gradeScore, gradeViolations } from "../report/grades.ts";
 
 /** A figure on a card. */
@@ -53,15 +55,34 @@ export function listCards(report: Report, comparison: Comparison | undefined): C
     grade,
     change: showChange(metric, comparison),
   });
-  const { smoothness_score: score, violation_count: count, interpretation, backend } = report;
+  const { violation_count: count, interpretation, backend, layers } = report;
+  const { quality, smoothness } = judgeQuality(report);
+  const isMeasured = quality.measure === "outputs";
+  const stored = storedScore(report);
+  const score = card("Smoothness", "smoothness_score", "score, 1 is smooth");
   return [
-    card("Smoothness", "smoothness_score", "score, 1 is smooth", gradeScore(score)),
-    card("Violations", "violation_count", interpretation.violations, gradeViolations(count)),
+    ...isMeasured
+      ? [
+        card("Output SQNR", "output_sqnr_db", "what the model does follows it", quality.grade),
+        card("SQNR", "sqnr_db", "of the weights, lower when compensated"),
+      ]
+      : [card("SQNR", "sqnr_db", "signal to noise", quality.grade)],
     card("Cosine similarity", "cosine_similarity", "1 is exact"),
-    ...report.output_sqnr_db === undefined ? [card("SQNR", "sqnr_db", "signal to noise")] : [
-      card("Output SQNR", "output_sqnr_db", "what the model does follows it"),
-      card("SQNR", "sqnr_db", "of the weights, lower when compensated"),
-    ],
+    {
+      ...score,
+      ...smoothness === null
+        ? { value: "n/a", note: "one time group has no boundary" }
+        : { value: formatScore(stored), grade: gradeScore(stored) },
+      ...report.stored_smoothness_score !== undefined && {
+        note: `as stored; ${score.value} before zero points were rounded`,
+      },
+    },
+    card(
+      "Violations",
+      "violation_count",
+      `${interpretation.violations}; ${countRough(layers)} of ${layers.length} layers have some`,
+      smoothness === null ? null : gradeViolations(count),
+    ),
     card("Compression", "compression_ratio", "whole model"),
     card("Model size", "model_size_mb", "weights on disk"),
     card("Time", "quantization_time_s", `backend ${backend}`),

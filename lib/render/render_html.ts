@@ -26,7 +26,9 @@ import { detailedLayers, type LabelledReport, modelSeries, pageData } from "./ht
 import { toMarkup } from "./html_markup.ts";
 import { pageParts } from "./html_page.ts";
 import { loadCharts } from "./load_charts.ts";
+import { viewVerdict } from "./html_verdict.ts";
 import { viewReport } from "./html_view.ts";
+import type { AdvisedCommand } from "./repeat_command.ts";
 import { compareWithPhaseBaseline } from "../compare/compare_with_phase_baseline.ts";
 
 const TEMPLATES = {
@@ -86,6 +88,8 @@ export interface HtmlOptions {
   others?: readonly Report[];
   /** Pictures below the score. */
   pictures?: Pictures;
+  /** How the program is started and where the files of the run lie, for the command that is advised. */
+  advised?: AdvisedCommand;
 }
 
 /**
@@ -113,7 +117,7 @@ export async function renderComparisonHtml(
 }
 
 async function renderPage(kind: string, report: Report, options: HtmlOptions): Promise<string> {
-  const { comparison, others = [], pictures } = options;
+  const { comparison, others = [], pictures, advised } = options;
   const own = compareWithPhaseBaseline(report);
   const changes = comparison ?? own?.comparison;
   const reports = labelReports(report, others, comparison);
@@ -126,6 +130,7 @@ async function renderPage(kind: string, report: Report, options: HtmlOptions): P
   return fillTemplate(TEMPLATES, "report", {
     kind,
     ...await pageParts(),
+    judgement: viewVerdict(report, advised),
     ...viewReport(
       report,
       changes,

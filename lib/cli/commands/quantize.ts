@@ -95,7 +95,12 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       await writeWhole(
         htmlFile.path,
         htmlReport!,
-        utf8.encode(await renderHtml!(report, comparison && { comparison })),
+        utf8.encode(
+          await renderHtml!(report, {
+            ...comparison && { comparison },
+            advised: { entry: io.entry, paths: pathsOf(invocation) },
+          }),
+        ),
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
