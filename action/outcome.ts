@@ -2,6 +2,7 @@
 
 import type { Finding } from "../lib/gate/apply_rules.ts";
 import type { Comparison, MetricChange } from "../lib/report/comparison.ts";
+import { reportQuality } from "../lib/report/report_quality.ts";
 import type { Report } from "../lib/report/build_report.ts";
 import type { Annotation } from "./list_annotations.ts";
 import { nameVerdict, type Verdict } from "./verdict.ts";
@@ -39,6 +40,7 @@ export interface Results {
 /** Outputs of the action. */
 export type Outputs = Record<
   | "verdict"
+  | "quality-grade"
   | "smoothness-score"
   | "violation-count"
   | "cosine-similarity"
@@ -79,6 +81,7 @@ export function listOutputs(results: Results, summaryPath: string): Outputs {
   ) => report === undefined ? "" : String(report.content[key] ?? "");
   return {
     verdict: verdictOf(results),
+    "quality-grade": report === undefined ? "" : reportQuality(report.content).verdict,
     "smoothness-score": figure("smoothness_score"),
     "violation-count": figure("violation_count"),
     "cosine-similarity": figure("cosine_similarity"),

@@ -141,7 +141,7 @@ for (const { what, inputs, code, verdict, annotations, summary, baseline, measur
         assert.ok(found[i]![2]!.startsWith(one[2]!), found[i]![2]);
       }
       assert.match(result.summary, summary);
-      for (const name of ["smoothness-score", "report", "html-report"]) {
+      for (const name of ["quality-grade", "smoothness-score", "report", "html-report"]) {
         assert.equal(result.outputs[name] !== "", measured, name);
       }
       assert.equal(result.steps.at(-1)!.name, "Gate");

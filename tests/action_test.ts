@@ -34,6 +34,7 @@ Deno.test("the action passes when nothing got worse", () =>
       result.outputs;
     assert.deepEqual(figures, {
       verdict: "pass",
+      "quality-grade": "poor",
       "smoothness-score": `${report.smoothness_score}`,
       "violation-count": `${report.violation_count}`,
       "cosine-similarity": `${report.cosine_similarity}`,
