@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { Report } from "../mod.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
@@ -181,6 +182,27 @@ for (const { name, kind, flag, foreign } of IN_THE_WAY) {
     }
   });
 }
+
+Deno.test("main() compares with the report that it replaces", async () => {
+  await withFiles(smallModel(), async (root) => {
+    assert.equal((await run(root, "r.json")).code, 0);
+    const path = join(root, "r.json");
+    const before: Report = JSON.parse(Deno.readTextFileSync(path));
+    const again = ["--compare", path, "--bit-width", "4"];
+    Deno.renameSync(join(root, "out"), join(root, "other"));
+    const refused = await run(root, "r.json", ...again);
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /r\.json": it exists and is not empty/);
+    assert.deepEqual(JSON.parse(Deno.readTextFileSync(path)), before);
+    const { code, stderr } = await run(root, "r.json", ...again, "--overwrite");
+    assert.equal(code, 0, stderr);
+    const { bit_width, sqnr_db, comparison }: Report = JSON.parse(Deno.readTextFileSync(path));
+    assert.equal(bit_width, 4);
+    const figure = comparison!.metrics.find(({ metric }) => metric === "sqnr_db")!;
+    assert.deepEqual([figure.baseline, figure.current], [before.sqnr_db, sqnr_db]);
+    assert.ok(sqnr_db! > before.sqnr_db!);
+  });
+});
 
 Deno.test("main() fills the files of a report when they are there and empty", async () => {
   const empty = { "r.json": "", "r.log": "", "page.html": "" };
