@@ -65,7 +65,9 @@ Deno.test("main() prints the results block when the digits model is quantized by
       `  npx --yes deno@2.9.6 run --no-prompt --allow-read --allow-write=. cli.ts --model ${DIGITS} ` +
       `--output ${output} --bit-width 4 --num-time-groups 4 --granularity slice ` +
       `--modulation keep --smoothness-threshold 0.3 --report ${report} --overwrite\n` +
-      `Check the checkpoint: isotherm verify ${output} --against ${DIGITS}; look at the report: ${report}\n`;
+      `Report: ${report}. To decode the checkpoint from disk and compare it with the model:\n` +
+      "  npx --yes deno@2.9.6 run --no-prompt --allow-read --allow-write=. cli.ts " +
+      `verify ${output} --against ${DIGITS}\n`;
     const headline = "Quantizing digits-dit: 16 layers to INT2, 4 time groups, by slices, " +
       "36 tensors left as they are, for compressed-tensors\n";
     assert.equal(stderr, headline + closing);

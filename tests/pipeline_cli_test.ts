@@ -161,9 +161,18 @@ Deno.test("figures of a component are those of a run on it alone, and the report
       assert.equal(own.components, undefined);
       for (const key of FIGURES) assert.equal(part[key], own[key], `${part.name}: ${key}`);
       assert.equal(part.layer_count, 3);
+      const found = report.layers.filter(({ name }) => name.startsWith(`${part.name}/`));
+      // The share of the error is of that of all components.
+      const whole = found.reduce((all, { error_share }) => all + error_share!, 0);
+      const shares = found.map(({ error_share }) => (error_share! / whole).toFixed(12));
+      assert.deepEqual(shares, own.layers.map(({ error_share }) => error_share!.toFixed(12)));
       assert.deepEqual(
-        report.layers.filter(({ name }) => name.startsWith(`${part.name}/`)),
-        own.layers.map((layer) => ({ ...layer, name: `${part.name}/${layer.name}` })),
+        found.map((layer) => ({ ...layer, error_share: 0 })),
+        own.layers.map((layer) => ({
+          ...layer,
+          name: `${part.name}/${layer.name}`,
+          error_share: 0,
+        })),
       );
       // The same bytes, wherever the component lies.
       assert.deepEqual(

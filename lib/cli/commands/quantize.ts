@@ -168,8 +168,10 @@ function nextSteps(report: Report, invocation: Invocation, entry: string): strin
     ...describeOutputs(report),
     `Verdict: ${verdict}. Next: ${describeAdvice(advice)}:`,
     `  ${command}`,
-    `Check the checkpoint: isotherm verify ${escapeText(output)} --against ${escapeText(model)}; ` +
-    `look at the report: ${escapeText(file)}`,
+    `Report: ${
+      escapeText(file)
+    }. To decode the checkpoint from disk and compare it with the model:`,
+    `  ${startProgram(entry)} verify ${quoteForShell(output)} --against ${quoteForShell(model)}`,
   ];
 }
 
