@@ -6,6 +6,7 @@ import { compareReports } from "../lib/compare/compare_reports.ts";
 import { formatReport } from "../lib/report/build_report.ts";
 import { viewLayers } from "../lib/render/html_compared_layers.ts";
 import { nameFiles, nameReports } from "../lib/render/name_reports.ts";
+import { nameSetting } from "../lib/render/name_setting.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import { formatBaseline, type LayerReport, parseFigures, type Report } from "../mod.ts";
 import { namesIn } from "./directories.ts";
@@ -60,7 +61,8 @@ const FILES: [string[], string[]][] = [
   [["./r.json", "r.json"], ["./r.json", "r.json"]],
   [["a/r.json", "a/r.json", "b/r.json"], ["a/r.json", "a/r.json", "b/r.json"]],
   [["xr.json", "r.json"], ["xr.json", "r.json"]],
-  [["a/", "b/"], ["a/", "b/"]],
+  [["x/r.json", "ar.json"], ["r.json", "ar.json"]],
+  [["a/"], ["a/"]],
 ];
 
 for (const [files, names] of FILES) {
@@ -143,6 +145,8 @@ Deno.test("renderComparisonHtml() shows grades and figures of every report besid
   const markup = markupOf(page);
   assert.ok(markup.includes("All else on this page is about same.json, the last of the reports."));
   assert.ok(markup.indexOf('id="comparison"') < markup.indexOf('id="score-title"'));
+  assert.equal(markup.split('<a href="#comparison">Comparison</a>').length, 2);
+  assert.ok(markup.includes('<option value="worse">worse</option>'));
   assert.deepEqual(curvesOf(page), ["same.json", "Baseline: base.json", "low.json", "none.json"]);
   for (const curve of curvesOf(page)) assert.ok(markup.includes(`"></span>${curve}</li>`), curve);
 });
@@ -201,9 +205,18 @@ Deno.test("renderComparisonHtml() lists the settings that differ from the baseli
     ["Left alone", "b.*, a.*", "nothing|changed", "c&lt;b&gt;|changed"],
     ["Model", "tiny", "tiny|same", "other\\u{202e}|changed"],
   ]);
+  assert.equal(markupOf(page).split('<table class="texts">').length, 2);
   assert.ok(page.includes("Settings differ, so the figures may not be alike"));
   const same = markupOf(await renderAll([BASE, BASE]));
   assert.doesNotMatch(same, /Settings differ|Settings that differ/);
+});
+
+Deno.test("nameSetting() calls a setting that it does not know by its key", () => {
+  assert.deepEqual(["constructor", "a\u202e", "markov_weight"].map(nameSetting), [
+    "constructor",
+    "a\\u{202e}",
+    "Markov weight",
+  ]);
 });
 
 Deno.test("renderComparisonHtml() compares boundaries of reports with other numbers of them", async () => {
@@ -267,15 +280,17 @@ Deno.test("viewLayers() ranks layers by what they lost in any report", () => {
       makeLayer("better"),
       makeLayer("gone"),
       makeLayer("mixed", { output_sqnr_db: 20 }),
+      makeLayer("old", { rows: 9 }),
     ],
     [
       makeLayer("little", { sqnr_db: 7.5, error_share: 0.25 }),
       makeLayer("exact", { sqnr_db: 50 }),
       // Its outputs are better, so that its weights do not count.
       makeLayer("much", { sqnr_db: 1, output_sqnr_db: 21.25 }),
-      makeLayer("better", { sqnr_db: 9 }),
+      makeLayer("better", { sqnr_db: null }),
       makeLayer("gone", { sqnr_db: 7.9 }),
       makeLayer("mixed", { sqnr_db: 1 }),
+      makeLayer("renamed", { rows: 9, sqnr_db: 7.99, error_share: 0.125 }),
     ],
     [
       makeLayer("little", { sqnr_db: 8.123456 }),
@@ -283,6 +298,7 @@ Deno.test("viewLayers() ranks layers by what they lost in any report", () => {
       makeLayer("much", { output_sqnr_db: 17, error_share: 0.5 }),
       makeLayer("better"),
       makeLayer("mixed", { output_sqnr_db: 20 }),
+      makeLayer("old", { rows: 9 }),
     ],
   );
   assert.equal(lost.more, 0);
@@ -297,6 +313,7 @@ Deno.test("viewLayers() ranks layers by what they lost in any report", () => {
     ["much", "20.00 dB of outputs", "21.25 dB|+1.25 better|", "17.00 dB|-3 worse|50.0% of error"],
     ["little", "8.00 dB of weights", "7.50 dB|-0.5 worse|25.0% of error", "8.12 dB|+0.123 better|"],
     ["gone", "8.00 dB of weights", "7.90 dB|-0.1 worse|", "vanished||"],
+    ["old", "8.00 dB of weights", "7.99 dB|-0.01 worse|12.5% of error", "8.00 dB|same|"],
   ]);
 });
 
@@ -335,6 +352,14 @@ Deno.test("viewLayers() lists 50 layers that lost, and counts the others", () =>
   assert.equal(lost.more, 3);
 });
 
+Deno.test("viewLayers() lists 500 names of a kind over all reports, and counts the others", () => {
+  const layers = Array.from({ length: 501 }, (_, i) => makeLayer(`l${i}`));
+  const sizes = (...others: LayerReport[][]) =>
+    viewOf(layers, ...others).lists.map(({ count, names, more }) => [count, names.length, more]);
+  assert.deepEqual(sizes([]), [[501, 500, 1]]);
+  assert.deepEqual(sizes([], []), [[501, 250, 251], [501, 250, 251]]);
+});
+
 Deno.test("renderComparisonHtml() lists layers by what they lost, or says that none did", async () => {
   const layers = Array.from({ length: 51 }, (_, i) => makeLayer(`l${i}`));
   const worse = layers.map((layer) => ({ ...layer, sqnr_db: 7 }));
@@ -343,6 +368,7 @@ Deno.test("renderComparisonHtml() lists layers by what they lost, or says that n
   assert.equal(rows.length, 51);
   assert.deepEqual(rows[1], ["l0", "8.00 dB|of weights", "7.00 dB|-1 worse"]);
   assert.ok(page.includes("and 1 more that lost"));
+  assert.ok(page.includes("<details open>\n    <summary>Layers that lost most (50)</summary>"));
   assert.deepEqual(rowsOf(page, "Layers: "), [
     ["Report", "worse", "better", "changed", "same", "new", "vanished"],
     ["w", "51", "0", "0", "0", "0", "0"],
@@ -365,6 +391,20 @@ Deno.test("renderHtml() compares with a baseline in the same table, and gives no
   const markup = markupOf(page);
   assert.ok(markup.indexOf('id="comparison"') > markup.indexOf('id="score-title"'));
   assert.doesNotMatch(markup, /All else on this page|Verdict<\/th>/);
+  const layers = [makeLayer("new", { sqnr_db: 1 }), makeLayer("blocks.0.fc", { sqnr_db: 1 })];
+  const moved = makeReport({ layers });
+  const lists = async (page: Promise<string>) =>
+    (await page).match(/<details( open)?>\s*<summary>(Vanished|Layers that)/g)!
+      .map((one) => one.replaceAll(/\s+/g, " "));
+  const folded = renderHtml(moved, { comparison: compareReports(BASE, moved) });
+  assert.deepEqual(await lists(folded), [
+    "<details> <summary>Layers that",
+    "<details open> <summary>Vanished",
+  ]);
+  assert.deepEqual(await lists(renderAll([BASE, BASE, moved])), [
+    "<details open> <summary>Layers that",
+    "<details> <summary>Vanished",
+  ]);
 });
 
 Deno.test("renderComparisonHtml() draws nine reports and names the others", async () => {
@@ -393,13 +433,19 @@ Deno.test("renderComparisonHtml() keeps hostile names text and gives the same by
     gone,
     ...HOSTILE_NAMES.map((model_name) => ({ ...worse, model_name })),
   ];
-  const labels = ["a", "b", ...HOSTILE_NAMES];
+  // The last one is told apart from the others in words too.
+  const labels = ["a", "b", ...HOSTILE_NAMES.toReversed()];
   const page = await renderAll(reports, labels);
   const markup = markupOf(page);
   assert.doesNotMatch(markup, /<script>alert|<img|<b onmouseover| style=| on\w+=[^&]*>/);
   // deno-lint-ignore no-control-regex -- they are what must not be there
   assert.doesNotMatch(page, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066]/);
   assert.ok(rowsOf(page, "Figures: ")[0]!.includes("new\\u{a}line\\u{d}\\u{2028}"));
+  assert.ok(
+    markup.includes("about &lt;script&gt;alert(1)&lt;/script&gt;, the last of the reports."),
+  );
+  const unsafe = markupOf(await renderAll([base, worse], ["bidi\u202e"]));
+  assert.ok(unsafe.includes("All else on this page is about bidi\\u{202e}."));
   assert.equal(page, await renderAll(structuredClone(reports), labels));
 });
 
