@@ -250,10 +250,12 @@ browserTest(
       assert.equal(moved, 300);
       assert.equal((await name!.boundingBox())!.x, before.x);
     });
-    await open("four.html", {}, async ({ page }) => {
+    await open("four.html", PHONE, async ({ page }) => {
+      assert.ok(await page.locator(wide[0]).isVisible());
+      await page.setViewportSize({ width: 1200, height: 900 });
       assert.ok(!await page.locator(wide[0]).isVisible());
     });
-    await open("eight.html", { viewport: { width: 1040, height: 700 } }, async ({ page }) => {
+    await open("eight.html", { viewport: { width: 920, height: 700 } }, async ({ page }) => {
       assert.ok(await page.locator(wide[0]).isVisible());
       // Nine curves, each of a color of its own.
       const strokes = await page.evaluate<string[]>(
