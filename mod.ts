@@ -114,11 +114,13 @@ export type { Advice, AdvisedReport, ChangedSettings } from "./lib/report/advise
 export { type QualityReport, reportQuality } from "./lib/report/report_quality.ts";
 export type { AdvisedCommand, RunPaths } from "./lib/render/repeat_command.ts";
 export {
+  type ComparisonOptions,
   type HtmlOptions,
   type Pictures,
   renderComparisonHtml,
   renderHtml,
 } from "./lib/render/render_html.ts";
+export type { ComparisonLabels } from "./lib/render/render_comparison.ts";
 export { renderSummary, type SummaryOptions } from "./lib/render/render_summary.ts";
 export type { FloatDtype } from "./lib/safetensors/dtype.ts";
 export type { TensorInfo } from "./lib/safetensors/header.ts";

@@ -16,21 +16,42 @@ import {
   layerNames,
   OPTIMIZE,
 } from "./invent_report.ts";
+import type { Report } from "../mod.ts";
 import { openBrowser, type Visit, visitFile } from "./open_browser.ts";
 
 const NAMES = layerNames(40);
 const REPORT = inventReport({ names: NAMES });
 const PHASE = inventPhase(REPORT, { ...OPTIMIZE, smoothing_window: 3, smoothing_method: "linear" });
 const BASELINE = inventReport({ names: NAMES.slice(1), seed: 1 });
+const BETWEEN = inventReport({ names: NAMES, seed: 2 });
+
+/** A page of so many reports beside a baseline: layers new and gone, another width, a strange name. */
+function renderMany(count: number): Promise<string> {
+  const reports = Array.from({ length: count }, (_, i): Report => ({
+    ...inventReport({ names: i === 1 ? NAMES.slice(3) : NAMES, seed: i + 2 }),
+    bit_width: i === 2 ? 4 : 2,
+    sqnr_db: 6 * i,
+  }));
+  const currents = reports.map((_, i) =>
+    i === 1 ? HOSTILE_NAMES[1]! : `runs/${i}-bits/report.json`
+  );
+  return renderComparisonHtml(
+    [BASELINE, ...reports],
+    reports.map((report) => compareReports(BASELINE, report)),
+    { labels: { baseline: "baseline.json", currents } },
+  );
+}
 
 /** Pages by the name of their file. */
 const PAGES: Record<string, string> = {
   "plain.html": await renderHtml(REPORT),
   "hostile.html": await renderHtml(inventReport({ names: HOSTILE_NAMES })),
   "compared.html": await renderComparisonHtml(
-    [BASELINE, inventReport({ names: NAMES, seed: 2 }), REPORT],
-    compareReports(BASELINE, REPORT),
+    [BASELINE, BETWEEN, REPORT],
+    [BETWEEN, REPORT].map((one) => compareReports(BASELINE, one)),
   ),
+  "four.html": await renderMany(4),
+  "eight.html": await renderMany(8),
   "single.html": await renderHtml(inventReport({ names: NAMES, groups: 1 })),
   "empty.html": await renderHtml({ ...REPORT, layers: [] }),
   "phase.html": await renderHtml(PHASE, {
@@ -213,6 +234,48 @@ browserTest("a comparison overlays its reports and filters layers by direction",
 });
 
 browserTest(
+  "a page of eight reports keeps its figures' names in sight, and fits paper",
+  async (open) => {
+    const table = "#comparison table >> nth=0";
+    const wide = ["#comparison .hint >> nth=0", "#comparison tbody th >> nth=0"] as const;
+    await open("eight.html", PHONE, async ({ page }) => {
+      const [hint, name] = wide.map((one) => page.locator(one));
+      assert.ok(await hint!.isVisible());
+      const before = (await name!.boundingBox())!;
+      assert.ok(before.width < 140, `${before.width}`);
+      const moved = await page.locator("#comparison .scroll >> nth=0").evaluate((scroll) => {
+        scroll.scrollLeft = 300;
+        return scroll.scrollLeft;
+      });
+      assert.equal(moved, 300);
+      assert.equal((await name!.boundingBox())!.x, before.x);
+    });
+    await open("four.html", PHONE, async ({ page }) => {
+      assert.ok(await page.locator(wide[0]).isVisible());
+      await page.setViewportSize({ width: 1200, height: 900 });
+      assert.ok(!await page.locator(wide[0]).isVisible());
+    });
+    await open("eight.html", { viewport: { width: 920, height: 700 } }, async ({ page }) => {
+      assert.ok(await page.locator(wide[0]).isVisible());
+      // Nine curves, each of a color of its own.
+      const strokes = await page.evaluate<string[]>(
+        "[...document.querySelectorAll('#chart .line')].map((one) => getComputedStyle(one).stroke)",
+      );
+      assert.equal(strokes.length, 18);
+      assert.equal(new Set(strokes).size, 9);
+      assert.ok(!strokes.includes("none"));
+      await page.emulateMedia({ media: "print" });
+      const [box, sheet] = [
+        (await page.locator(table).boundingBox())!,
+        (await page.locator("#comparison").boundingBox())!,
+      ];
+      assert.ok(box.x + box.width <= sheet.x + sheet.width, `${box.width} of ${sheet.width}`);
+      assert.ok(!await page.locator(wide[0]).isVisible());
+    });
+  },
+);
+
+browserTest(
   "a page of another phase overlays its baseline and shows its pictures",
   async (open) => {
     await open("phase.html", {}, async ({ page }) => {
@@ -263,7 +326,14 @@ browserTest(
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
   for (
-    const file of ["plain.html", "hostile.html", "compared.html", "phase.html", "calibrated.html"]
+    const file of [
+      "plain.html",
+      "hostile.html",
+      "compared.html",
+      "eight.html",
+      "phase.html",
+      "calibrated.html",
+    ]
   ) {
     await open(file, PHONE, async ({ page }) => {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
@@ -294,6 +364,7 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
   const files = {
     "plain.html": looks,
     "compared.html": looks,
+    "four.html": looks,
     "phase.html": looks,
     "calibrated.html": looks,
     "single.html": [{}],

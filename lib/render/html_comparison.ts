@@ -1,30 +1,46 @@
 /** What a page says of a comparison, as plain texts for its template. */
 
+import { formatCount, formatScore } from "../../templates/client/format.js";
 import { countNouns, escapeText } from "../base/text.ts";
-import { formatScore } from "../../templates/client/format.js";
-import type { Comparison, Direction } from "../report/comparison.ts";
-import { describeSetting } from "../gate/judge_reports.ts";
-import type { MetricName } from "../report/metrics.ts";
+import type { Comparison, Direction, MetricChange } from "../report/comparison.ts";
+import { type Grade, rankOf } from "../report/grades.ts";
+import { type GradedQuality, judgeQuality } from "../report/judge_quality.ts";
+import { labelOf, type MetricName, METRICS } from "../report/metrics.ts";
 import type { Report } from "../report/build_report.ts";
-import { formatDifference, formatFigure } from "./format_figure.ts";
+import type { ReportFigures } from "../report/report_figures.ts";
+import { formatFigure } from "./format_figure.ts";
+import {
+  type ComparedCell,
+  type ComparedReport,
+  type ComparedRow,
+  showCell,
+} from "./compared_rows.ts";
+import { type ComparedLayers, viewLayers } from "./html_compared_layers.ts";
 import type { LabelledReport } from "./html_data.ts";
-
-/** Names of a kind that are listed. */
-const MOST_NAMES = 500;
+import { nameSetting, showSetting } from "./name_setting.ts";
 
 /** What the lines of a run's own baseline are called. */
 export const PHASE_BASELINE = "Phase baseline";
 
-/** Layers that are only in one report, or under another name. */
-export interface NameList {
-  /** Which ones. */
-  title: string;
-  /** How many. */
-  count: number;
-  /** Their names, some of them. */
-  names: string[];
-  /** How many names are not listed. */
-  more: number;
+/** What the report is called that a page is about. */
+const SUBJECT = "This report";
+
+/** The grades of a report, or of a baseline. */
+export interface ComparedGrades {
+  /** The verdict; `null` where it is not known. */
+  verdict: Grade | null;
+  /** The quality. */
+  quality: GradedQuality;
+}
+
+/** Reports beside the baseline that all of them were compared with. */
+export interface ComparedReports {
+  /** What the baseline is called. */
+  baseline: string;
+  /** The reports, at least one; the subject of the page last. */
+  reports: readonly ComparedReport[];
+  /** Grades of the baseline; without them no grades are compared, `null`: they are not known. */
+  grades?: ComparedGrades | null;
 }
 
 /** What the page says of a comparison. */
@@ -35,25 +51,18 @@ export interface ComparisonView {
   link: string;
   /** Its heading. */
   title: string;
-  /** How many figures and layers moved, and how. */
-  verdict: string;
-  /** Settings that differ. */
-  settings: string[];
-  /** Names of the reports, the baseline first, the subject last. */
+  /** What the page is about besides; empty where nothing else could be meant. */
+  about: string;
+  /** Names of baseline and reports, the columns of its tables. */
   heads: string[];
-  /** Every figure, with its value in each report. */
-  metrics: { metric: string; values: string[]; difference: string; direction: Direction }[];
-  /** Every boundary. */
-  boundaries: {
-    place: string;
-    baseline: string;
-    current: string;
-    difference: string;
-    direction: Direction;
-    violation: string;
-  }[];
-  /** Layers that vanished, are new or were renamed. */
-  lists: NameList[];
+  /** Grades and figures. */
+  figures: ComparedRow[];
+  /** Settings that differ from the baseline's in any report. */
+  settings: ComparedRow[];
+  /** Scores of every boundary. */
+  boundaries: ComparedRow[];
+  /** The layers. */
+  layers: ComparedLayers;
 }
 
 /**
@@ -76,84 +85,159 @@ export function labelReports(
     const label = report.phase === subject.phase ? name : `${name}, phase ${report.phase}`;
     return { report, label };
   });
-  return [{ report: subject, label: "This report" }, ...labelled];
+  return [{ report: subject, label: SUBJECT }, ...labelled];
 }
 
 /**
- * Puts a comparison with another report or baseline into words.
- *
- * @param reports The subject first.
+ * Grades a baseline. Of smoothed parameters it does not keep the score that they have as they are stored, without
+ * which there is no verdict.
  */
-export function viewComparison(
-  reports: readonly LabelledReport[],
-  comparison: Comparison,
-): ComparisonView {
-  const between = reports.slice(1).filter(({ label }) =>
-    label !== PHASE_BASELINE && !label.startsWith("Baseline")
-  );
-  const title = "Against the baseline";
-  return { id: "comparison", link: "Comparison", title, ...viewChanges(comparison, between) };
+export function gradeBaseline(baseline: ReportFigures): ComparedGrades {
+  const { verdict, quality } = judgeQuality(baseline);
+  return { verdict: baseline.smoothing_window === null ? verdict : null, quality };
+}
+
+/** Puts the comparison of a page's report with another report or baseline into words. */
+export function viewComparison(report: Report, comparison: Comparison): ComparisonView {
+  return viewAgainst("Baseline", report, comparison, {
+    id: "comparison",
+    link: "Comparison",
+    title: "Against the baseline",
+  });
 }
 
 /** Puts a comparison with the run's own baseline into words. */
-export function viewPhaseComparison(comparison: Comparison): ComparisonView {
-  const title = "Against phase baseline, in the same run";
-  return { id: "phase", link: "Phase", title, ...viewChanges(comparison, []) };
+export function viewPhaseComparison(report: Report, comparison: Comparison): ComparisonView {
+  return viewAgainst(PHASE_BASELINE, report, comparison, {
+    id: "phase",
+    link: "Phase",
+    title: "Against phase baseline, in the same run",
+  });
 }
 
-function viewChanges(
-  comparison: Comparison,
-  between: readonly LabelledReport[],
-): Omit<ComparisonView, "id" | "link" | "title"> {
-  const { metrics, layers, boundaries } = comparison;
+/** Puts the comparisons of many reports with one baseline into words. */
+export function viewComparisons(compared: ComparedReports): ComparisonView {
+  const last = escapeText(compared.reports.at(-1)!.label);
+  const place = compared.reports.length === 1 ? "" : ", the last of the reports";
   return {
-    verdict: `Figures: ${countDirections(metrics)}. Layers: ${countDirections(layers)}.`,
-    settings: comparison.differing_settings.map(describeSetting),
-    heads: ["Baseline", ...between.map(({ label }) => label), "This report"],
-    metrics: metrics.map(({ metric, baseline, current, difference, direction }) => ({
-      metric,
-      values: [
-        baseline,
-        ...between.map(({ report }) => figureOf(report, metric)),
-        current,
-      ].map((value) => formatFigure(metric, value)),
-      difference: formatDifference(difference),
-      direction,
-    })),
-    boundaries: boundaries.map((one) => ({
-      place: `${one.boundary_idx} to ${one.boundary_idx + 1}`,
-      baseline: formatScore(one.baseline),
-      current: formatScore(one.current),
-      difference: formatDifference(one.difference),
-      direction: one.direction,
-      violation: one.violation ?? "none",
-    })),
-    lists: [
-      listNames("Vanished layers", comparison.vanished_layers.map(escapeText)),
-      listNames("New layers", comparison.new_layers.map(escapeText)),
-      listNames(
-        "Renamed layers",
-        comparison.renamed_layers.map(({ from, to }) =>
-          `${escapeText(from)} is now ${escapeText(to)}`
-        ),
-      ),
-    ].filter(({ count }) => count > 0),
+    id: "comparison",
+    link: "Comparison",
+    title: `${countNouns(compared.reports.length, "report")} against the baseline`,
+    about: `All else on this page is about ${last}${place}.`,
+    ...viewChanges(compared),
   };
 }
 
-function listNames(title: string, names: readonly string[]): NameList {
-  const more = Math.max(0, names.length - MOST_NAMES);
-  return { title, count: names.length, names: names.slice(0, MOST_NAMES), more };
+function viewAgainst(
+  baseline: string,
+  report: Report,
+  comparison: Comparison,
+  section: Pick<ComparisonView, "id" | "link" | "title">,
+): ComparisonView {
+  const reports = [{ label: SUBJECT, report, comparison }];
+  return { ...section, about: "", ...viewChanges({ baseline, reports }) };
 }
 
-function countDirections(changes: readonly { direction: Direction }[]): string {
-  const parts = (["worse", "better", "changed", "same"] satisfies Direction[]).map((direction) => ({
-    direction,
-    count: changes.filter((change) => change.direction === direction).length,
-  }));
-  const found = parts.filter(({ count }) => count > 0);
-  return found.map(({ count, direction }) => `${count} ${direction}`).join(", ") ||
-    countNouns(0, "change");
+function viewChanges(
+  compared: ComparedReports,
+): Omit<ComparisonView, "id" | "link" | "title" | "about"> {
+  const { baseline, reports } = compared;
+  const comparisons = reports.map(({ comparison }) => comparison);
+  return {
+    heads: [baseline, ...reports.map(({ label }) => label)].map(escapeText),
+    figures: [...viewGrades(compared), ...viewFigures(comparisons)],
+    settings: viewSettings(comparisons),
+    boundaries: viewBoundaries(comparisons),
+    layers: viewLayers(reports),
+  };
+}
+
+function viewGrades({ grades, reports }: ComparedReports): ComparedRow[] {
+  if (grades === undefined) return [];
+  const judged = reports.map(({ report }) => judgeQuality(report));
+  const cell = (before: Grade | null, after: Grade, note = "") =>
+    showCell(after, before === null ? null : compareGrades(before, after), null, note);
+  return [
+    {
+      name: "Verdict",
+      baseline: grades?.verdict ?? "not known",
+      cells: judged.map(({ verdict }) => cell(grades?.verdict ?? null, verdict)),
+    },
+    {
+      name: "Quality grade",
+      baseline: grades?.quality.grade ?? "not known",
+      ...grades === null ? {} : { measure: `by ${grades.quality.measure}` },
+      cells: judged.map(({ quality: { grade, measure } }) =>
+        cell(grades?.quality.grade ?? null, grade, `by ${measure}`)
+      ),
+    },
+  ];
+}
+
+function compareGrades(before: Grade, after: Grade): Direction {
+  const lost = rankOf(after) - rankOf(before);
+  return lost === 0 ? "same" : lost > 0 ? "worse" : "better";
+}
+
+/** A figure that not every report has is missing in the others. */
+function viewFigures(comparisons: readonly Comparison[]): ComparedRow[] {
+  const found = new Set(comparisons.flatMap(({ metrics }) => metrics.map(({ metric }) => metric)));
+  return METRICS.filter(({ name }) => found.has(name)).map(({ name: metric }) => {
+    const changes = comparisons.map(({ metrics }) => metrics.find((one) => one.metric === metric));
+    return {
+      name: labelOf(metric),
+      baseline: showNumber(metric, changes.find((change) => change !== undefined)!.baseline),
+      cells: changes.map((change) => showFigure(metric, change)),
+    };
+  });
+}
+
+function showFigure(metric: MetricName, change: MetricChange | undefined): ComparedCell {
+  if (change === undefined) return showCell("missing", null);
+  const { current, difference, direction } = change;
+  return showCell(showNumber(metric, current), direction, difference);
+}
+
+function showNumber(metric: MetricName, value: number | null): string {
+  return Number.isInteger(value) ? formatCount(value!) : formatFigure(metric, value);
+}
+
+function viewSettings(comparisons: readonly Comparison[]): ComparedRow[] {
+  const all = comparisons.map(({ differing_settings }) =>
+    new Map(differing_settings.map((change) => [change.setting, change]))
+  );
+  const keys = new Set(all.flatMap((one) => [...one.keys()]));
+  return [...keys].map((key) => {
+    const changes = all.map((one) => one.get(key));
+    const baseline = changes.find((change) => change !== undefined)!.baseline;
+    const values = changes.map((change) => change === undefined ? baseline : change.current);
+    return {
+      name: nameSetting(key),
+      baseline: showSetting(baseline),
+      cells: values.map((value, i) =>
+        showCell(showSetting(value), changes[i] === undefined ? "same" : "changed")
+      ),
+    };
+  });
+}
+
+function viewBoundaries(comparisons: readonly Comparison[]): ComparedRow[] {
+  const count = Math.max(...comparisons.map(({ boundaries }) => boundaries.length));
+  return Array.from({ length: count }, (_, i) => {
+    const changes = comparisons.map(({ boundaries }) => boundaries[i]);
+    return {
+      name: `${i} to ${i + 1}`,
+      baseline: formatScore(changes.find((change) => change !== undefined)!.baseline),
+      cells: changes.map((change) =>
+        change === undefined ? showCell("n/a", null) : showCell(
+          formatScore(change.current),
+          change.direction,
+          change.difference,
+          change.violation === null ? "" : `violation ${change.violation}`,
+        )
+      ),
+    };
+  });
 }
 
 function figureOf(report: Report, metric: MetricName): number | null {

@@ -13,6 +13,7 @@ import svgSource from "../../templates/client/svg.js" with { type: "text" };
 import tableSource from "../../templates/client/table.js" with { type: "text" };
 import violationTableSource from "../../templates/client/violation_table.js" with { type: "text" };
 import pageStyle from "../../templates/style/page.css" with { type: "text" };
+import comparisonStyle from "../../templates/style/comparison.css" with { type: "text" };
 import figureStyle from "../../templates/style/figures.css" with { type: "text" };
 import heatStyle from "../../templates/style/heat.css" with { type: "text" };
 import printStyle from "../../templates/style/print.css" with { type: "text" };
@@ -38,7 +39,16 @@ const SOURCES = [
 ];
 
 /** Later ones have the last word. */
-const STYLES = [pageStyle, toneStyle, scoreStyle, figureStyle, heatStyle, tableStyle, printStyle];
+const STYLES = [
+  pageStyle,
+  toneStyle,
+  scoreStyle,
+  figureStyle,
+  heatStyle,
+  tableStyle,
+  comparisonStyle,
+  printStyle,
+];
 
 /** The parts of the page of a report. */
 export function pageParts(): Promise<PageParts> {

@@ -2,6 +2,7 @@
 
 import boundariesTemplate from "../../templates/boundaries.eta" with { type: "text" };
 import calibrationTemplate from "../../templates/calibration.eta" with { type: "text" };
+import comparedTemplate from "../../templates/compared.eta" with { type: "text" };
 import comparisonTemplate from "../../templates/comparison.eta" with { type: "text" };
 import detailsTemplate from "../../templates/details.eta" with { type: "text" };
 import layersTemplate from "../../templates/layers.eta" with { type: "text" };
@@ -14,11 +15,15 @@ import { formatCount } from "../../templates/client/format.js";
 import type { Comparison } from "../report/comparison.ts";
 import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
+import { judgeQuality } from "../report/judge_quality.ts";
 import { fillTemplate, loadEngine } from "./fill_template.ts";
 import {
+  type ComparisonView,
+  gradeBaseline,
   labelReports,
   PHASE_BASELINE,
   viewComparison,
+  viewComparisons,
   viewPhaseComparison,
 } from "./html_comparison.ts";
 import { viewCalibration } from "./html_calibration.ts";
@@ -29,6 +34,10 @@ import { loadCharts } from "./load_charts.ts";
 import { viewVerdict } from "./html_verdict.ts";
 import { viewReport } from "./html_view.ts";
 import type { AdvisedCommand } from "./repeat_command.ts";
+import { nameReports } from "./name_reports.ts";
+import type { ComparisonLabels } from "./render_comparison.ts";
+import type { ReportFigures } from "../report/report_figures.ts";
+import { countNouns, escapeText } from "../base/text.ts";
 import { compareWithPhaseBaseline } from "../compare/compare_with_phase_baseline.ts";
 
 const TEMPLATES = {
@@ -37,6 +46,7 @@ const TEMPLATES = {
   pictures: picturesTemplate,
   calibration: calibrationTemplate,
   comparison: comparisonTemplate,
+  compared: comparedTemplate,
   boundaries: boundariesTemplate,
   layers: layersTemplate,
   table: tableTemplate,
@@ -101,31 +111,90 @@ export function renderHtml(report: Report, options: HtmlOptions = {}): Promise<s
   return renderPage("Quantization report", report, options);
 }
 
+/** What a page of many reports is told besides them. */
+export interface ComparisonOptions {
+  /** What baseline and reports are called, as their files; default: `Baseline`, `Report 1` and so on. */
+  labels?: ComparisonLabels;
+  /** The baseline where it is no whole report: its figures are graded. */
+  baseline?: ReportFigures;
+}
+
+/** Most reports whose charts are overlaid; each has a color of its own. */
+const MOST_DRAWN = 9;
+
+/** Many reports of a page, named and compared. */
+interface ManyReports {
+  /** All that can be drawn, the subject first. */
+  reports: [LabelledReport, ...LabelledReport[]];
+  /** The subject compared with the baseline. */
+  comparison: Comparison;
+  /** What the page says of all comparisons. */
+  view: ComparisonView;
+  /** The name of a baseline that cannot be drawn. */
+  undrawn: string[];
+}
+
 /**
- * Renders several reports side by side.
+ * Renders reports beside the baseline that they were compared with, and overlays their charts.
  *
- * @param reports The last one is what the page is about; the others are overlaid.
- * @param comparison The last report compared with a baseline.
+ * @param reports One for each comparison, in their order, and before them the baseline where it is a whole report.
+ * The last one is what the rest of the page is about.
+ * @param comparisons Each report compared with the baseline, at least one.
+ * @returns The same text for the same reports.
+ * @throws {RangeError} Reports, comparisons and labels are not as many as that.
  */
 export async function renderComparisonHtml(
   reports: readonly Report[],
-  comparison: Comparison,
+  comparisons: readonly Comparison[],
+  { labels, baseline }: ComparisonOptions = {},
 ): Promise<string> {
-  const report = reports.at(-1);
-  if (report === undefined) throw new RangeError("Cannot compare reports: there is none");
-  return await renderPage("Comparison", report, { comparison, others: reports.slice(0, -1) });
+  const count = comparisons.length;
+  if (count === 0) throw new RangeError("Cannot compare reports: there is none");
+  const isWhole = reports.length === count + 1;
+  if (!isWhole && reports.length !== count) {
+    throw new RangeError(
+      `Cannot compare ${reports.length} reports by ${countNouns(count, "comparison")}: ` +
+        `give ${count}, or ${count + 1} with the baseline first`,
+    );
+  }
+  if (labels !== undefined && labels.currents.length !== count) {
+    throw new RangeError(`Cannot name ${count} reports by ${labels.currents.length} labels`);
+  }
+  const names = nameReports(comparisons, labels);
+  const compared = reports.slice(isWhole ? 1 : 0).map((report, i) => ({
+    report,
+    label: names.currents[i]!,
+    comparison: comparisons[i]!,
+  }));
+  const subject = compared.at(-1)!;
+  const figures = isWhole ? judgeQuality(reports[0]!) : baseline && gradeBaseline(baseline);
+  return await renderPage("Comparison", subject.report, {}, {
+    reports: [
+      subject,
+      ...isWhole ? [{ report: reports[0]!, label: names.baseline }] : [],
+      ...compared.slice(0, -1),
+    ],
+    comparison: subject.comparison,
+    view: viewComparisons({ baseline: names.baseline, reports: compared, grades: figures ?? null }),
+    undrawn: isWhole ? [] : [`${escapeText(names.baseline)} (no whole report)`],
+  });
 }
 
-async function renderPage(kind: string, report: Report, options: HtmlOptions): Promise<string> {
-  const { comparison, others = [], pictures, advised } = options;
+async function renderPage(
+  kind: string,
+  report: Report,
+  options: HtmlOptions,
+  many?: ManyReports,
+): Promise<string> {
+  const { comparison = many?.comparison, others = [], pictures, advised } = options;
   const own = compareWithPhaseBaseline(report);
   const changes = comparison ?? own?.comparison;
-  const reports = labelReports(report, others, comparison);
-  if (own !== undefined && others.length === 0) {
+  const reports = many?.reports ?? labelReports(report, others, comparison);
+  if (own !== undefined && reports.length === 1) {
     reports.push({ report: own.baseline, label: PHASE_BASELINE });
   }
-  const overlaid = reports.filter((one) => one.report.num_time_groups === report.num_time_groups);
-  const left = reports.filter((one) => !overlaid.includes(one));
+  const alike = reports.filter((one) => one.report.num_time_groups === report.num_time_groups);
+  const overlaid = alike.slice(0, MOST_DRAWN);
   const charted = detailedLayers(report, overlaid.length);
   return fillTemplate(TEMPLATES, "report", {
     kind,
@@ -138,12 +207,21 @@ async function renderPage(kind: string, report: Report, options: HtmlOptions): P
     ),
     pictures,
     calibration: viewCalibration(report),
+    first: many === undefined ? [] : [many.view],
     comparisons: [
-      ...own === undefined ? [] : [viewPhaseComparison(own.comparison)],
-      ...comparison === undefined ? [] : [viewComparison(reports, comparison)],
+      ...own === undefined ? [] : [viewPhaseComparison(report, own.comparison)],
+      ...comparison === undefined || many !== undefined ? [] : [viewComparison(report, comparison)],
     ],
-    labels: overlaid.map(({ label }) => label),
-    notOverlaid: left.map(({ label }) => label),
+    labels: overlaid.map(({ label }) => escapeText(label)),
+    notOverlaid: [
+      ...many?.undrawn ?? [],
+      ...reports.filter((one) => !alike.includes(one)).map(({ label, report: other }) =>
+        `${escapeText(label)} (${countNouns(other.num_time_groups, "time group")})`
+      ),
+      ...alike.slice(MOST_DRAWN).map(({ label }) =>
+        `${escapeText(label)} (more than ${MOST_DRAWN} reports)`
+      ),
+    ],
     charted: charted < report.layers.length ? formatCount(charted) : null,
     chart: drawModel(report, overlaid),
     data: pageData([reports[0], ...overlaid.slice(1)], changes),

@@ -5,7 +5,9 @@ import { quote } from "../../base/text.ts";
 import { compareReports } from "../../compare/compare_reports.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { findReport, loadBaseline, loadFigures, loadReport } from "../../report/load_report.ts";
+import type { ReportFigures } from "../../report/report_figures.ts";
 import type { Invocation } from "../parse_args.ts";
+import { nameFiles } from "../../render/name_reports.ts";
 import { renderComparison } from "../../render/render_comparison.ts";
 import { writeWhole } from "../../safetensors/write.ts";
 import { pendingFile, resolvePath } from "../../run/pending_output.ts";
@@ -21,18 +23,19 @@ export async function compare({ files, htmlReport, json }: Invocation, io: Io): 
     ? `${JSON.stringify(comparisons, null, 2)}\n`
     : renderComparison(comparisons, { baseline: baselineFile, currents: currentFiles });
   if (htmlReport === undefined) return io.stdout(text);
-  await writePage(htmlReport, files, comparisons.at(-1)!, () => io.stdout(text));
+  await writePage(htmlReport, files, baseline, comparisons, () => io.stdout(text));
 }
 
 /**
- * Writes the page: all reports overlaid, the last one compared with the baseline.
+ * Writes the page: every report beside the baseline, their charts overlaid.
  *
  * @param onWritten Called before the page is put in place.
  */
 async function writePage(
   path: string,
   files: readonly string[],
-  comparison: Comparison,
+  baseline: ReportFigures,
+  comparisons: readonly Comparison[],
   onWritten: () => void,
 ): Promise<void> {
   if (files.some((file) => resolvePath(file) === resolvePath(path))) {
@@ -41,12 +44,14 @@ async function writePage(
     );
   }
   const [baselineFile = "", ...currentFiles] = files;
-  const baseline = findReport(baselineFile);
-  const reports = [...baseline === undefined ? [] : [baseline], ...currentFiles.map(loadReport)];
+  const whole = findReport(baselineFile);
+  const reports = [...whole === undefined ? [] : [whole], ...currentFiles.map(loadReport)];
+  const [baselineName = "", ...currentNames] = nameFiles(files);
+  const labels = { baseline: baselineName, currents: currentNames };
   const pending = pendingFile(path, undefined);
   try {
     const { renderComparisonHtml } = await import("../../render/render_html.ts");
-    const page = await renderComparisonHtml(reports, comparison);
+    const page = await renderComparisonHtml(reports, comparisons, { labels, baseline });
     await writeWhole(pending.path, path, new TextEncoder().encode(page));
     onWritten();
     pending.commit();
