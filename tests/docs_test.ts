@@ -64,6 +64,17 @@ Deno.test("docs/score.md gives the limits of the grades", () => {
   }
 });
 
+Deno.test("docs/score.md gives the limits of quality", () => {
+  const text = read("docs/score.md");
+  for (const { grade, weights, outputs } of GRADES.slice(0, -1)) {
+    const row = new RegExp(
+      `^\\| ${grade} +\\| from ${weights} dB +\\| from ${outputs} dB +\\|$`,
+      "m",
+    );
+    assert.match(text, row);
+  }
+});
+
 Deno.test("docs/structure.md lists the folders of lib/ from the ground up", () => {
   const listed = [...read("docs/structure.md").matchAll(/^\| `([a-z_]+)(\/|\.ts)` +\|/gm)];
   const floors = /const FLOORS = \[([^\]]*)\]/.exec(read("tests/layering_test.ts"))![1]!;
