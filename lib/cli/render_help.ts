@@ -42,7 +42,7 @@ const EXAMPLES: Record<Command, string> = {
   gate: `isotherm gate baseline.json report.json --max-score-drop 0.02`,
   baseline: `isotherm baseline update baseline_metrics.json --to baseline.json`,
   backends: `isotherm backends --json`,
-  history: `isotherm history append report.json --to history.jsonl --commit 1a2b3c4`,
+  history: `isotherm history append report.json --to runs.jsonl --commit 1a2b3c4`,
 };
 
 /** The help of a command; at most 24 lines of at most 80 columns. */

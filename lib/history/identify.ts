@@ -39,22 +39,29 @@ const WORDS: Record<SettingName, [say: (value: SettingValue) => string, without:
 };
 
 /**
- * Names identities: model and bit width, and the settings in which they differ.
+ * Names identities: model and bit width, and where those are the same, the settings in which they differ.
  *
  * @returns A name for each, in the same order.
  */
 export function nameIdentities(identities: readonly HistoryIdentity[]): string[] {
-  const known = new Set<string>(Object.keys(WORDS));
-  const added = identities.flatMap(({ settings }) => Object.keys(settings))
-    .filter((key) => !known.has(key)).sort();
-  const keys = [...new Set(["bit_width", ...known, ...added])];
-  const textOf = (identity: HistoryIdentity, key: string) => JSON.stringify(identity.settings[key]);
-  const differing = keys.filter((key) =>
-    key === "bit_width" ||
-    new Set(identities.map((identity) => textOf(identity, key))).size > 1
-  );
-  return identities.map(({ model_name, settings }) =>
-    [model_name, ...differing.map((key) => describeSetting(key, settings[key]))].join(", ")
+  const nameOf = ({ model_name, settings }: HistoryIdentity) =>
+    `${model_name}, ${describeSetting("bit_width", settings.bit_width)}`;
+  const alike = Map.groupBy(identities, nameOf);
+  return identities.map((identity) => {
+    const name = nameOf(identity);
+    const { settings } = identity;
+    const words = differingKeys(alike.get(name)!).map((key) => describeSetting(key, settings[key]));
+    return [name, ...words].join(", ");
+  });
+}
+
+/** Settings in which identities differ, those that are known first. */
+function differingKeys(identities: readonly HistoryIdentity[]): string[] {
+  const found = new Set(identities.flatMap(({ settings }) => Object.keys(settings)));
+  const known = Object.keys(WORDS);
+  const added = [...found].filter((key) => !known.includes(key)).sort();
+  return [...known, ...added].filter((key) =>
+    new Set(identities.map(({ settings }) => JSON.stringify(settings[key]))).size > 1
   );
 }
 

@@ -171,7 +171,7 @@ function qualityChart(lines: readonly Line[], measure: QualityMeasure): Chart {
       limits: GRADES.filter((limits) => Number.isFinite(limits[measure])).map((limits) => ({
         at: limits[measure],
         grade: limits.grade,
-        words: `${limits.grade} from ${limits[measure]} dB`,
+        words: `${limits.grade}, ${limits[measure]}`,
       })),
     },
   );
@@ -207,6 +207,7 @@ const HEADS: { label: string; kind: string }[] = [
   { label: "Commit", kind: "" },
   { label: "Model", kind: "" },
   { label: "Quality", kind: "" },
+  { label: "Against the baseline", kind: "" },
   { label: labelOf("sqnr_db"), kind: "numeric" },
   { label: labelOf("output_sqnr_db"), kind: "numeric minor" },
   { label: labelOf("smoothness_score"), kind: "numeric" },
@@ -215,7 +216,6 @@ const HEADS: { label: string; kind: string }[] = [
   { label: labelOf("model_size_mb"), kind: "numeric minor" },
   { label: labelOf("bits_per_weight"), kind: "numeric minor" },
   { label: "Time, s", kind: "numeric minor" },
-  { label: "Against the baseline", kind: "" },
 ];
 
 /** An entry as a row of the table. */
@@ -243,7 +243,7 @@ function viewRow(entry: HistoryEntry, model: string): Row {
     grade: entry.grade,
     figures: [
       sqnr_db === null ? "no error" : sqnr_db.toFixed(2),
-      output === undefined ? "not measured" : output.toFixed(2),
+      output === undefined ? "n/a" : output.toFixed(2),
       score === null ? "no boundary" : formatScore(score),
       `${entry.violation_count}`,
       `${entry.layers_with_violations}`,
@@ -256,7 +256,7 @@ function viewRow(entry: HistoryEntry, model: string): Row {
 }
 
 function describeBreaches(breaches: ReturnType<typeof listBreaches>): Row["against"] {
-  if (breaches === undefined) return { tone: "same", words: "none given" };
-  if (breaches.length === 0) return { tone: "same", words: "inside the band" };
+  if (breaches === undefined) return { tone: "same", words: "no baseline" };
+  if (breaches.length === 0) return { tone: "same", words: "inside" };
   return { tone: "worse", words: `outside: ${breaches.join(", ")}` };
 }

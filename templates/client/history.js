@@ -8,6 +8,8 @@ import { showHistoryChart } from "./history_chart.js";
  */
 const { commits, lines, charts } = JSON.parse(byId("page-data").textContent ?? "");
 const slider = /** @type {HTMLInputElement} */ (byId("commit"));
+const picker = /** @type {HTMLSelectElement} */ (byId("line"));
+const isShown = (/** @type {number} */ line) => picker.value === "" || picker.value === `${line}`;
 const redraws = /** @type {(() => void)[]} */ ([]);
 const redraw = () => redraws.forEach((draw) => draw());
 
@@ -19,7 +21,7 @@ function select(commit) {
   const at = Math.min(commits.length - 1, Math.max(0, commit));
   slider.value = String(at);
   slider.setAttribute("aria-valuetext", commits[at]);
-  const known = lines.filter(({ texts }) => texts[at] !== null);
+  const known = lines.filter(({ texts }, line) => isShown(line) && texts[at] !== null);
   byId("readout").replaceChildren(
     ...known.map(({ label, texts }) =>
       element("p", {}, element("b", {}, `${commits[at]}, ${label}: `), texts[at] ?? "")
@@ -28,12 +30,14 @@ function select(commit) {
   redraw();
 }
 
-select(commits.length - 1);
+const selected = () => Number(slider.value);
+const page = { commits, lines, selected, isShown, select };
 for (const chart of charts) {
-  const box = byId(`chart-${chart.id}`);
-  redraws.push(showHistoryChart(box, chart, commits, lines, () => Number(slider.value), select));
+  redraws.push(showHistoryChart(byId(`chart-${chart.id}`), chart, page));
 }
-slider.addEventListener("input", () => select(Number(slider.value)));
+select(selected());
+slider.addEventListener("input", () => select(selected()));
+picker.addEventListener("change", () => select(selected()));
 for (const query of ["(prefers-color-scheme: dark)", "print"]) {
   matchMedia(query).addEventListener("change", redraw);
 }
