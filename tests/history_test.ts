@@ -313,6 +313,16 @@ Deno.test("nameIdentities() says only what is needed to tell lines apart", () =>
   );
 });
 
+Deno.test("nameIdentities() escapes names, cuts them and shows those that are empty", () => {
+  const names = ["a\n\x1b", "", " ", "x".repeat(300)];
+  assert.deepEqual(nameIdentities(names.map((model_name) => entryOf({ model_name }))), [
+    "a\\u{a}\\u{1b}, INT2",
+    '"", INT2',
+    '" ", INT2',
+    `${"x".repeat(200)}…, INT2`,
+  ]);
+});
+
 Deno.test("makeBadge() gives the grade, the SQNR that was graded and a color for each grade", () => {
   assert.deepEqual(makeBadge(entryOf({ grade: "good", sqnr_db: 20.349 })), {
     schemaVersion: 1,

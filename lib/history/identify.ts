@@ -1,5 +1,6 @@
 /** Which runs of a history belong to one line: those of the same model and settings; and what the line is called. */
 
+import { escapeText, quote } from "../base/text.ts";
 import type { SETTING_KEYS } from "../report/report_figures.ts";
 import type { HistoryEntry, HistorySettings } from "./entry.ts";
 
@@ -41,11 +42,11 @@ const WORDS: Record<SettingName, [say: (value: SettingValue) => string, without:
 /**
  * Names identities: model and bit width, and where those are the same, the settings in which they differ.
  *
- * @returns A name for each, in the same order.
+ * @returns A name for each, in the same order; what it holds of a file's names is escaped and cut.
  */
 export function nameIdentities(identities: readonly HistoryIdentity[]): string[] {
   const nameOf = ({ model_name, settings }: HistoryIdentity) =>
-    `${model_name}, ${describeSetting("bit_width", settings.bit_width)}`;
+    `${showName(model_name)}, ${describeSetting("bit_width", settings.bit_width)}`;
   const alike = Map.groupBy(identities, nameOf);
   return identities.map((identity) => {
     const name = nameOf(identity);
@@ -53,6 +54,11 @@ export function nameIdentities(identities: readonly HistoryIdentity[]): string[]
     const words = differingKeys(alike.get(name)!).map((key) => describeSetting(key, settings[key]));
     return [name, ...words].join(", ");
   });
+}
+
+/** Spaces alone would show as nothing at all. */
+function showName(name: string): string {
+  return name.trim() === "" ? quote(name) : escapeText(name);
 }
 
 /** Settings in which identities differ, those that are known first. */
@@ -70,5 +76,5 @@ function describeSetting(key: string, value: SettingValue | undefined): string {
   const [say, without] = Object.hasOwn(WORDS, key)
     ? WORDS[key as SettingName]
     : [(value: SettingValue) => `${key} ${value}`, `no ${key}`];
-  return value === undefined ? without : say(value);
+  return escapeText(value === undefined ? without : say(value));
 }

@@ -81,10 +81,9 @@ export async function renderHistoryHtml(entries: readonly HistoryEntry[]): Promi
     })),
     charts: charts.map(({ id, values, bands, limits }) => ({ id, values, bands, limits })),
   };
-  const names = new Map(lines.map(({ label }, i) => [i, label]));
-  const lineOf = new Map(
-    lines.flatMap(({ entries }, i) =>
-      entries.flatMap((entry) => entry === null ? [] : [[identify(entry), i] as const])
+  const labels = new Map(
+    lines.flatMap(({ label, entries }) =>
+      entries.flatMap((entry) => entry === null ? [] : [[identify(entry), label] as const])
     ),
   );
   return fillTemplate({ history: historyTemplate }, "history", {
@@ -101,39 +100,42 @@ export async function renderHistoryHtml(entries: readonly HistoryEntry[]): Promi
     charts,
     hasBands: charts.some(({ bands }) => bands.flat().some((band) => band !== null)),
     heads: HEADS,
-    rows: entries.toReversed().map((entry) =>
-      viewRow(entry, names.get(lineOf.get(identify(entry))!)!)
-    ),
+    rows: entries.toReversed().map((entry) => viewRow(entry, labels.get(identify(entry))!)),
     data: JSON.stringify(data).replaceAll("<", "\\u003c"),
   });
 }
 
 /** Sorts entries into lines over commits; of two entries of a line and a commit the later one counts. */
 function arrange(entries: readonly HistoryEntry[]): { commits: string[]; lines: Line[] } {
-  const groups = [...Map.groupBy(entries, identify).values()];
-  const labels = nameIdentities(groups.map(([first]) => first!)).map(escapeText);
-  const columns = new Map<string | HistoryEntry, number>();
-  for (const entry of entries) {
-    const key = entry.commit ?? entry;
-    if (!columns.has(key)) columns.set(key, columns.size);
-  }
+  const columns = new Map<string | number, number>();
+  const placed = entries.map((entry, i) => {
+    const key = entry.commit ?? i;
+    const column = columns.get(key) ?? columns.size;
+    columns.set(key, column);
+    return { entry, column };
+  });
+  const groups = [...Map.groupBy(placed, ({ entry }) => identify(entry)).values()];
+  const labels = nameIdentities(groups.map(([first]) => first!.entry));
   return {
-    commits: [...columns.keys()].map((key, i) => nameCommit(typeof key === "string" ? key : i + 1)),
+    commits: Array.from(
+      columns,
+      ([key, column]) => typeof key === "string" ? shorten(key) : `#${column + 1}`,
+    ),
     lines: groups.map((group, i): Line => {
-      const at = new Map(group.map((entry) => [columns.get(entry.commit ?? entry)!, entry]));
+      const at = new Map(group.map(({ entry, column }) => [column, entry]));
       return {
         label: labels[i]!,
         color: i % COLORS,
         dash: DASHES[Math.floor(i / COLORS) % DASHES.length]!,
-        entries: Array.from(columns, (_, column) => at.get(column) ?? null),
+        entries: Array.from({ length: columns.size }, (_, column) => at.get(column) ?? null),
       };
     }),
   };
 }
 
-/** A commit as it is usually shown; a number where none was given. */
-function nameCommit(commit: string | number): string {
-  return typeof commit === "number" ? `#${commit}` : commit.slice(0, 7);
+/** A commit as it is usually shown. */
+function shorten(commit: string): string {
+  return commit.slice(0, 7);
 }
 
 function listModels(entries: readonly HistoryEntry[]): string {
@@ -237,7 +239,7 @@ interface Row {
 function viewRow(entry: HistoryEntry, model: string): Row {
   const { commit, sqnr_db, output_sqnr_db: output, smoothness_score: score } = entry;
   return {
-    commit: commit === null ? "none" : nameCommit(commit),
+    commit: commit === null ? "none" : shorten(commit),
     hash: commit ?? "",
     model,
     grade: entry.grade,

@@ -153,10 +153,12 @@ function drawGround(plot, { bands, limits }, { lines, selected, isShown }) {
   ctx.lineWidth = uPlot.pxRatio;
   ctx.setLineDash([5 * uPlot.pxRatio, 4 * uPlot.pxRatio]);
   for (const { at, grade } of limits) {
+    // On whole pixels, so that it is not blurred.
+    const middle = Math.round(y(at)) - (uPlot.pxRatio % 2) / 2;
     ctx.strokeStyle = colorOf(grade);
     ctx.beginPath();
-    ctx.moveTo(left, y(at));
-    ctx.lineTo(left + width, y(at));
+    ctx.moveTo(left, middle);
+    ctx.lineTo(left + width, middle);
     ctx.stroke();
   }
   ctx.restore();

@@ -1,7 +1,7 @@
 /** `isotherm history append|page|badge`: the figures of runs over commits. */
 
 import { BadInputError } from "../../base/errors.ts";
-import { escapeText, quote } from "../../base/text.ts";
+import { quote } from "../../base/text.ts";
 import { makeBadge } from "../../history/badge.ts";
 import { type HistoryEntry, makeHistoryEntry } from "../../history/entry.ts";
 import { nameIdentities } from "../../history/identify.ts";
@@ -37,7 +37,7 @@ async function append({ files, to, json, history }: Invocation, io: Io): Promise
   const add = (text: string) => appendToHistory(text, entry);
   const { text, replaced, count } = exists(to) ? loadHistory(to, add) : add("");
   await writeText(to, text, () => {
-    const name = escapeText(nameIdentities([entry])[0]!);
+    const name = nameIdentities([entry])[0]!;
     io.stdout(
       json
         ? `${JSON.stringify({ replaced, entry }, null, 2)}\n`
