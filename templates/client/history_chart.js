@@ -26,7 +26,7 @@ const HISTORY_HEIGHT = 210;
 const LETTERS = 11;
 
 /** Room for the words of limits, in pixels. */
-const LIMIT_WORDS = 74;
+const LIMIT_WORDS = 84;
 
 /**
  * @param {HTMLElement} box where it goes
