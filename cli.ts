@@ -75,6 +75,9 @@ async function run(invocation: Invocation, io: Io): Promise<number> {
     case "backends":
       await (await import("./lib/cli/commands/backends.ts")).backends(invocation, io);
       return EXIT.done;
+    case "history":
+      await (await import("./lib/cli/commands/history.ts")).history(invocation, io);
+      return EXIT.done;
   }
 }
 

@@ -77,6 +77,16 @@ export {
   OPTIONAL_KEYS,
   type ReportFigures,
 } from "./lib/report/report_figures.ts";
+export { type Badge, makeBadge } from "./lib/history/badge.ts";
+export {
+  type EntryOptions,
+  type HistoryBaseline,
+  type HistoryEntry,
+  type HistorySettings,
+  makeHistoryEntry,
+} from "./lib/history/entry.ts";
+export { type Appended, appendToHistory, parseHistory } from "./lib/history/parse_history.ts";
+export { renderHistoryHtml } from "./lib/render/html_history.ts";
 export { measureQuality, type Quality } from "./lib/params/measure_quality.ts";
 export {
   DEFAULT_SETTINGS,

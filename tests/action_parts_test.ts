@@ -140,10 +140,11 @@ Deno.test("no step has more permissions than it needs, and the gate is the last 
 });
 
 Deno.test("workflows may only write what they have to, and give inputs that there are", () => {
-  const writing = new Map([["fork-comment.yml", ["pull-requests"]], ["update-baseline.yml", [
-    "contents",
-    "pull-requests",
-  ]]]);
+  const writing = new Map([
+    ["fork-comment.yml", ["pull-requests"]],
+    ["history.yml", ["contents"]],
+    ["update-baseline.yml", ["contents", "pull-requests"]],
+  ]);
   for (const { path, workflow, steps } of WORKFLOWS) {
     const may = Object.entries(workflow.permissions ?? assert.fail(path));
     const writes = may.filter(([, level]) => level === "write").map(([name]) => name);

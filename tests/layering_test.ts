@@ -27,6 +27,7 @@ const FLOORS = [
   "run",
   "compare",
   "gate",
+  "history",
   "render",
   "cli",
 ];
@@ -115,7 +116,7 @@ Deno.test("no module imports what it may not", () => {
     { from: BACKEND, never: /^lib\/(params|plan|model)\//, why: "a backend runs whatever job" },
     { from: /^lib\/jobs\//, never: /^lib\/(plan|model)\//, why: "jobs know slices, not layers" },
     {
-      from: /^lib\/(compare|gate)\//,
+      from: /^lib\/(compare|gate|history)\//,
       never: /^lib\/(model|plan|compute|jobs|format|layer|run)\//,
       why: "what judges reports reads reports only",
     },

@@ -66,6 +66,7 @@ const QUANTIZE = {
     rules: undefined,
     missing: "fail",
   },
+  history: { action: undefined, commit: undefined, baseline: undefined },
   report: "baseline_metrics.json",
   checkedReport: undefined,
   htmlReport: undefined,
@@ -231,7 +232,8 @@ Deno.test("parseArgs() accepts a switch twice when it is repeated", async () => 
   assert.equal((await parseArgs([...PATHS, "--json", "--json"])).json, true);
 });
 
-const COMMAND_LIST = "quantize, inspect, verify, compare, gate, baseline, backends or flags";
+const COMMAND_LIST =
+  "quantize, inspect, verify, compare, gate, baseline, backends, history or flags";
 
 const integer = (flag: string, limits: string, ...values: string[]) =>
   values.map((value): [string[], string] => [

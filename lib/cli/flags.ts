@@ -35,7 +35,14 @@ export const COMMANDS = [
   "gate",
   "baseline",
   "backends",
+  "history",
 ] as const;
+
+/** What `history` does. */
+export const HISTORY_ACTIONS = ["append", "page", "badge"] as const;
+
+/** One of {@linkcode HISTORY_ACTIONS}. */
+export type HistoryAction = typeof HISTORY_ACTIONS[number];
 
 /** One of the commands. */
 export type Command = typeof COMMANDS[number];
@@ -273,12 +280,36 @@ export const FLAGS: readonly Flag[] = [
     commands: ["gate"],
   },
   { name: "to", value: "FILE", help: "the baseline to write", commands: ["baseline"] },
+  {
+    name: "to",
+    value: "FILE",
+    help: "append: the history; badge: its file",
+    commands: ["history"],
+  },
+  {
+    name: "commit",
+    value: "SHA",
+    help: "append: what was measured",
+    commands: ["history"],
+  },
+  {
+    name: "baseline",
+    value: "FILE",
+    help: "append: what the gate judges by, for a band",
+    commands: ["history"],
+  },
+  {
+    name: "html-report",
+    value: "FILE",
+    help: "page: a page to look at",
+    commands: ["history"],
+  },
   { name: "dry-run", help: "plan only", commands: ["quantize"] },
   {
     name: "overwrite",
     joined: true,
     help: "replace output",
-    commands: ["quantize"],
+    commands: ["quantize", "history"],
   },
   {
     name: "link",

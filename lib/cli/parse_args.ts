@@ -6,6 +6,7 @@ import { loadEngineFor } from "../base/match_pattern.ts";
 import { quote } from "../base/text.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { type Command, COMMANDS, DEFAULT_REPORT, type Flag, FLAGS } from "./flags.ts";
+import { type HistoryFlags, readHistoryFlags } from "./read_history_flags.ts";
 import { readOperands } from "./read_operands.ts";
 import { type GateFlags, readGateFlags, readSettings, type Values } from "./read_settings.ts";
 
@@ -19,12 +20,14 @@ export interface Invocation {
   model: string;
   /** The directory to create, or the one `verify` names. */
   output: string;
-  /** Reports that `compare`, `gate` and `baseline update` name; a baseline first. */
+  /** Reports that `compare`, `gate`, `baseline update` and `history` name; a baseline first. */
   files: string[];
   /** Settings of a run. */
   settings: QuantizeSettings;
   /** What `gate` goes by. */
   gate: GateFlags;
+  /** What `history` is to do. */
+  history: HistoryFlags;
   /** JSON report. */
   report: string;
   /** A report that `verify` holds against the checkpoint. */
@@ -33,7 +36,7 @@ export interface Invocation {
   htmlReport: string | undefined;
   /** Report or baseline to compare a run with. */
   compare: string | undefined;
-  /** The baseline to write. */
+  /** The baseline, history or badge to write. */
   to: string;
   /** Switches. */
   overwrite: boolean;
@@ -88,6 +91,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
     gate: () => ({ ...none, files }),
     baseline: () => ({ ...none, files, to: required("to") }),
     backends: () => none,
+    history: () => ({ ...none, files, to: text("to") ?? "" }),
   };
   return {
     command,
@@ -95,6 +99,7 @@ export async function parseArgs(argv: readonly string[]): Promise<Invocation> {
     ...paths[command](),
     settings: readSettings(values, command === "inspect" ? INSPECTED : {}),
     gate: readGateFlags(values),
+    history: readHistoryFlags(command === "history" && !help ? operands : [], values),
     report: text("report") ?? DEFAULT_REPORT,
     checkedReport: command === "verify" ? text("report") : undefined,
     htmlReport: text("html-report"),

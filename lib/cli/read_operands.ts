@@ -47,16 +47,24 @@ const OPERANDS: Record<Command, Operands> = {
     surplus: "baseline update takes one report",
   },
   backends: { min: 0, max: 0, missing: "", surplus: "backends takes none" },
+  history: {
+    min: 1,
+    max: 1,
+    missing: "the file: isotherm history append REPORT, page HISTORY or badge HISTORY",
+    surplus: "history takes one report or history",
+  },
 };
 
 /**
  * Checks the operands of a command.
  *
- * @returns Them, without the `update` of `baseline update`.
+ * @returns Them, without the `update` of `baseline update` and what `history` is to do.
  * @throws {BadInputError} One is missing, empty or too much.
  */
 export function readOperands(command: Command, operands: readonly string[]): string[] {
-  const named = command === "baseline" ? withoutAction(operands) : [...operands];
+  const named = command === "baseline"
+    ? withoutAction(operands)
+    : operands.slice(command === "history" ? 1 : 0);
   const { min, max, missing, surplus } = OPERANDS[command];
   const extra = named[max];
   if (extra !== undefined) {

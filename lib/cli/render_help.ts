@@ -6,7 +6,7 @@ const INTRO: Record<Command, string> = {
   quantize: `Quantizes a safetensors model and reports how smooth its time groups are.
 
 Usage: isotherm --model DIR --output DIR [flags]; isotherm --version
-Also:  isotherm inspect|verify|compare|gate|baseline|backends --help`,
+Also:  isotherm inspect|verify|compare|gate|baseline|backends|history --help`,
   inspect: `Shows what a model directory holds and what would be quantized.
 
 Usage: isotherm inspect DIR [flags]`,
@@ -27,6 +27,11 @@ Usage: isotherm baseline update CURRENT.json --to FILE [flags]`,
   backends: `Shows what this machine offers to compute with, each one measured.
 
 Usage: isotherm backends [flags]`,
+  history: `Keeps the figures of runs over commits, a line of JSON each, and shows them.
+
+Usage: isotherm history append REPORT.json --to HISTORY.jsonl [flags]
+       isotherm history page HISTORY.jsonl --html-report FILE [--overwrite]
+       isotherm history badge HISTORY.jsonl --to badge.json`,
 };
 
 const EXAMPLES: Record<Command, string> = {
@@ -37,6 +42,7 @@ const EXAMPLES: Record<Command, string> = {
   gate: `isotherm gate baseline.json report.json --max-score-drop 0.02`,
   baseline: `isotherm baseline update baseline_metrics.json --to baseline.json`,
   backends: `isotherm backends --json`,
+  history: `isotherm history append report.json --to runs.jsonl --commit 1a2b3c4`,
 };
 
 /** The help of a command; at most 24 lines of at most 80 columns. */

@@ -12,6 +12,9 @@ import type { ReportFigures } from "./report_figures.ts";
 /** Largest file read, in bytes: a report of 100,000 layers over 100 time groups has less. */
 const MAX_BYTES = 256_000_000;
 
+/** Largest history read, in bytes: 10,000 entries and more. */
+const MAX_HISTORY_BYTES = 10_000_000;
+
 /**
  * Reads what is compared of the report in question.
  *
@@ -79,6 +82,16 @@ export function loadRules<T>(path: string, parse: (text: string) => T): T {
   return readAs("rules", path, parse);
 }
 
+/**
+ * Reads a history of runs.
+ *
+ * @param parse Reads the text; what it refuses is told with the file's name.
+ * @throws {BadInputError} It is missing, broken or too large.
+ */
+export function loadHistory<T>(path: string, parse: (text: string) => T): T {
+  return readAs("history", path, parse, MAX_HISTORY_BYTES);
+}
+
 /** Whether anything has that name. */
 export function exists(path: string): boolean {
   try {
@@ -99,6 +112,10 @@ const MARKS = {
   },
   log: (text: string) => /^Quantizing .+ to INT\d/m.test(text),
   page: (text: string) => text.includes('<meta name="generator" content="Isotherm '),
+  badge: (text: string) => {
+    const value = parseJson(text);
+    return isObject(value) && value.schemaVersion === 1 && value.label === "isotherm";
+  },
 } as const;
 
 /**
@@ -122,11 +139,17 @@ const REMEDY = {
   report: "write it again with isotherm --report FILE",
   baseline: "remove it and write it again with isotherm baseline update CURRENT --to FILE",
   rules: "correct it, or leave it out",
+  history: "correct or remove that line",
 } as const;
 
-function readAs<T>(kind: keyof typeof REMEDY, path: string, parse: (text: string) => T): T {
+function readAs<T>(
+  kind: keyof typeof REMEDY,
+  path: string,
+  parse: (text: string) => T,
+  limit = MAX_BYTES,
+): T {
   const problem = `Cannot read the ${kind} ${quote(path)}`;
-  const text = decodeText(readBytes(path, problem), problem);
+  const text = decodeText(readBytes(path, problem, limit), problem);
   try {
     return parse(text);
   } catch (error) {
@@ -135,12 +158,12 @@ function readAs<T>(kind: keyof typeof REMEDY, path: string, parse: (text: string
   }
 }
 
-function readBytes(path: string, problem: string): Uint8Array {
+function readBytes(path: string, problem: string, limit = MAX_BYTES): Uint8Array {
   const source = openSource(path, path);
   try {
-    if (source.byteLength > MAX_BYTES) {
+    if (source.byteLength > limit) {
       throw new BadInputError(
-        `${problem}: it has ${source.byteLength} bytes, ${MAX_BYTES} are allowed`,
+        `${problem}: it has ${source.byteLength} bytes, ${limit} are allowed`,
       );
     }
     const bytes = new Uint8Array(source.byteLength);

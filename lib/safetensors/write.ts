@@ -120,6 +120,19 @@ export async function writeWhole(path: string, label: string, bytes: Uint8Array)
   }
 }
 
+/**
+ * Puts a file in the place of another one, in one step.
+ *
+ * @throws {BadInputError} It cannot be renamed.
+ */
+export function replaceFile(path: string, target: string, label: string): void {
+  try {
+    Deno.renameSync(path, target);
+  } catch (error) {
+    throw writeError(label, error);
+  }
+}
+
 function sinkTo(file: Deno.FsFile, label: string): ByteSink {
   return {
     write(offset, bytes) {
