@@ -8,7 +8,8 @@ import { GRADES } from "../lib/report/grades.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-const DOCS = [...Deno.readDirSync(join(ROOT, "docs"))].map(({ name }) => `docs/${name}`);
+const DOCS = [...Deno.readDirSync(join(ROOT, "docs"))].map(({ name }) => `docs/${name}`)
+  .filter((path) => path.endsWith(".md"));
 
 const PAGES = ["README.md", "CHANGELOG.md", "action/README.md", ...DOCS];
 
