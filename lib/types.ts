@@ -61,13 +61,16 @@ export interface BlockGrid {
   blockColumns: number;
 }
 
+/** Where the steps of a time axis come from: rows of a weight matrix, or the timesteps of a calibration. */
+export type AxisSource = "positional" | "calibrated";
+
 /**
- * The time axis of a layer: steps, and the time groups they are cut into. Without a calibration the
- * steps are the rows of the weight matrix.
+ * The time axis of a layer: steps, and the time groups they are cut into. The steps of weights are the rows of
+ * their matrix; those of inputs are the timesteps of a calibration.
  */
 export interface TimeAxis {
   /** Where the steps come from. */
-  source: "positional";
+  source: AxisSource;
   /** First step of each time group, and the number of steps at the end: [G+1], ascending from 0. */
   boundaries: number[];
 }
@@ -158,8 +161,20 @@ export interface CompensationInputs {
   segments?: Pick<CompensationInputs, "rank" | "sketch" | "diagonal">[] | undefined;
 }
 
+/** Width of a code of a layer's inputs. */
+export type ActivationBits = 4 | 6 | 8;
+
+/** Width of a code of weights or inputs. */
+export type CodeWidth = Bits | ActivationBits;
+
+/** Where time groups begin on the axis of a calibration: groups of equal length, or of the least error. */
+export type Grouping = "equal" | "optimal";
+
+/** How the range of a layer's inputs is chosen. */
+export type ActivationRange = "minmax" | "p99.9" | "optimize";
+
 /** Largest code of a width: 2^bits - 1. */
-export function qmaxOf(bits: Bits): number {
+export function qmaxOf(bits: CodeWidth): number {
   return 2 ** bits - 1;
 }
 

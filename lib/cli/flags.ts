@@ -1,12 +1,15 @@
 /** The commands and their flags: how each is spelled, what it takes and what the help says of it. */
 
 import {
+  ACTIVATION_RANGES,
+  ACTIVATION_WIDTHS,
   BACKEND_CHOICES,
   DEFAULT_GROUP_SIZE,
   DEFAULT_SETTINGS,
   DEFAULT_WINDOWS,
   FORMATS,
   GRANULARITIES,
+  GROUPINGS,
   MODULATIONS,
   PHASES,
   SMOOTHING_METHODS,
@@ -167,6 +170,25 @@ export const FLAGS: readonly Flag[] = [
     value: TIMESTEP_WEIGHTS.join("|"),
     joined: true,
     help: "weights",
+    commands: ["quantize"],
+  },
+  {
+    name: "activation-bits",
+    value: ACTIVATION_WIDTHS.join("|"),
+    help: "inputs too, by time group",
+    commands: PLANNING,
+  },
+  {
+    name: "activation-range",
+    value: ACTIVATION_RANGES.join("|"),
+    help: "of inputs",
+    commands: ["quantize"],
+  },
+  {
+    name: "grouping",
+    value: GROUPINGS.join("|"),
+    joined: true,
+    help: "time groups of inputs",
     commands: ["quantize"],
   },
   {

@@ -33,6 +33,9 @@ const WRITTEN = [
   { key: "markovWeight", flag: "markov-weight", read: readDecimal },
   { key: "calibration", flag: "calibration", read: readWord },
   { key: "timestepWeights", flag: "timestep-weights", read: readWord },
+  { key: "activationBits", flag: "activation-bits", read: readDigit },
+  { key: "activationRange", flag: "activation-range", read: readWord },
+  { key: "grouping", flag: "grouping", read: readWord },
   { key: "backend", flag: "backend", read: readWord },
 ] as const;
 

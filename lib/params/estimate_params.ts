@@ -74,7 +74,7 @@ function exactScale(lo: number, hi: number, bits: Bits, symmetric: boolean): num
 }
 
 /** The zero point with which the lowest code is nearest to the lower end of a range. */
-function zeroPointOf(lo: number, scale: number, qmax: number): number {
+export function zeroPointOf(lo: number, scale: number, qmax: number): number {
   return Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
 }
 

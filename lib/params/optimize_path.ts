@@ -1,8 +1,8 @@
 /** Phase optimize: one candidate for each time group, all chosen together. */
 
 import { BadInputError } from "../base/errors.ts";
-import { checkBits } from "../settings/check_settings.ts";
-import { type Bits, qmaxOf } from "../types.ts";
+import { checkCodeWidth } from "../settings/check_settings.ts";
+import { type CodeWidth, qmaxOf } from "../types.ts";
 
 /** The candidates of one time group: [K] each, at least 1. */
 export interface CandidateList {
@@ -46,10 +46,10 @@ function jumpCost(
 export function costOfPath(
   groups: readonly CandidateList[],
   path: readonly number[],
-  bits: Bits,
+  bits: CodeWidth,
   weight: number,
 ): number {
-  checkBits(bits);
+  checkCodeWidth(bits);
   const qmax = qmaxOf(bits);
   return groups.reduce((cost, group, g) => {
     const jump = g === 0 ? 0 : jumpCost(groups[g - 1]!, path[g - 1]!, group, path[g]!, qmax);
@@ -77,10 +77,10 @@ export function costOfPath(
  */
 export function optimizePath(
   groups: readonly CandidateList[],
-  bits: Bits,
+  bits: CodeWidth,
   weight: number,
 ): CandidatePath {
-  checkBits(bits);
+  checkCodeWidth(bits);
   checkWeight(weight);
   const empty = groups.findIndex(({ error }) => error.length === 0);
   if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);

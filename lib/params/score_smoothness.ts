@@ -1,9 +1,9 @@
 /** How smoothly quantization parameters move from one time group to the next. */
 
 import { BadInputError } from "../base/errors.ts";
-import { checkBits, checkThreshold } from "../settings/check_settings.ts";
+import { checkCodeWidth, checkThreshold } from "../settings/check_settings.ts";
 import { DEFAULT_THRESHOLD } from "../settings/settings.ts";
-import { type Bits, qmaxOf, type QuantParams } from "../types.ts";
+import { type CodeWidth, qmaxOf, type QuantParams } from "../types.ts";
 
 /** Change of the parameters across one boundary. */
 export interface BoundaryJump {
@@ -43,8 +43,8 @@ export interface Smoothness {
  * @returns [G-1] jumps.
  * @throws {BadInputError} A scale is not above 0, or the width is none.
  */
-export function measureJumps(groups: readonly QuantParams[], bits: Bits): BoundaryJump[] {
-  checkBits(bits);
+export function measureJumps(groups: readonly QuantParams[], bits: CodeWidth): BoundaryJump[] {
+  checkCodeWidth(bits);
   const qmax = qmaxOf(bits);
   for (const [index, { scale }] of groups.entries()) {
     if (scale > 0 && Number.isFinite(scale)) continue;
@@ -124,7 +124,7 @@ export function scoreJumps(
  */
 export function scoreSmoothness(
   groups: readonly QuantParams[],
-  bits: Bits,
+  bits: CodeWidth,
   threshold: number = DEFAULT_THRESHOLD,
 ): Smoothness {
   return scoreJumps(measureJumps(groups, bits), threshold);

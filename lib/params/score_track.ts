@@ -9,7 +9,7 @@ import {
   type Smoothness,
 } from "./score_smoothness.ts";
 import { DEFAULT_THRESHOLD } from "../settings/settings.ts";
-import type { Bits, LayerParams, ParamTrack, QuantParams } from "../types.ts";
+import type { CodeWidth, LayerParams, ParamTrack, QuantParams } from "../types.ts";
 
 /** Parameters of a layer as they are stored: zero points are integers. */
 export function storedParams({ bands, blocks, scale, zero_point }: LayerParams): LayerParams {
@@ -88,7 +88,7 @@ export function meanOfGroups(
 export function measureTrackJumps(
   { starts, scale, zero_point }: ParamTrack,
   boundaries: readonly number[],
-  bits: Bits,
+  bits: CodeWidth,
 ): BoundaryJump[] {
   const params = scale.map((scale, s) => ({ scale, zero_point: zero_point[s]! }));
   return largestJumps({ starts, jumps: measureJumps(params, bits) }, boundaries);
@@ -137,7 +137,7 @@ function largestJumps(
 export function scoreSteps(
   steps: readonly QuantParams[],
   boundaries: readonly number[],
-  bits: Bits,
+  bits: CodeWidth,
   threshold: number = DEFAULT_THRESHOLD,
 ): Smoothness {
   if (boundaries.at(-1) !== steps.length || !areBoundaries(boundaries)) {

@@ -1,7 +1,12 @@
 /** Phase smooth: parameters move gradually from one time group's to the next one's. */
 
 import { checkSmoothingMethod } from "../settings/check_settings.ts";
-import { DEFAULT_WINDOWS, LIMITS, type QuantizeSettings } from "../settings/settings.ts";
+import {
+  DEFAULT_INPUT_WINDOW,
+  DEFAULT_WINDOWS,
+  LIMITS,
+  type QuantizeSettings,
+} from "../settings/settings.ts";
 import { BadInputError } from "../base/errors.ts";
 import { roundHalfEven } from "./estimate_params.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
@@ -27,6 +32,14 @@ export function smoothingWindowOf(
 ): number | null {
   if (phase === "baseline") return null;
   return smoothingWindow ?? (phase === "smooth" ? DEFAULT_WINDOWS[granularity] : null);
+}
+
+/** The window a run smooths the parameters of inputs with, in timesteps; `null`: it does not. */
+export function inputWindowOf(
+  { phase, smoothingWindow }: Pick<QuantizeSettings, "phase" | "smoothingWindow">,
+): number | null {
+  if (phase === "baseline") return null;
+  return smoothingWindow ?? (phase === "smooth" ? DEFAULT_INPUT_WINDOW : null);
 }
 
 function checkWindow(window: number): void {

@@ -2,6 +2,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type {
+  AxisSource,
   BackendName,
   Bits,
   FormatName,
@@ -12,6 +13,8 @@ import type {
   SmoothingMethod,
 } from "../types.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
+import type { ActivationRecords } from "../layer/activation_record.ts";
+import { type ActivationsReport, reportActivations } from "./report_activations.ts";
 import type { Comparison } from "./comparison.ts";
 import { addSums, measureQuality, type Quality } from "../params/measure_quality.ts";
 import {
@@ -59,7 +62,7 @@ export interface Report extends Smoothness, Quality, OutputFigures {
   /** The model directory's name. */
   model_name: string;
   /** Where the time axis comes from. */
-  source: "positional";
+  source: AxisSource;
   /** How the parameters were chosen. */
   phase: Phase;
   /** Steps on each side of a boundary over which parameters move; `null`: they do not. */
@@ -87,6 +90,8 @@ export interface Report extends Smoothness, Quality, OutputFigures {
   granularity: Granularity;
   /** What errors were compensated by; absent where nothing was. */
   calibration?: CalibrationReport;
+  /** The quantizers of the layers' inputs; absent where inputs are not quantized. */
+  activations?: ActivationsReport;
   /** Columns of a block as asked for; `null`: one block a row, or one a slice. */
   group_size: number | null;
   /** Scale jump above which a boundary is a violation. */
@@ -152,6 +157,8 @@ export interface RunResults {
   settings: QuantizeSettings;
   /** What is known of the layers' inputs, where the run is calibrated. */
   calibration?: RunCalibration | undefined;
+  /** The quantizers of their inputs, where inputs are quantized. */
+  activations?: ActivationRecords | undefined;
   /** What computed. */
   backend: BackendName;
   /** Wall time so far. */
@@ -196,6 +203,9 @@ export function buildReport(run: RunResults): Report {
     ...run.calibration === undefined
       ? {}
       : { calibration: reportCalibration(run.calibration, settings, records) },
+    ...run.activations === undefined
+      ? {}
+      : { activations: reportActivations(run.activations, settings) },
     group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],

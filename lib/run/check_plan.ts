@@ -6,6 +6,7 @@ import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
 import { listGaps } from "./list_gaps.ts";
+import { knownInputs } from "./plan_activations.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
 import type { PartPlan, PlannedCalibration, RunPlan } from "./plan_run.ts";
 
@@ -23,6 +24,38 @@ export function checkPlan({ parts, calibration }: RunPlan, settings: QuantizeSet
     if (settings.strict) checkStrictly(part.selection, settings);
   }
   if (calibration !== undefined) checkCalibration(calibration, settings);
+  if (settings.activationBits !== undefined) checkInputs({ parts, calibration }, settings);
+}
+
+/** A quantizer of inputs needs their histograms, and a timestep at least for each time group. */
+function checkInputs(
+  plan: Pick<RunPlan, "parts" | "calibration">,
+  { timeGroups, activationBits, strict }: QuantizeSettings,
+): void {
+  const { label, timesteps } = plan.calibration!.file;
+  const { known, missing } = knownInputs(plan);
+  if (known.length === 0) {
+    throw new BadInputError(
+      `Cannot quantize inputs to ${activationBits} bits: calibration ${
+        quote(label)
+      } has histograms ` +
+        "of none of the layers: record them, or leave --activation-bits out",
+    );
+  }
+  if (strict && missing > 0) {
+    throw new BadInputError(
+      `Cannot be strict: calibration ${quote(label)} has no histograms of ` +
+        `${
+          countNouns(missing, "layer")
+        }, whose inputs are left as they are: record those layers, ` +
+        "or leave --strict out",
+    );
+  }
+  if (timeGroups <= timesteps.length) return;
+  throw new BadInputError(
+    `Cannot use --num-time-groups ${timeGroups}: calibration ${quote(label)} has ` +
+      `${countNouns(timesteps.length, "timestep")}: give at most that`,
+  );
 }
 
 /** A calibration of none of the layers is one of another model; `strict` wants it to know all of them. */

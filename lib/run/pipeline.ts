@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { measureDrift } from "../calibration/measure_drift.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
+import type { ActivationRecords } from "../layer/activation_record.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
 import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
 import { fullName } from "../plan/plan_layer.ts";
@@ -30,6 +31,7 @@ import {
   type RunPlan,
   sourceBytes,
 } from "./plan_run.ts";
+import { planActivations } from "./plan_activations.ts";
 import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
 import { writeFiles } from "./write_files.ts";
@@ -85,7 +87,8 @@ export async function runPlan(
     const takeOver = () => takeSideFiles(source, output.path, isLinked, signal);
     // Links that cannot be made are found before the work; they cost no time.
     if (isLinked) await takeOver();
-    for (const part of parts) records.push(await fillPart(part, backend));
+    const activations = await planActivations(plan, settings, backend);
+    for (const part of parts) records.push(await fillPart(part, backend, activations));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
     if (!isLinked) await takeOver();
     return buildReport({
@@ -100,12 +103,17 @@ export async function runPlan(
       })),
       settings,
       calibration,
+      activations,
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });
   }
 
-  async function fillPart(part: PartPlan, backend: Backend): Promise<LayerRecord[]> {
+  async function fillPart(
+    part: PartPlan,
+    backend: Backend,
+    activations: ActivationRecords | undefined,
+  ): Promise<LayerRecord[]> {
     const { component, model, checkpoint: { files } } = part;
     const directory = join(output.path, component);
     if (component !== "") await makeDirectory(directory, component);
@@ -113,17 +121,30 @@ export async function runPlan(
       finished = fullName(component, tensor);
       if (line !== undefined) hooks.onLog?.(line);
     };
-    const calibration = plan.calibration?.file;
+    // In the other phases it is asked for the inputs' sake alone.
+    const calibration = settings.phase === "optimize" ? plan.calibration?.file : undefined;
     const writing = { settings, format: plan.format, calibration, onFinished };
     const records = await writeFiles(part, directory, backend, writing);
     checkUnchanged(model);
     const axis = records[0]?.axis.source ?? "positional";
-    const schedules = encodeTimeGroups(records, axis, settings.phase);
+    const own = activations && inputsOf(component, activations);
+    const schedules = encodeTimeGroups(records, axis, settings.phase, own);
     await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
     checkWritten(directory, files, plan.format);
     return records;
   }
+}
+
+/** The inputs of a component, its layers by their own names. */
+function inputsOf(component: string, { layers, ...all }: ActivationRecords): ActivationRecords {
+  if (component === "") return { layers, ...all };
+  const prefix = fullName(component, "");
+  return {
+    ...all,
+    layers: layers.filter(({ name }) => name.startsWith(prefix))
+      .map((layer) => ({ ...layer, name: layer.name.slice(prefix.length) })),
+  };
 }
 
 /** What the report says of a calibration. */

@@ -5,7 +5,9 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
-import { LAYOUT_VERSION, SCHEDULE_FORMAT } from "./encode_time_groups.ts";
+import { ACTIVATION_WIDTHS } from "../settings/settings.ts";
+import type { ActivationBits } from "../types.ts";
+import { INFIXES, LAYOUT_VERSION, SCHEDULE_FORMAT } from "./encode_time_groups.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
 
 /** The schedule of a layer. */
@@ -26,6 +28,18 @@ export interface TimeGroups {
   source: string;
   /** How the parameters were chosen. */
   phase: string;
+  /** Those of each layer, in the order of their names. */
+  layers: LayerSchedule[];
+  /** The quantizers of the layers' inputs; absent where inputs are not quantized. */
+  inputs?: InputSchedules;
+}
+
+/** The quantizers of inputs over the timesteps of a calibration. */
+export interface InputSchedules {
+  /** Width of a code. */
+  bits: ActivationBits;
+  /** [T] diffusion timesteps or mask levels, ascending: the steps of the schedules. */
+  timesteps: number[];
   /** Those of each layer, in the order of their names. */
   layers: LayerSchedule[];
 }
@@ -62,24 +76,45 @@ export function readTimeGroups(directory: string): TimeGroups | undefined {
       file.readInto(tensor.begin, bytes);
       return [...(dtype === "F32" ? new Float32Array(bytes.buffer) : new Int32Array(bytes.buffer))];
     };
-    const names = tensors.flatMap(({ name }) => /^(.*)\.boundaries$/s.exec(name)?.[1] ?? []);
-    const layers = names.sort().map((name): LayerSchedule => {
-      const boundaries = read(`${name}.boundaries`, "I32");
-      const scale = read(`${name}.scale`, "F32");
-      const zero_point = read(`${name}.zero_point`, "I32");
-      if (!areBoundaries(boundaries) || boundaries.length < 2) {
-        fail(`the boundaries of ${quote(name)} do not ascend from 0`);
+    const schedulesOf = (infix: string) => {
+      const end = `${infix}boundaries`;
+      const names = tensors.flatMap(({ name }) =>
+        name.endsWith(end) ? [name.slice(0, -end.length)] : []
+      );
+      return names.sort().map((name): LayerSchedule => {
+        const boundaries = read(`${name}${end}`, "I32");
+        const scale = read(`${name}${infix}scale`, "F32");
+        const zero_point = read(`${name}${infix}zero_point`, "I32");
+        if (!areBoundaries(boundaries) || boundaries.length < 2) {
+          fail(`the boundaries of ${quote(name)} do not ascend from 0`);
+        }
+        const lengths = [boundaries.length - 1, boundaries.at(-1)];
+        if (scale.length !== zero_point.length || !lengths.includes(scale.length)) {
+          fail(`${quote(name)} has ${scale.length} scales and ${zero_point.length} zero points`);
+        }
+        return { name, boundaries, scale, zero_point };
+      });
+    };
+    const readInputs = (): InputSchedules | undefined => {
+      const bits = Number(metadata?.get("input_bits"));
+      if (metadata?.get("input_bits") === undefined) return undefined;
+      if (!ACTIVATION_WIDTHS.some((one) => one === bits)) {
+        fail(`their input_bits is ${quote(metadata.get("input_bits")!)}, expected 4, 6 or 8`);
       }
-      const lengths = [boundaries.length - 1, boundaries.at(-1)];
-      if (scale.length !== zero_point.length || !lengths.includes(scale.length)) {
-        fail(`${quote(name)} has ${scale.length} scales and ${zero_point.length} zero points`);
+      const timesteps = read("timesteps", "F32");
+      const layers = schedulesOf(INFIXES.inputs);
+      const strange = layers.find(({ boundaries }) => boundaries.at(-1) !== timesteps.length);
+      if (strange !== undefined) {
+        fail(`the input of ${quote(strange.name)} is not of ${timesteps.length} timesteps`);
       }
-      return { name, boundaries, scale, zero_point };
-    });
+      return { bits: bits as ActivationBits, timesteps, layers };
+    };
+    const inputs = readInputs();
     return {
       source: metadata?.get("source") ?? "",
       phase: metadata?.get("phase") ?? "",
-      layers,
+      layers: schedulesOf(INFIXES.weights),
+      ...inputs && { inputs },
     };
   } finally {
     file.close();

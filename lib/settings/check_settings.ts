@@ -13,10 +13,14 @@ import {
 } from "../base/value_rules.ts";
 import { checkFormat } from "./check_format.ts";
 import {
+  ACTIVATION_RANGES,
+  ACTIVATION_WIDTHS,
   BACKEND_CHOICES,
+  CODE_WIDTHS,
   DEFAULT_SETTINGS,
   FORMATS,
   GRANULARITIES,
+  GROUPINGS,
   LIMITS,
   MODULATIONS,
   PHASES,
@@ -88,6 +92,9 @@ const RULES: Record<keyof QuantizeSettings | "overwrite" | "link", SettingRule> 
   },
   calibration: { subject: "--calibration", ...optional(FILE) },
   timestepWeights: { subject: "--timestep-weights", ...optional(oneOf(TIMESTEP_WEIGHTS)) },
+  activationBits: { subject: "--activation-bits", ...optional(oneOf(ACTIVATION_WIDTHS)) },
+  activationRange: { subject: "--activation-range", ...optional(oneOf(ACTIVATION_RANGES)) },
+  grouping: { subject: "--grouping", ...oneOf(GROUPINGS) },
   backend: { subject: "--backend", ...oneOf(BACKEND_CHOICES) },
   overwrite: { subject: "--overwrite", ...optional(SWITCH) },
   link: { subject: "--link", ...optional(SWITCH) },
@@ -147,6 +154,7 @@ function checkTogether(
     timeGroups,
     calibration,
     timestepWeights,
+    activationBits,
   }: QuantizeSettings,
   isGiven: (key: keyof QuantizeSettings) => boolean,
 ): void {
@@ -171,7 +179,22 @@ function checkTogether(
   need("smoothingWindow", phase !== "baseline", "--phase smooth or optimize");
   need("smoothingMethod", isSmoothed, "--phase smooth, or --phase optimize --smoothing-window N");
   need("markovWeight", phase === "optimize", "--phase optimize");
-  need("calibration", phase === "optimize", "--phase optimize");
+  need(
+    "calibration",
+    phase === "optimize" || activationBits !== undefined,
+    "--phase optimize, or --activation-bits",
+  );
+  if (activationBits !== undefined && calibration === undefined) {
+    throw new BadInputError(
+      "--activation-bits needs --calibration: what a layer is fed is not known without",
+    );
+  }
+  for (const key of ["activationRange", "grouping"] as const) {
+    if (activationBits !== undefined || !isGiven(key)) continue;
+    throw new BadInputError(
+      `${RULES[key].subject} needs --activation-bits: inputs are not quantized without`,
+    );
+  }
   if (timestepWeights !== undefined && calibration === undefined) {
     throw new BadInputError(
       "--timestep-weights needs --calibration: there are no timesteps without",
@@ -183,6 +206,15 @@ function checkTogether(
         "give --num-time-groups 2 or more, or leave smoothing out",
     );
   }
+}
+
+/**
+ * Checks the width of a code of weights or inputs.
+ *
+ * @throws {BadInputError} It is not 2, 4, 6 or 8.
+ */
+export function checkCodeWidth(bits: unknown): void {
+  checkValue("--bit-width or --activation-bits", bits, oneOf(CODE_WIDTHS));
 }
 
 /**

@@ -1,10 +1,14 @@
 /** Every setting of a run: its default, its limits and the reason for them; check_settings.ts judges them. */
 
 import type {
+  ActivationBits,
+  ActivationRange,
   BackendChoice,
   Bits,
+  CodeWidth,
   FormatName,
   Granularity,
+  Grouping,
   Phase,
   SmoothingMethod,
 } from "../types.ts";
@@ -75,6 +79,18 @@ export interface QuantizeSettings {
    * `undefined`: as it was recorded.
    */
   timestepWeights: TimestepWeights | undefined;
+  /**
+   * Width of a code of the layers' inputs, whose quantizers, one for each time group, are planned from a calibration
+   * with histograms and stored beside the checkpoint. Default `undefined`: inputs are not quantized.
+   */
+  activationBits: ActivationBits | undefined;
+  /**
+   * How the range of inputs is chosen. Default `undefined`: `minmax`, and in phase optimize `optimize`, see
+   * {@linkcode activationRangeOf}.
+   */
+  activationRange: ActivationRange | undefined;
+  /** Where the time groups of inputs begin. Default `equal`. */
+  grouping: Grouping;
   /** What computes. Default `auto`: the fastest, which is `wasm`; all give the same bytes. */
   backend: BackendChoice;
 }
@@ -97,6 +113,12 @@ export const DEFAULT_GROUP_SIZE = 128;
  * and 3.8 dB where the windows cover most of its rows.
  */
 export const DEFAULT_WINDOWS: Record<Granularity, number> = { row: 1, slice: 5 };
+
+/**
+ * Timesteps on each side of a boundary over which phase smooth moves the parameters of inputs, unless told otherwise:
+ * they drift slowly, so that five cost nothing.
+ */
+export const DEFAULT_INPUT_WINDOW = 5;
 
 /** Scale jump above which a boundary is a violation, unless another threshold is given. */
 export const DEFAULT_THRESHOLD = 0.3;
@@ -121,6 +143,9 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   markovWeight: undefined,
   calibration: undefined,
   timestepWeights: undefined,
+  activationBits: undefined,
+  activationRange: undefined,
+  grouping: "equal",
   backend: "auto",
 };
 
@@ -167,6 +192,29 @@ export const MODULATIONS = [8, 4, "keep"] as const satisfies Modulation[];
 
 /** What `--timestep-weights` may name. */
 export const TIMESTEP_WEIGHTS = ["snr", "uniform"] as const satisfies TimestepWeights[];
+
+/** Widths of codes of weights and inputs. */
+export const CODE_WIDTHS = [2, 4, 6, 8] as const satisfies CodeWidth[];
+
+/** What `--activation-bits` may name. */
+export const ACTIVATION_WIDTHS = [4, 6, 8] as const satisfies ActivationBits[];
+
+/** What `--activation-range` may name. */
+export const ACTIVATION_RANGES = [
+  "minmax",
+  "p99.9",
+  "optimize",
+] as const satisfies ActivationRange[];
+
+/** What `--grouping` may name. */
+export const GROUPINGS = ["equal", "optimal"] as const satisfies Grouping[];
+
+/** How the ranges of inputs are chosen. */
+export function activationRangeOf(
+  { activationRange, phase }: Pick<QuantizeSettings, "activationRange" | "phase">,
+): ActivationRange {
+  return activationRange ?? (phase === "optimize" ? "optimize" : "minmax");
+}
 
 /** What `--granularity` may name. */
 export const GRANULARITIES = ["row", "slice"] as const satisfies Granularity[];

@@ -1,0 +1,160 @@
+/** The quantizers of a run's layer inputs as a report has them: how smoothly they move, and what time groups are worth. */
+
+import { GROUP_COUNTS } from "../jobs/quantize_inputs.ts";
+import {
+  type ActivationRecord,
+  type ActivationRecords,
+  trackOfInputs,
+} from "../layer/activation_record.ts";
+import {
+  type BoundaryJump,
+  scoreJumps,
+  type Smoothness,
+  weightJumps,
+} from "../params/score_smoothness.ts";
+import { measureTrackJumps } from "../params/score_track.ts";
+import { activationRangeOf, type QuantizeSettings } from "../settings/settings.ts";
+import type { ActivationBits, ActivationRange, AxisSource, Grouping } from "../types.ts";
+
+/** What quantizers of inputs are expected to come to, in dB: 10 log10(sum x^2 / sum (x - v)^2); `null`: no error. */
+export interface InputFigures {
+  /** With one range for all timesteps. */
+  static_sqnr_db: number | null;
+  /** With the time groups of the run, as they are stored. */
+  grouped_sqnr_db: number | null;
+  /** With a range of its own for each timestep: the limit. */
+  timestep_sqnr_db: number | null;
+}
+
+/** The quantizer of a layer's inputs. */
+export interface LayerActivations
+  extends InputFigures, Pick<Smoothness, "smoothness_score" | "violation_count"> {
+  /** Module name; layers that share an input have the same figures. */
+  name: string;
+  /** [G] scale of each time group. */
+  scale: number[];
+  /** [G] zero point of each time group. */
+  zero_point: number[];
+  /** [G] scales of phase baseline: from the least to the largest input. */
+  baseline_scale: number[];
+  /**
+   * The least of 1, 2, 4, 8 and 16 equal groups with which it would come within {@linkcode ENOUGH_DB} of a range
+   * for each timestep; the most of them where none does.
+   */
+  recommended_groups: number;
+}
+
+/** The quantizers of a run. */
+export interface ActivationsReport extends InputFigures, Smoothness {
+  /** Width of a code. */
+  bits: ActivationBits;
+  /** How ranges were chosen. */
+  range: ActivationRange;
+  /** Where time groups begin. */
+  grouping: Grouping;
+  /** Where the time axis comes from. */
+  source: AxisSource;
+  /** [T] diffusion timesteps or mask levels. */
+  timesteps: number[];
+  /** First timestep of each time group, by its place among them, and T at the end: [G+1]. */
+  boundaries: number[];
+  /** Jumps of all layers at each boundary, weighted by their elements: [G-1]. */
+  boundary_jumps: BoundaryJump[];
+  /** The score of the parameters as they are stored, whose zero points are rounded; absent without smoothing. */
+  stored_smoothness_score?: number;
+  /** What phase baseline comes to. */
+  baseline: Pick<Smoothness, "smoothness_score" | "violation_count"> & {
+    grouped_sqnr_db: number | null;
+  };
+  /** Layers whose inputs are not known, and so are left as they are. */
+  other_layers: number;
+  /** Layers whose inputs are quantized. */
+  layers: LayerActivations[];
+}
+
+/** How near to the limit a number of groups has to come to be recommended, in dB. */
+export const ENOUGH_DB = 0.5;
+
+/** Reports the quantizers of a run. */
+export function reportActivations(
+  records: ActivationRecords,
+  settings: QuantizeSettings,
+): ActivationsReport {
+  const { bits, axis, layers, timesteps, missing } = records;
+  const { threshold } = settings;
+  const jumpsOf = (layer: ActivationRecord, which: "exact" | "stored" | "baseline") => {
+    const track = which === "baseline"
+      ? { starts: axis.boundaries, ...layer.baseline }
+      : trackOfInputs(records, layer, which);
+    return measureTrackJumps(track, axis.boundaries, bits);
+  };
+  const scoreAll = (which: "exact" | "stored" | "baseline") => {
+    const jumps = weightJumps(
+      layers.map((layer) => ({
+        jumps: jumpsOf(layer, which),
+        elements: layer.rows * layer.columns,
+      })),
+    );
+    return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
+  };
+  const isSmoothed = layers.some(({ schedule }) => schedule !== null);
+  const { smoothness_score, violation_count } = scoreAll("baseline");
+  return {
+    bits,
+    range: activationRangeOf(settings),
+    grouping: settings.grouping,
+    source: axis.source,
+    timesteps: [...timesteps],
+    boundaries: axis.boundaries,
+    ...scoreAll("exact"),
+    ...isSmoothed && { stored_smoothness_score: scoreAll("stored").smoothness_score },
+    ...figuresOf(layers),
+    baseline: {
+      smoothness_score,
+      violation_count,
+      grouped_sqnr_db: meanSqnr(layers, ({ baseline }) => baseline.error),
+    },
+    other_layers: missing,
+    layers: layers.map((layer) => {
+      const own = scoreJumps(jumpsOf(layer, "exact"), threshold);
+      return {
+        name: layer.name,
+        ...figuresOf([layer]),
+        smoothness_score: own.smoothness_score,
+        violation_count: own.violation_count,
+        scale: layer.scale,
+        zero_point: layer.zero_point,
+        baseline_scale: layer.baseline.scale,
+        recommended_groups: recommendGroups(layer),
+      };
+    }),
+  };
+}
+
+function figuresOf(layers: readonly ActivationRecord[]): InputFigures {
+  return {
+    static_sqnr_db: meanSqnr(layers, ({ static_error }) => static_error),
+    grouped_sqnr_db: meanSqnr(layers, ({ error }) => error),
+    timestep_sqnr_db: meanSqnr(layers, ({ limit_error }) => limit_error),
+  };
+}
+
+/** The SQNR of the mean relative error, weighted by elements. */
+function meanSqnr(
+  layers: readonly ActivationRecord[],
+  errorOf: (layer: ActivationRecord) => number,
+): number | null {
+  let [error, elements] = [0, 0];
+  for (const layer of layers) {
+    const own = layer.rows * layer.columns;
+    elements += own;
+    if (layer.signal > 0) error += own * errorOf(layer) / layer.signal;
+  }
+  return error === 0 ? null : -10 * Math.log10(error / elements);
+}
+
+function recommendGroups({ error_by_groups, limit_error }: ActivationRecord): number {
+  const most = limit_error * 10 ** (ENOUGH_DB / 10);
+  const enough = error_by_groups.findIndex((error) => error <= most);
+  return GROUP_COUNTS[enough === -1 ? error_by_groups.length - 1 : enough]!;
+}
