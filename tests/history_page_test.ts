@@ -279,6 +279,26 @@ browserTest(
   },
 );
 
+browserTest(
+  "a history shades what the gate allows, and the commit that is pointed at",
+  async (open) => {
+    await open("plain.html", {}, async ({ page }) => {
+      // On a canvas that is empty otherwise the alpha is that of one layer: a band's, or the pointer's.
+      const count = (chart: string, alpha: number) =>
+        page.evaluate<number>(`(() => {
+        const canvas = document.querySelector("#chart-${chart} canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.filter((one, i) => i % 4 === 3 && Math.abs(one - ${255 * alpha}) < 1).length;
+      })()`);
+      for (const chart of ["outputs", "score"]) {
+        assert.ok(await count(chart, 0.16) > 500, chart);
+        assert.ok(await count(chart, 0.12) > 500, chart);
+      }
+      assert.equal(await count("time", 0.16), 0);
+    });
+  },
+);
+
 browserTest("a history is drawn anew when light turns into dark", async (open) => {
   await open("plain.html", { colorScheme: "light" }, async ({ page }) => {
     await page.emulateMedia({ colorScheme: "dark" });
