@@ -89,7 +89,7 @@ Deno.test("prepareMachine() installs nothing and gives advice when it may not, o
   const advice = [
     /^Tests of pages need Chromium .*CHROMIUM/,
     /^Tests of WebGPU need .*Vulkan/,
-    /^Tests of workflows need git: install it$/,
+    /^Tests of workflows need git: install it/,
   ];
   for (
     const [world, failing, ran] of [
