@@ -2,7 +2,7 @@
 
 import { hasHistogram, type WithHistogram } from "../calibration/read_histograms.ts";
 import type { Backend } from "../jobs/backend.ts";
-import type { InputQuantizer } from "../jobs/quantize_inputs.ts";
+import type { InputQuantizer } from "../params/plan_input_quantizer.ts";
 import type { ActivationRecords } from "../layer/activation_record.ts";
 import { createCosts, groupPoints } from "../params/group_timesteps.ts";
 import { inputWindowOf } from "../params/smooth_params.ts";
