@@ -32,7 +32,10 @@ export function rateGroups(job: RateGroupsJob): Promise<Float64Array> {
     all.visit((counts, t) => {
       while (points[point + 1]! <= t) point++;
       const own = sums[point]!;
-      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]!;
+      // Each timestep counts by its own signal, see plan_input_quantizer.ts.
+      const signal = signalOf(addUp({ from: all.from, width: all.width || 1e-30, counts }));
+      if (!(signal > 0)) return;
+      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]! / signal;
     });
     const { values } = createCosts(count);
     const ways = range === "optimize" ? ["minmax", "p99.9"] as const : [range];

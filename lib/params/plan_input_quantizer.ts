@@ -37,7 +37,7 @@ export interface InputQuantizer {
   schedule: { exact: ParamTrack; stored: ParamTrack } | null;
   /** What phase baseline comes to: ranges from the least to the largest input, not smoothed. */
   baseline: { scale: number[]; zero_point: number[]; error: number };
-  /** The sum of x^2. */
+  /** The sum of x^2: of each timestep 1, since its inputs are weighed by their own. */
   signal: number;
   /** Of the parameters as they are stored. */
   error: number;
@@ -67,7 +67,7 @@ export function planInputQuantizer(
   let [limit_error, signal] = [0, 0];
   const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
   all.visit((counts, t) => {
-    const own = rangeOf(all, counts, t, t + 1);
+    const own = weighAlike(all, counts, t);
     signal += signalOf(own.sums);
     limit_error += chooseInputParams(own, range, bits).error;
     for (const [i, cut] of cuts.entries()) {
@@ -109,9 +109,21 @@ export function planInputQuantizer(
   all.visit((counts, t) => {
     const segment = groupOf(stored.starts, t);
     const own = { scale: stored.scale[segment]!, zero_point: stored.zero_point[segment]! };
-    error += errorOf(rangeOf(all, counts, t, t + 1).sums, own, bits).all;
+    error += errorOf(weighAlike(all, counts, t).sums, own, bits).all;
   });
   return { ...found, schedule: { exact: trackOf(smooth), stored }, error };
+}
+
+/**
+ * The inputs of one timestep, their counts divided by the sum of their squares: a model depends on the relative
+ * error at each timestep, however large its inputs are there.
+ */
+function weighAlike(all: InputHistograms, counts: Float64Array, t: number): LayerInputRange {
+  const signal = signalOf(rangeOf(all, counts, t, t + 1).sums);
+  for (let bin = 0; bin < counts.length; bin++) {
+    counts[bin] = signal > 0 ? counts[bin]! / signal : 0;
+  }
+  return rangeOf(all, counts, t, t + 1);
 }
 
 /** The run of timesteps that one lies in. */
