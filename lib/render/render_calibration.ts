@@ -42,7 +42,7 @@ function describeLayers({ layers, ranks, shared_inputs, strange_layers }: Calibr
   const kinds: [string, readonly string[]][] = [
     [`with a sketch${rank}, to be compensated`, layers.sketched],
     ["with squares alone, to be measured and not compensated", layers.squares_only],
-    ["with ranges alone, of no use to a run", layers.ranges_only],
+    ["with histograms or ranges alone, for --activation-bits", layers.ranges_only],
     ["without statistics", layers.missing],
   ];
   const shared = shared_inputs === 0

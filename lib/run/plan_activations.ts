@@ -34,9 +34,9 @@ export async function planActivations(
 ): Promise<ActivationRecords | undefined> {
   const { activationBits: bits } = settings;
   if (bits === undefined || plan.calibration === undefined) return undefined;
-  const { layers: statistics, ...file } = plan.calibration.file;
+  const { layers: _, ...file } = plan.calibration.file;
+  const { timesteps } = file;
   const { known, missing } = knownInputs(plan);
-  const { timesteps } = plan.calibration.file;
   const range = activationRangeOf(settings);
   const window = inputWindowOf(settings);
   const smoothing = window === null ? null : { window, method: settings.smoothingMethod };
