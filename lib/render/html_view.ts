@@ -15,7 +15,6 @@ import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
 import { describeCalibration } from "../report/report_calibration.ts";
 import { type Grade, GRADES, gradeScore } from "../report/grades.ts";
-import { EXPECTED_SCORES } from "../report/interpret_scores.ts";
 import { repeatCommand } from "./repeat_command.ts";
 
 /** Skipped tensors listed for a reason. */
@@ -69,6 +68,12 @@ export interface ReportView {
   cardsAgainst: string;
   /** What the phase did at the boundaries; empty in phase baseline. */
   phase: string;
+  /** Whether any layer was quantized. */
+  hasLayers: boolean;
+  /** Whether some of them have codes of 8 bits. */
+  hasWide: boolean;
+  /** Grades of quality, best first. */
+  grades: Grade[];
   /** Number of time groups. */
   groups: number;
   /** Whether slices of weights stand in for time. */
@@ -81,14 +86,14 @@ export interface ReportView {
   violations: string;
   /** Number of violations of its layers. */
   layerViolations: string;
+  /** How many layers have violations of their own, of how many. */
+  roughLayers: string;
   /** The threshold. */
   threshold: string;
   /** Number of skipped tensors, with its noun and verb. */
   skippedWords: string;
   /** Skipped tensors by reason. */
   skipped: SkippedGroup[];
-  /** Expected scores. */
-  expectations: { models: string; bits: number; range: string; isThis: boolean }[];
   /** Settings, names and values. */
   settings: [string, string][];
   /** The command that repeats the run. */
@@ -108,7 +113,7 @@ export function viewReport(
   comparison: Comparison | undefined,
   against: string,
 ): ReportView {
-  const { interpretation, smoothness_score: score, baseline } = report;
+  const { interpretation, smoothness_score: score, baseline, layers } = report;
   const { expected_score: expected } = interpretation;
   const grade = gradeScore(score);
   // "Good (smooth enough)": a word, and what it means.
@@ -129,27 +134,24 @@ export function viewReport(
     cards: listCards(report, comparison),
     cardsAgainst: comparison === undefined ? "" : against,
     phase: explainPhase(report),
+    hasLayers: layers.length > 0,
+    hasWide: layers.some(({ bits }) => bits === 8),
+    grades: GRADES.map(({ grade }) => grade),
     groups: report.num_time_groups,
     isPositional: report.source === "positional",
     heat: listHeatSteps(),
     patterns: listPatterns(report),
     violations: formatCount(report.violation_count),
     layerViolations: formatCount(
-      report.layers.reduce((sum, { violation_count }) => sum + violation_count, 0),
+      layers.reduce((sum, { violation_count }) => sum + violation_count, 0),
     ),
+    roughLayers: countRough(layers),
     threshold: formatPercent(report.smoothness_threshold),
     skippedWords: `${countNouns(report.skipped.length, "tensor")} ` +
       `${report.skipped.length === 1 ? "was" : "were"} ${
         report.format === "gguf" ? "written with the same values." : "copied byte for byte."
       }`,
     skipped: listSkipped(report),
-    expectations: EXPECTED_SCORES.map(({ models, from, to, bits, range }) => ({
-      models,
-      bits,
-      range: showRange(range),
-      isThis: bits === report.bit_width && report.parameter_count >= from &&
-        report.parameter_count <= to,
-    })),
     settings: listSettings(report),
     command: repeatCommand(report),
     version: escapeText(report.tool_version),
@@ -203,23 +205,26 @@ function listFacts(report: Report): string[] {
 }
 
 function listPatterns(report: Report): string[] {
-  const { layers, boundary_scores, min_boundary_score } = report;
+  const { boundary_scores, min_boundary_score } = report;
   const words = [...report.common_violation_patterns];
   if (min_boundary_score !== null) {
     const b = boundary_scores.indexOf(min_boundary_score);
     words.push(`Roughest boundary: ${b} to ${b + 1}, score ${formatScore(min_boundary_score)}`);
   }
-  const rough = layers.filter(({ violation_count }) => violation_count > 0);
-  if (rough.length > 0) {
-    const worst = rough.reduce((a, b) => b.smoothness_score < a.smoothness_score ? b : a);
-    words.push(
-      `${formatCount(rough.length)} of ${formatCount(layers.length)} ` +
-        `${layers.length === 1 ? "layer" : "layers"} ` +
-        `${rough.length === 1 ? "has" : "have"} violations of their own; the roughest is ` +
-        `${escapeText(worst.name)}, score ${formatScore(worst.smoothness_score)}`,
-    );
-  }
   return words;
+}
+
+/** `3 of 21 layers have violations of their own; the roughest is mlp.fc1, score 0.6000` */
+function countRough(layers: Report["layers"]): string {
+  const rough = layers.filter(({ violation_count }) => violation_count > 0);
+  const all = `${formatCount(layers.length)} ${layers.length === 1 ? "layer" : "layers"}`;
+  if (rough.length === 0) return `none of ${all} has violations of its own`;
+  const worst = rough.reduce((a, b) => b.smoothness_score < a.smoothness_score ? b : a);
+  const words = rough.length === 1
+    ? "has violations of its own:"
+    : "have violations of their own; the roughest is";
+  return `${formatCount(rough.length)} of ${all} ${words} ${escapeText(worst.name)}, ` +
+    `score ${formatScore(worst.smoothness_score)}`;
 }
 
 /** The colors of the heat maps in words, best first. */
