@@ -61,8 +61,8 @@ export interface Plot {
   width: number;
   /** Height. */
   height: number;
-  /** By column of pixels: the uppermost and the lowest one of the color within the area; `null`: none. */
-  seen: ([number, number] | null)[];
+  /** By column of pixels: the uppermost and the lowest one of the color within the area, and how many; `null`: none. */
+  seen: ([number, number, number] | null)[];
 }
 
 /**
@@ -73,8 +73,8 @@ export interface Plot {
  * @param property Custom property that names the color, without its dashes.
  */
 export function seePlot(page: Page, box: string, index: number, property: string): Promise<Plot> {
-  return page.evaluate<Plot, [string, number, string]>(
-    `([box, index, property]) => {
+  return page.evaluate<Plot>(
+    `(([box, index, property]) => {
       const root = document.querySelectorAll(box + " .uplot")[index];
       const [canvas, over] = [root.querySelector("canvas"), root.querySelector(".u-over")];
       const probe = document.createElement("canvas").getContext("2d");
@@ -91,10 +91,9 @@ export function seePlot(page: Page, box: string, index: number, property: string
           const isAlike = [0, 1, 2].every((i) => Math.abs(data[at + i] - color[i]) < 12);
           if (isAlike && data[at + 3] > 200) rows.push(y);
         }
-        return rows.length === 0 ? null : [rows[0], rows[rows.length - 1]];
+        return rows.length === 0 ? null : [rows[0], rows[rows.length - 1], rows.length];
       });
       return { left, top, width, height, seen };
-    }` as unknown as (arg: [string, number, string]) => Plot,
-    [box, index, property],
+    })(${JSON.stringify([box, index, property])})`,
   );
 }

@@ -78,8 +78,8 @@ function markCodes(plot, last, look) {
   ctx.globalAlpha = 0.1;
   if (last >= MOST_MARKS) ctx.fillRect(at(0), top, at(last) - at(0), height);
   ctx.globalAlpha = 1;
-  const broad = 1.5 * devicePixelRatio;
+  const broad = 2 * devicePixelRatio;
   const marks = last < MOST_MARKS ? Array.from({ length: last + 1 }, (_, code) => code) : [0, last];
-  for (const code of marks) ctx.fillRect(at(code) - broad / 2, top, broad, height);
+  for (const code of marks) ctx.fillRect(Math.round(at(code) - broad / 2), top, broad, height);
   ctx.restore();
 }

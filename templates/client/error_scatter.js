@@ -95,7 +95,7 @@ export function showErrorScatter(data, choose) {
       layer,
       x: placeOn(xs, saved[layer]),
       y: placeOn(ys, values[i]),
-    })).sort((a, b) => a.x - b.x);
+    })).sort((a, b) => saved[a.layer] - saved[b.layer]);
     draw();
     reset();
   };

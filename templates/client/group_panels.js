@@ -191,7 +191,7 @@ function drawBands(plot, { severity }, groups, look) {
     const broad = word === undefined ? 1 : Math.max(2 * devicePixelRatio, most);
     ctx.globalAlpha = word === undefined ? 1 : 0.3;
     ctx.fillStyle = look.color(word ?? "line");
-    ctx.fillRect(left + (boundary + 1) * pitch - broad / 2, top, broad, height);
+    ctx.fillRect(Math.round(left + (boundary + 1) * pitch - broad / 2), top, broad, height);
   }
   ctx.restore();
 }
@@ -204,7 +204,8 @@ function drawBands(plot, { severity }, groups, look) {
  */
 function drawLimits(plot, { series, groups, threshold }, look) {
   const { ctx, bbox: { left, width } } = plot;
-  const at = plot.valToPos(threshold, "y", true);
+  // A line of an odd width is sharp in the middle of a pixel.
+  const at = Math.floor(plot.valToPos(threshold, "y", true)) + (devicePixelRatio % 2) / 2;
   const pitch = width / groups;
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = look.color("muted");
