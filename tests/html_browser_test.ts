@@ -92,6 +92,7 @@ browserTest("a page runs no name as script and shows it as text", async (open) =
     assert.equal(shown.length, HOSTILE_NAMES.length);
     assert.ok(shown.includes(HOSTILE_NAMES[0]!) && shown.includes("__proto__"));
     assert.ok(shown.includes("new\\u{a}line\\u{d}\\u{2028}"));
+    assert.ok(shown.includes('""') && shown.includes('"   "'));
     await page.locator("#layer-table-filter").fill("__proto__");
     await page.locator("#layer-table tbody button").click();
     assert.equal(await page.locator("#layer-pick").inputValue(), "7");
@@ -280,9 +281,7 @@ browserTest(
 
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
-  for (
-    const file of ["plain.html", "hostile.html", "compared.html", "phase.html", "calibrated.html"]
-  ) {
+  for (const file of Object.keys(PAGES)) {
     await open(file, PHONE, async ({ page }) => {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
     });
@@ -302,6 +301,44 @@ browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   });
 });
 
+browserTest(
+  "a table too wide for a phone has a shadow where it goes on, and its headings stay in sight",
+  async (open) => {
+    await open("compared.html", PHONE, async ({ page }) => {
+      const region = page.getByRole("region", { name: "Table of layers" });
+      const box = (await region.boundingBox())!;
+      const sheet = "rgb(255, 255, 255)";
+      const colors = await page.evaluate<string[]>(`(async () => {
+      const region = document.querySelector("[aria-label='Table of layers']");
+      return [
+        getComputedStyle(region).backgroundAttachment,
+        String(region.scrollWidth > region.clientWidth + 100),
+        getComputedStyle(region.querySelector("thead th")).backgroundColor,
+      ];
+    })()`);
+      assert.deepEqual(colors, ["local, local, scroll, scroll", "true", sheet]);
+      await region.evaluate((one) => {
+        (one as unknown as { scrollTop: number }).scrollTop = 300;
+      });
+      const head = (await page.locator("#layer-table thead th").first().boundingBox())!;
+      assert.ok(Math.abs(head.y - box.y) < 2, `${head.y} is not ${box.y}`);
+      const row = (await page.locator("#layer-table tbody tr").first().boundingBox())!;
+      assert.ok(row.y < box.y);
+    });
+  },
+);
+
+browserTest("a page without scripts says so and shows nothing that stays empty", async (open) => {
+  await open("phase.html", { javaScriptEnabled: false }, async ({ page }) => {
+    assert.ok(await page.locator("noscript .notice").isVisible());
+    assert.ok(await page.getByText("Smoothness score", { exact: true }).first().isVisible());
+    for (const id of ["layers", "layer", "model-groups", "violation-table", "json"]) {
+      assert.ok(!await page.locator(`#${id}`).isVisible(), id);
+    }
+    assert.ok(await page.locator("#pictures svg").first().isVisible());
+  });
+});
+
 browserTest("a page has 0 violations of axe-core, light, dark and on a phone", async (open) => {
   const looks: BrowserContextOptions[] = [
     { colorScheme: "light" },
@@ -314,8 +351,11 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
     "compared.html": looks,
     "phase.html": looks,
     "calibrated.html": looks,
-    "single.html": [{}],
-    "empty.html": [{}],
+    "hostile.html": [looks[0]!, looks[3]!],
+    "older.html": [looks[1]!, looks[2]!],
+    "single.html": [looks[0]!, looks[3]!],
+    "empty.html": [looks[1]!, looks[2]!],
+    "large.html": [{}],
   };
   for (const [file, some] of Object.entries(files)) {
     for (const look of some) {

@@ -24,7 +24,7 @@ export function showLayerView(data) {
   const worst = rankLayers(layers.name.map((_, i) => i), damageOf(layers)).slice(0, OFFERED);
   let shown = worst[0];
   const offer = (/** @type {number} */ layer) =>
-    picker.append(element("option", { value: String(layer) }, layers.name[layer]));
+    picker.append(element("option", { value: String(layer) }, showName(layers.name[layer])));
   worst.forEach(offer);
 
   const codes = showCodes(() => ({
@@ -94,12 +94,21 @@ export function showLayerView(data) {
 }
 
 /**
+ * A name; one of which nothing is seen stands in quotes.
+ * @param {string} name
+ * @returns {string}
+ */
+function showName(name) {
+  return name.trim() === "" ? `"${name}"` : name;
+}
+
+/**
  * A name that may be broken where its parts meet.
  * @param {string} name
  * @returns {(Node | string)[]}
  */
 export function breakName(name) {
-  return name.split(/(?<=[./])/).flatMap((part) => [element("wbr"), part]);
+  return showName(name).split(/(?<=[./])/).flatMap((part) => [element("wbr"), part]);
 }
 
 /**
