@@ -285,13 +285,16 @@ browserTest("a layer shows what is known of it", async (open) => {
 browserTest(
   "a layer whose parameters the page does not carry is shown without their chart",
   async (open) => {
-    await open("partial.html", {}, async ({ page }) => {
+    await open("partial.html", {}, async ({ page, complaints }) => {
       await page.locator("#layer-table-filter").fill(NAMES[0]!);
       await page.locator("#layer-table tbody button").click();
       assert.equal(await page.locator("#layer-name").textContent(), NAMES[0]);
       assert.ok(!await page.locator("#layer-groups").isVisible());
       assert.ok(await page.locator("#layer-groups-missing").isVisible());
       assert.ok(await page.locator("#layer-codes").isVisible());
+      await page.evaluate(`dispatchEvent(new Event("beforeprint"))`);
+      assert.equal(await page.locator("#layer-groups .uplot").count(), 0);
+      assert.deepEqual(complaints, []);
       await page.locator("#layer-pick").selectOption({ index: 0 });
       assert.ok(await page.locator("#layer-groups").isVisible());
       assert.ok(!await page.locator("#layer-groups-missing").isVisible());

@@ -19,6 +19,7 @@ const MOST_MARKS = 16;
 export function showCodes(subject) {
   return showPanels(byId("layer-codes"), (look) => {
     const { letters, bits, from, width } = subject();
+    if (letters === "") return [];
     const heights = unpackHistogram(letters);
     const [to, last] = [from + heights.length * width, 2 ** bits - 1];
     const bars = (/** @type {uPlot} */ plot) => {

@@ -49,6 +49,7 @@ export function showGroups(id, { groups, threshold }, subject) {
   });
   const describe = (/** @type {import("./plot.js").Look} */ look) => {
     const { shown, qmax } = subject();
+    if (shown.length === 0) return [];
     const series = shown.map((one) => one.series);
     return drawGroups({ series, groups, threshold, qmax }, look);
   };

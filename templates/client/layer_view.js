@@ -14,9 +14,10 @@ const OFFERED = 12;
 const MOST_SHOWN = 200;
 
 /**
- * Shows the layer that the address names, else the worst.
+ * Shows the worst layer.
  * @param {import("./page_data.js").PageData} data
- * @returns {(layer: number) => void} chooses a layer
+ * @returns {{ choose: (layer: number) => void, follow: () => void }} what chooses a layer, and what shows that of the
+ * address, to be called when all of the page is there
  */
 export function showLayerView(data) {
   const { layers } = data;
@@ -41,7 +42,6 @@ export function showLayerView(data) {
     const value = String(layer);
     if (![...picker.options].some((option) => option.value === value)) offer(layer);
     picker.value = value;
-    byId("layer-unknown").hidden = true;
     byId("layer-name").replaceChildren(...breakName(layers.name[layer]));
     byId("layer-facts").replaceChildren(
       ...listLayerFacts(data, layer).map(([term, ...words]) =>
@@ -57,10 +57,11 @@ export function showLayerView(data) {
     if (hasSeries) series();
   };
   const follow = () => {
+    byId("layer-unknown").hidden = true;
     const name = readLink(location.hash);
     if (name === null) {
       // Other links of the page lead elsewhere in it, and the layer stays.
-      if (location.hash === "") show(worst[0]);
+      if (location.hash === "" && shown !== worst[0]) show(worst[0]);
       return;
     }
     // Where names were cut, two may look alike; the one that was chosen is kept beside the link.
@@ -79,18 +80,19 @@ export function showLayerView(data) {
     const link = linkTo(layers.name[layer]);
     const isHere = location.hash === link && layer === shown;
     if (!isHere) history.pushState({ layer }, "", link);
+    byId("layer-unknown").hidden = true;
     show(layer);
   };
 
   picker.addEventListener("change", () => choose(Number(picker.value)));
   addEventListener("popstate", follow);
   show(worst[0]);
-  follow();
-  return (layer) => {
+  const lead = (/** @type {number} */ layer) => {
     choose(layer);
     byId("layer").scrollIntoView();
     byId("layer-name").focus({ preventScroll: true });
   };
+  return { choose: lead, follow };
 }
 
 /**

@@ -15,19 +15,20 @@ import { showViolations } from "./violation_table.js";
 /** Shows what is not in the markup. */
 function startPage() {
   const data = readPageData("page-data");
+  if (data.drift !== null) showDrift(data.drift);
   if (data.layers.name.length > 0) {
     const drawModel = showGroups("model-groups", data, () => ({
       shown: seriesOf(data, null),
       qmax: data.qmax,
     }));
     drawModel();
-    const choose = showLayerView(data);
+    const { choose, follow } = showLayerView(data);
     const charts = [showErrorBars(data, choose), showErrorScatter(data, choose)];
     showLayers(data, choose, (rows) => charts.forEach((show) => show(rows)));
     if (data.groups > 1) showHeatMap(data, choose);
     showViolations(data, choose);
+    follow();
   }
-  if (data.drift !== null) showDrift(data.drift);
   offerJson();
   followColors();
   addEventListener("beforeprint", () => {
