@@ -37,6 +37,9 @@ const KNOWN = {
   })),
 };
 
+/** More layers than a chart has pixels. */
+const MANY = inventReport({ names: layerNames(3_000), groups: 2 });
+
 const browserTest = testPages({
   "plain.html": await renderHtml(REPORT),
   "phase.html": await renderHtml(PHASE),
@@ -44,6 +47,7 @@ const browserTest = testPages({
   "hostile.html": await renderHtml(
     inventReport({ names: [...HOSTILE_NAMES.slice(0, -1), ...TWINS] }),
   ),
+  "many.html": await renderHtml(MANY),
   "calibrated.html": await renderHtml(inventCalibrated(REPORT)),
   "partial.html": (await renderHtml(REPORT)).replace(
     /("series":\[\[)(.*?\]),(?=\[\[)/,
@@ -96,19 +100,25 @@ browserTest(
         const drawn = near.find((height) => height !== null)!;
         isNear(drawn * end, baseline!.scale[g]!, 0.02 * end);
       }
-      // What is smoothed is halfway at a boundary, and it is there before and behind.
-      const [left, right] = [layer.scale[2]!, layer.scale[3]!];
-      isNear(heightAt(subject!, 3 / 8)! * end, (left + right) / 2, 0.03 * end);
+      // What is smoothed is halfway at a boundary; the zero point jumps where it moves by one.
+      for (let b = 0; b < 7; b++) {
+        const halfway = (layer.scale[b]! + layer.scale[b + 1]!) / 2;
+        isNear(heightAt(subject!, (b + 1) / 8)! * end, halfway, 0.01 * end);
+      }
       const zero = await seePlot(page, "#layer-groups", 1, "series-0");
       for (let g = 0; g < 8; g++) {
-        isNear(3 * heightAt(zero, (g + 0.5) / 8)!, layer.zero_point[g]!, 0.12);
+        for (const at of [0.05, 0.5, 0.95]) {
+          isNear(3 * heightAt(zero, (g + at) / 8)!, layer.zero_point[g]!, 0.12);
+        }
       }
+      const others = listBars(await seePlot(page, "#layer-groups", 3, "series-1"));
       const scores = await seePlot(page, "#layer-groups", 3, "bar");
       const bars = listBars(scores);
       assert.equal(bars.length, 7);
       for (const [b, [from, to]] of bars.entries()) {
         isNear((to - from) / scores.width, 16 / scores.width, 0.003);
         isNear(to / scores.width, (b + 1) / 8, 0.003);
+        isNear(others[b]![0] / scores.width, (b + 1) / 8, 0.003);
         isNear(heightAt(scores, (from + 4) / scores.width), layer.boundary_scores[b]!, 0.03);
       }
     });
@@ -200,6 +210,29 @@ browserTest("the error of each layer is a bar, in two orders and on two scales",
   });
 });
 
+browserTest("of bars narrower than a pixel the largest is drawn and chosen", async (open) => {
+  await open("many.html", {}, async ({ page }) => {
+    await page.locator("#error-order").selectOption("model");
+    const broken = await seePlot(page, "#error-bars", 0, "broken");
+    const { width } = broken;
+    const binOf = (x: number) => {
+      const [from, end] = [x, x + 1].map((one) => Math.floor(one * 3_000 / width));
+      return MANY.layers.slice(from, end).toSorted((a, b) => b.error_share! - a.error_share!);
+    };
+    for (const x of [100, 401, 777]) {
+      isNear(heightAt(broken, (x + 0.5) / width), binOf(x)[0]!.error_share! / 0.03, 0.02);
+    }
+    // Where it is not the last one.
+    const x = [...Array(width).keys()].find((x) =>
+      x > 50 && binOf(x)[0] !== MANY.layers[Math.floor((x + 1) * 3_000 / width) - 1]
+    )!;
+    await page.locator("#error-bars").scrollIntoViewIfNeeded();
+    const area = (await page.locator("#error-bars .u-over").boundingBox())!;
+    await page.mouse.click(area.x + x + 0.5, area.y + 100);
+    assert.equal(await page.locator("#layer-name").textContent(), binOf(x)[0]!.name);
+  });
+});
+
 browserTest(
   "bars and points lead to their layers, by pointer and by keys, and follow the filter",
   async (open) => {
@@ -231,6 +264,8 @@ browserTest(
         /^model\.layers\.0\.mlp\.experts\.1\.w1: 11\.0 kB saved, 40%/,
       );
       // 11 kB between 1 and 100, 0.4 at the upper end of 0.1 to 0.5.
+      const point = await seePlot(page, "#error-scatter", 0, "broken");
+      isNear(heightAt(point, Math.log10(11) / 2), Math.log(4) / Math.log(5), 0.03);
       const ring = (await page.locator("#error-scatter .ring").boundingBox())!;
       const plot = (await page.locator("#error-scatter .u-over").boundingBox())!;
       isNear((ring.x + 8 - plot.x) / plot.width, Math.log10(11) / 2, 0.01);
@@ -240,7 +275,7 @@ browserTest(
       });
       assert.equal(await shown(), NAMES[3]);
       await page.locator("#error-scatter .u-over").click({
-        position: { x: plot.width / 4, y: plot.height / 2 },
+        position: { x: 0.75 * plot.width, y: 0.3 * plot.height },
       });
       assert.equal(await shown(), NAMES[3]);
       await page.locator("#layer-table-filter").fill("experts.2");

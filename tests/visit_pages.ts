@@ -89,7 +89,7 @@ export function seePlot(page: Page, box: string, index: number, property: string
         for (let y = 0; y < height; y++) {
           const at = 4 * (y * width + x);
           const isAlike = [0, 1, 2].every((i) => Math.abs(data[at + i] - color[i]) < 12);
-          if (isAlike && data[at + 3] > 200) rows.push(y);
+          if (isAlike && data[at + 3] > 140) rows.push(y);
         }
         return rows.length === 0 ? null : [rows[0], rows[rows.length - 1], rows.length];
       });
