@@ -202,8 +202,8 @@ browserTest("a chart tells its values to pointer, keys and screen reader", async
     assert.equal(cursors.length, 3);
     for (const { left, width } of cursors) {
       assert.ok(
-        Math.abs(left - box.x - 52 - 5 * (box.width - 64) / 8) < 2 &&
-          Math.abs(width - (box.width - 64) / 8) < 2,
+        Math.abs(left - box.x - 60 - 5 * (box.width - 72) / 8) < 2 &&
+          Math.abs(width - (box.width - 72) / 8) < 2,
       );
     }
     await page.mouse.move(box.x + 70, box.y + 100);

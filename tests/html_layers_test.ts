@@ -127,6 +127,7 @@ Deno.test("planLogAxis() spans its values, at most six powers of ten", () => {
   });
   assert.deepEqual(planLogAxis([5]).ticks, [2, 5]);
   assert.deepEqual(planLogAxis([1e-12, 1]).ticks, [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1]);
+  assert.deepEqual(planLogAxis([2e-4, 1]).ticks, [1e-3, 0.01, 0.1, 1]);
   assert.deepEqual(planLogAxis([0, -4]).ticks, [0.1, 1]);
   const axis = planLogAxis([0.01, 1]);
   assert.deepEqual([-1, 0, 0.01, 0.1, 1, 7].map((value) => placeOn(axis, value)), [

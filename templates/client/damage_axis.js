@@ -24,9 +24,7 @@ export function planLogAxis(values) {
   const first = Math.max(0, steps.findLastIndex((step) => step <= least));
   const used = steps.slice(Math.min(first, last - 1), last + 1);
   // Where the axis is long, powers of ten are enough.
-  const ticks = used.length <= 7
-    ? used
-    : used.filter((step) => Number.isInteger(Math.log10(step)) || step === used[0]);
+  const ticks = used.length <= 7 ? used : used.filter((step) => Number.isInteger(Math.log10(step)));
   return { from: used[0], to: used[used.length - 1], ticks, isLog: true };
 }
 

@@ -14,7 +14,7 @@
 const LEAST_ROOM = 200;
 
 /** Room left of a chart for the numbers of its axis, and right of it; in pixels. */
-const SIDES = { left: 52, right: 12 };
+const SIDES = { left: 60, right: 12 };
 
 /** What draws each chart of the page. */
 const DRAWINGS = /** @type {(() => void)[]} */ ([]);
