@@ -13,6 +13,7 @@ import type { ComponentReport } from "../report/report_component.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
+import { viewViolations, type ViolationsView } from "./html_violations.ts";
 import { describeCalibration } from "../report/report_calibration.ts";
 import { type Grade, GRADES, gradeScore } from "../report/grades.ts";
 import { repeatCommand } from "./repeat_command.ts";
@@ -33,7 +34,7 @@ export interface SkippedGroup {
 }
 
 /** What the page says of a report; the templates call it `it`. */
-export interface ReportView {
+export interface ReportView extends ViolationsView {
   /** The model's name. */
   name: string;
   /** The run in a few words each. */
@@ -80,14 +81,6 @@ export interface ReportView {
   isPositional: boolean;
   /** Colors of a heat map in words, best first. */
   heat: string[];
-  /** Patterns among the violations. */
-  patterns: string[];
-  /** Number of violations of the model. */
-  violations: string;
-  /** Number of violations of its layers. */
-  layerViolations: string;
-  /** How many layers have violations of their own, of how many. */
-  roughLayers: string;
   /** The threshold. */
   threshold: string;
   /** Number of skipped tensors, with its noun and verb. */
@@ -140,12 +133,7 @@ export function viewReport(
     groups: report.num_time_groups,
     isPositional: report.source === "positional",
     heat: listHeatSteps(),
-    patterns: listPatterns(report),
-    violations: formatCount(report.violation_count),
-    layerViolations: formatCount(
-      layers.reduce((sum, { violation_count }) => sum + violation_count, 0),
-    ),
-    roughLayers: countRough(layers),
+    ...viewViolations(report),
     threshold: formatPercent(report.smoothness_threshold),
     skippedWords: `${countNouns(report.skipped.length, "tensor")} ` +
       `${report.skipped.length === 1 ? "was" : "were"} ${
@@ -202,29 +190,6 @@ function listFacts(report: Report): string[] {
     `${formatCount(report.parameter_count)} parameters`,
     `${formatCount(report.layers.length)} ${report.layers.length === 1 ? "layer" : "layers"}`,
   ];
-}
-
-function listPatterns(report: Report): string[] {
-  const { boundary_scores, min_boundary_score } = report;
-  const words = [...report.common_violation_patterns];
-  if (min_boundary_score !== null) {
-    const b = boundary_scores.indexOf(min_boundary_score);
-    words.push(`Roughest boundary: ${b} to ${b + 1}, score ${formatScore(min_boundary_score)}`);
-  }
-  return words;
-}
-
-/** `3 of 21 layers have violations of their own; the roughest is mlp.fc1, score 0.6000` */
-function countRough(layers: Report["layers"]): string {
-  const rough = layers.filter(({ violation_count }) => violation_count > 0);
-  const all = `${formatCount(layers.length)} ${layers.length === 1 ? "layer" : "layers"}`;
-  if (rough.length === 0) return `none of ${all} has violations of its own`;
-  const worst = rough.reduce((a, b) => b.smoothness_score < a.smoothness_score ? b : a);
-  const words = rough.length === 1
-    ? "has violations of its own:"
-    : "have violations of their own; the roughest is";
-  return `${formatCount(rough.length)} of ${all} ${words} ${escapeText(worst.name)}, ` +
-    `score ${formatScore(worst.smoothness_score)}`;
 }
 
 /** The colors of the heat maps in words, best first. */
