@@ -6,7 +6,7 @@ import { NO_CHROMIUM } from "./find_chromium.ts";
 import { withFiles } from "./make_model.ts";
 import { openBrowser, type Visit, visitFile } from "./open_browser.ts";
 
-/** Opens a page by the name of its file, with an address's hash behind it or not, and hands it over. */
+/** Opens a page by the name of its file and hands it over. */
 export type Open = (
   file: string,
   options: BrowserContextOptions,
