@@ -306,7 +306,9 @@ Deno.test("inspect says what cannot be known of ranges alone, of one timestep, o
   const ranges = withLayers(Object.fromEntries(NAMES.map((name) => [name, RANGE])));
   await tell(ranges, inspect(), ({ stdout }) => {
     assert.ok(
-      stdout.includes("  4 layers (blocks.0.fc1, ...) with histograms or ranges alone, for --activation-bits"),
+      stdout.includes(
+        "  4 layers (blocks.0.fc1, ...) with histograms or ranges alone, for --activation-bits",
+      ),
     );
     assert.ok(stdout.endsWith("\nErrors of outputs: not known, there are no squares\n"));
   });
