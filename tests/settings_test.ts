@@ -73,7 +73,8 @@ const NUMBERS: Row[] = [
   ...quoted("markovWeight", "--markov-weight", WEIGHT, [-1, 1000.5, ...not], optimize),
 ];
 
-const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
+const PATTERN =
+  'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression without lookaround and backreferences';
 const KNOWN =
   "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
   "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, " +
@@ -99,8 +100,8 @@ const OTHERS: Row[] = [
   [{ ignore: "a.*" }, '--ignore is the text "a.*", must be a list of texts, each a pattern'],
   [{ ignore: ["a", /b/] }, "--ignore is a list, must be a list of texts, each a pattern"],
   [{ ignore: undefined }, "--ignore is undefined, must be a list of texts, each a pattern"],
-  [{ ignore: ["a", "re:("] }, `Cannot read the ignore pattern "re:(": ${PATTERN}`],
-  [{ ignore: [""] }, `Cannot read the ignore pattern "": ${PATTERN}`],
+  [{ ignore: ["a", "re:("] }, `Cannot read the pattern "re:(": missing closing ): ${PATTERN}`],
+  [{ ignore: [""] }, `Cannot read the pattern "": it is empty: ${PATTERN}`],
   [{ defaultIgnore: 0 }, `defaultIgnore (--no-default-ignore) is "0", ${SWITCH}`],
   [{ strict: "no" }, `--strict is the text "no", ${SWITCH}`],
   [{ strict: undefined }, `--strict is undefined, ${SWITCH}`],
