@@ -34,11 +34,14 @@ import { useRegexEngine } from "./lib/base/match_pattern.ts";
 useRegexEngine(compileRegex);
 
 export type {
+  ActivationBits,
   BackendChoice,
   BackendName,
   Bits,
+  CodeWidth,
   FormatName,
   Granularity,
+  Grouping,
   OutputSums,
   Phase,
   QualitySums,

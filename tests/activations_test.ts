@@ -8,7 +8,6 @@ import { hasHistogram, withHistograms } from "../lib/calibration/read_histograms
 import {
   chooseInputParams,
   coupleInputs,
-  type LayerInputRange,
   paramsOfRange,
 } from "../lib/params/choose_input_range.ts";
 import { costAt, createCosts, groupPoints } from "../lib/params/group_timesteps.ts";
@@ -35,8 +34,7 @@ const COUNTS = Array.from(
   { length: 60 },
   (_, bin) => Math.round(400 * Math.exp(-(((bin - 20) / 5) ** 2)) + 40 * Math.exp(-bin / 25)),
 );
-const SUMS = addUp({ from: -1, width: 0.05, counts: COUNTS });
-const INPUTS: LayerInputRange = { lo: -1, hi: 2, sums: SUMS };
+const SUMS = addUp({ from: -1, width: 0.05, counts: COUNTS, lo: -1, hi: 2 });
 
 /** What a quantizer does to inputs that lie finely and evenly in their bins. */
 function bruteError(scale: number, zero: number, bits: number) {
@@ -77,11 +75,23 @@ Deno.test("errorOf() is what inputs spread evenly over their bins come to", () =
 });
 
 Deno.test("quantileOf() finds the input below which a share lies", () => {
-  const sums = addUp({ from: 10, width: 2, counts: [1, 0, 3, 0] });
+  const sums = addUp({ from: 10, width: 2, counts: [1, 0, 3, 0], lo: 10, hi: 18 });
   assert.equal(quantileOf(sums, 0.125), 11);
   assert.ok(Math.abs(quantileOf(sums, 0.5) - (14 + 2 / 3)) < 1e-12);
   assert.equal(quantileOf(sums, 1), 16);
   assert.equal(quantileOf(sums, 0), 10);
+});
+
+Deno.test("inputs of a bin lie between the least and the largest input", () => {
+  const sums = addUp({ from: 0, width: 1, counts: [1, 0, 1, 2], lo: 0.5, hi: 3.5 });
+  assert.equal(sums.first.at(-1), 0.75 + 2.5 + 2 * 3.25);
+  assert.equal(quantileOf(sums, 0), 0.5);
+  assert.equal(quantileOf(sums, 1), 3.5);
+  // Nothing is clipped by a range of 0 to 3.5.
+  assert.equal(errorOf(sums, { scale: 3.5 / 255, zero_point: 0 }, 8).clipped, 0);
+  const third = addUp({ from: 0, width: 1, counts: [0, 0, 4, 0], lo: 2.5, hi: 2.5 });
+  assert.equal(errorOf(third, { scale: 0.5, zero_point: 0 }, 8).all, 0);
+  assert.equal(signalOf(third), 25);
 });
 
 Deno.test("paramsOfRange() keeps 0 representable and rounds the scale to F32", () => {
@@ -92,16 +102,16 @@ Deno.test("paramsOfRange() keeps 0 representable and rounds the scale to F32", (
 });
 
 Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least", () => {
-  const minmax = chooseInputParams(INPUTS, "minmax", 4);
+  const minmax = chooseInputParams(SUMS, "minmax", 4);
   assert.deepEqual([minmax.scale, minmax.zero_point], [Math.fround(0.2), 5]);
   assert.equal(minmax.error, errorOf(SUMS, minmax, 4).all);
-  const tails = chooseInputParams(INPUTS, "p99.9", 4);
+  const tails = chooseInputParams(SUMS, "p99.9", 4);
   const [low, high] = [quantileOf(SUMS, 0.0005), quantileOf(SUMS, 0.9995)];
   assert.deepEqual(
     [tails.scale, tails.zero_point],
     Object.values(paramsOfRange(low, high, 4)),
   );
-  const best = chooseInputParams(INPUTS, "optimize", 4);
+  const best = chooseInputParams(SUMS, "optimize", 4);
   const costOf = (params: typeof best) => {
     const { all, clipped } = errorOf(SUMS, params, 4);
     return all + 3 * clipped;
@@ -118,8 +128,8 @@ Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least"
 });
 
 Deno.test("coupleInputs() weighs jumps as optimizePath() does", () => {
-  const narrow = addUp({ from: -1, width: 0.05, counts: COUNTS.map((c, i) => i < 25 ? c : 0) });
-  const groups = [INPUTS, { lo: -1, hi: 0.25, sums: narrow }];
+  const counts = COUNTS.map((c, i) => i < 25 ? c : 0);
+  const groups = [SUMS, addUp({ from: -1, width: 0.05, counts, lo: -1, hi: 0.25 })];
   const free = coupleInputs(groups, 4, 0);
   const tied = coupleInputs(groups, 4, 1);
   const jump = ([a, b]: { scale: number; zero_point: number }[]) =>
@@ -131,7 +141,7 @@ Deno.test("coupleInputs() weighs jumps as optimizePath() does", () => {
         scale: [one.scale],
         zero_point: [one.zero_point],
         error: [
-          (one.error + 3 * errorOf(groups[g]!.sums, one, 4).clipped) / signalOf(groups[g]!.sums),
+          (one.error + 3 * errorOf(groups[g]!, one, 4).clipped) / signalOf(groups[g]!),
         ],
       })),
       [0, 0],
@@ -279,10 +289,13 @@ Deno.test("expected errors are those of the histograms, each timestep by its own
     )!;
     withHistograms(calibration, statistics, ({ from, width, min, max, visit }) => {
       visit((counts, t) => {
-        const sums = addUp({ from, width, counts });
+        const sums = addUp({ from, width, counts, lo: min[t]!, hi: max[t]! });
         const g = Math.floor(t / 4);
         const own = { scale: scale[g]!, zero_point: zero_point[g]! };
-        error += errorOf(sums, own, 8).all / signalOf(sums) / T;
+        // In a group, inputs lie between its least and its largest.
+        const lo = Math.min(...min.subarray(4 * g, 4 * g + 4));
+        const hi = Math.max(...max.subarray(4 * g, 4 * g + 4));
+        error += errorOf(addUp({ from, width, counts, lo, hi }), own, 8).all / signalOf(sums) / T;
         alone += errorOf(sums, paramsOfRange(min[t]!, max[t]!, 8), 8).all / signalOf(sums) / T;
       });
     });

@@ -78,7 +78,7 @@ const PATTERN =
 const KNOWN =
   "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
   "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, " +
-  "calibration, timestepWeights, backend, overwrite, link";
+  "calibration, timestepWeights, activationBits, activationRange, grouping, backend, overwrite, link";
 
 /** What is of the wrong kind, or cannot be together. */
 const OTHERS: Row[] = [
@@ -330,6 +330,9 @@ const WITH_BITS: Record<string, (bits: Bits) => unknown> = {
   costOfPath: (bits) => costOfPath([LIST], [0], bits, 1),
 };
 
+/** Those that take a width of weights alone. */
+const WITH_WEIGHTS = ["estimateParams"];
+
 /** Public functions that take a threshold. */
 const WITH_THRESHOLD: Record<string, (threshold: number) => unknown> = {
   scoreJumps: (threshold) => scoreJumps([], threshold),
@@ -347,7 +350,9 @@ for (const [name, call] of Object.entries(WITH_BITS)) {
         : `"${bits}"`;
       assert.throws(() => call(bits as Bits), {
         name: "BadInputError",
-        message: `--bit-width is ${shown}, ${BITS}`,
+        message: WITH_WEIGHTS.includes(name)
+          ? `--bit-width is ${shown}, ${BITS}`
+          : `--bit-width or --activation-bits is ${shown}, must be 2, 4, 6 or 8`,
       });
     }
     for (const bits of [2, 4, 8] as const) call(bits);

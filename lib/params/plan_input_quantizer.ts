@@ -9,8 +9,8 @@ import type {
   QuantParams,
   SmoothingMethod,
 } from "../types.ts";
-import { chooseInputParams, coupleInputs, type LayerInputRange } from "./choose_input_range.ts";
-import { addUp, errorOf, signalOf } from "./input_errors.ts";
+import { chooseInputParams, coupleInputs } from "./choose_input_range.ts";
+import { addUp, errorOf, type InputSums, signalOf } from "./input_errors.ts";
 import { storedParams, trackOf } from "./score_track.ts";
 import { smoothParams } from "./smooth_params.ts";
 
@@ -68,7 +68,7 @@ export function planInputQuantizer(
   const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
   all.visit((counts, t) => {
     const own = weighAlike(all, counts, t);
-    signal += signalOf(own.sums);
+    signal += signalOf(own);
     limit_error += chooseInputParams(own, range, bits).error;
     for (const [i, cut] of cuts.entries()) {
       const group = collected[i]![groupOf(cut, t)]!;
@@ -76,7 +76,7 @@ export function planInputQuantizer(
     }
   });
   const inputsOf = (i: number) =>
-    cuts[i]!.slice(1).map((end, g) => rangeOf(all, collected[i]![g]!, cuts[i]![g]!, end));
+    cuts[i]!.slice(1).map((end, g) => sumsOf(all, collected[i]![g]!, cuts[i]![g]!, end));
   const choose = (i: number, how: ActivationRange) =>
     inputsOf(i).map((inputs) => chooseInputParams(inputs, how, bits));
   const sumOf = (chosen: readonly { error: number }[]) =>
@@ -109,7 +109,7 @@ export function planInputQuantizer(
   all.visit((counts, t) => {
     const segment = groupOf(stored.starts, t);
     const own = { scale: stored.scale[segment]!, zero_point: stored.zero_point[segment]! };
-    error += errorOf(weighAlike(all, counts, t).sums, own, bits).all;
+    error += errorOf(weighAlike(all, counts, t), own, bits).all;
   });
   return { ...found, schedule: { exact: trackOf(smooth), stored }, error };
 }
@@ -118,12 +118,12 @@ export function planInputQuantizer(
  * The inputs of one timestep, their counts divided by the sum of their squares: a model depends on the relative
  * error at each timestep, however large its inputs are there.
  */
-function weighAlike(all: InputHistograms, counts: Float64Array, t: number): LayerInputRange {
-  const signal = signalOf(rangeOf(all, counts, t, t + 1).sums);
+function weighAlike(all: InputHistograms, counts: Float64Array, t: number): InputSums {
+  const signal = signalOf(sumsOf(all, counts, t, t + 1));
   for (let bin = 0; bin < counts.length; bin++) {
     counts[bin] = signal > 0 ? counts[bin]! / signal : 0;
   }
-  return rangeOf(all, counts, t, t + 1);
+  return sumsOf(all, counts, t, t + 1);
 }
 
 /** The run of timesteps that one lies in. */
@@ -137,17 +137,15 @@ function groupOf(starts: readonly number[], t: number): number {
   return low;
 }
 
-/** Inputs of timesteps [from, to). */
-function rangeOf(
+/** Sums over the inputs of timesteps [from, to). */
+export function sumsOf(
   { min, max, from: left, width }: InputHistograms,
   counts: Float64Array,
   from: number,
   to: number,
-): LayerInputRange {
-  return {
-    lo: min.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity),
-    hi: max.subarray(from, to).reduce((a, b) => Math.max(a, b), -Infinity),
-    // Where all inputs are the same there is one point, and any width does.
-    sums: addUp({ from: left, width: width || 1e-30, counts }),
-  };
+): InputSums {
+  const lo = min.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity);
+  const hi = max.subarray(from, to).reduce((a, b) => Math.max(a, b), -Infinity);
+  // Where all inputs are the same there is one point, and any width does.
+  return addUp({ from: left, width: width || 1e-30, counts, lo, hi });
 }
