@@ -39,9 +39,12 @@ export function addUp({ counts, ...axis }: InputHistogram): InputSums {
     first: new Float64Array(bins + 1),
     second: new Float64Array(bins + 1),
   };
+  const { from, width, lo, hi } = axis;
+  let right = Math.min(hi, Math.max(lo, from));
   for (let bin = 0; bin < bins; bin++) {
     const count = counts[bin]!;
-    const [left, right] = endsOf(axis, bin);
+    const left = right;
+    right = Math.min(hi, Math.max(left, from + (bin + 1) * width));
     sums.count[bin + 1] = sums.count[bin]! + count;
     sums.first[bin + 1] = sums.first[bin]! + count * (left + right) / 2;
     sums.second[bin + 1] = sums.second[bin]! +
@@ -81,26 +84,45 @@ export function errorOf(
   { scale, zero_point }: QuantParams,
   bits: CodeWidth,
 ): InputError {
-  const { lo, hi } = sums;
-  const [least, most] = [lo, hi].map((x) => clampCode(x / scale + zero_point, bits)) as [
-    number,
-    number,
-  ];
-  let left = sumsBelow(sums, lo);
-  let all = 0;
+  const { from, width, lo, hi, count, first, second } = sums;
+  const last = count.length - 2;
+  const least = clampCode(lo / scale + zero_point, bits);
+  const most = clampCode(hi / scale + zero_point, bits);
+  // Without objects for each code: a search asks for some hundred thousand of them.
+  let [n, s, q] = [0, 0, 0];
+  let [all, clipped] = [0, 0];
   for (let code = least; code <= most; code++) {
     const value = (code - zero_point) * scale;
-    const right = sumsBelow(sums, code < most ? value + scale / 2 : hi);
-    all += errorBetween(left, right, value);
-    left = right;
+    if (code === least) clipped += errorBelow(sums, value - scale / 2, value);
+    let [m, t, r] = [count[last + 1]!, first[last + 1]!, second[last + 1]!];
+    const x = value + scale / 2;
+    if (code < most && x < hi) {
+      const bin = Math.min(last, Math.max(0, Math.floor((x - from) / width)));
+      const left = Math.max(lo, from + bin * width);
+      const right = Math.min(hi, from + (bin + 1) * width);
+      const to = Math.min(right, Math.max(left, x));
+      const share = right > left ? (to - left) / (right - left) : Number(x >= left);
+      const inside = share * (count[bin + 1]! - count[bin]!);
+      m = count[bin]! + inside;
+      t = first[bin]! + inside * (left + to) / 2;
+      r = second[bin]! + inside * (left * left + left * to + to * to) / 3;
+    }
+    all += errorBetween(m - n, t - s, r - q, value);
+    if (code === most) {
+      const [below, sum, square] = sumsBelow(sums, x);
+      clipped += errorBetween(m - below, t - sum, r - square, value);
+    }
+    n = m;
+    s = t;
+    q = r;
   }
-  const [lowest, highest] = [least, most].map((code) => (code - zero_point) * scale) as [
-    number,
-    number,
-  ];
-  const below = errorBetween(sumsBelow(sums, lo), sumsBelow(sums, lowest - scale / 2), lowest);
-  const above = errorBetween(sumsBelow(sums, highest + scale / 2), sumsBelow(sums, hi), highest);
-  return { all, clipped: below + above };
+  return { all, clipped };
+}
+
+/** The sum of (x - v)^2 over the inputs below an edge. */
+function errorBelow(sums: InputSums, edge: number, value: number): number {
+  const [n, s, q] = sumsBelow(sums, edge);
+  return errorBetween(n, s, q, value);
 }
 
 /** Sums over the inputs below a value. */
@@ -123,13 +145,9 @@ function sumsBelow(
   ];
 }
 
-/** The sum of (x - v)^2 over inputs between two values; what is left of sums that nearly cancel is not below 0. */
-function errorBetween(
-  [n, s, q]: readonly [number, number, number],
-  [m, t, r]: readonly [number, number, number],
-  value: number,
-): number {
-  return Math.max(0, r - q - 2 * value * (t - s) + value * value * (m - n));
+/** The sum of (x - v)^2 by sums of 1, x and x^2; what is left of sums that nearly cancel is not below 0. */
+function errorBetween(count: number, first: number, second: number, value: number): number {
+  return Math.max(0, second - 2 * value * first + value * value * count);
 }
 
 function clampCode(value: number, bits: CodeWidth): number {

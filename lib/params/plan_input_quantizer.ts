@@ -43,7 +43,7 @@ export interface InputQuantizer {
   error: number;
   /** Of one range for all timesteps, chosen alike. */
   static_error: number;
-  /** Of a range of its own for each timestep: the limit. */
+  /** Of a range of its own for each timestep: the limit; of more than 32 timesteps, by about as many of them. */
   limit_error: number;
   /** Of so many equal groups as {@linkcode GROUP_COUNTS} has, chosen alike; those of more groups than timesteps are missing. */
   error_by_groups: number[];
@@ -51,6 +51,9 @@ export interface InputQuantizer {
 
 /** Numbers of time groups of which it is said what they would come to. */
 export const GROUP_COUNTS = [1, 2, 4, 8, 16] as const;
+
+/** Most timesteps that are given a range of their own, to learn the limit: of more, some are taken. */
+const MAX_LIMITS = 32;
 
 /** Plans the quantizer of a layer's inputs, and what it is expected to come to. */
 export function planInputQuantizer(
@@ -64,12 +67,16 @@ export function planInputQuantizer(
       Array.from({ length: count + 1 }, (_, g) => Math.floor(g * timesteps / count))
     ),
   ];
-  let [limit_error, signal] = [0, 0];
+  let [limit_error, limit_signal, signal] = [0, 0, 0];
   const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
+  const every = Math.ceil(timesteps / MAX_LIMITS);
   all.visit((counts, t) => {
     const own = weighAlike(all, counts, t);
     signal += signalOf(own);
-    limit_error += chooseInputParams(own, range, bits).error;
+    if (t % every === 0) {
+      limit_error += chooseInputParams(own, range, bits).error;
+      limit_signal += signalOf(own);
+    }
     for (const [i, cut] of cuts.entries()) {
       const group = collected[i]![groupOf(cut, t)]!;
       for (let bin = 0; bin < counts.length; bin++) group[bin] = group[bin]! + counts[bin]!;
@@ -93,7 +100,7 @@ export function planInputQuantizer(
     baseline: { ...listed(plain), error: sumOf(plain) },
     signal,
     static_error: error_by_groups[0]!,
-    limit_error,
+    limit_error: limit_signal > 0 ? limit_error * signal / limit_signal : 0,
     error_by_groups,
   };
   if (smoothing === null) return { ...found, schedule: null, error: sumOf(groups) };

@@ -13,7 +13,7 @@ import type { ActivationBits } from "../types.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** Most points between which boundaries are chosen: a finer axis is joined to runs of timesteps. */
-const MAX_POINTS = 128;
+const MAX_POINTS = 64;
 
 /** Layers of a run with what is known of their inputs, those that share an input once. */
 interface KnownInputs {
