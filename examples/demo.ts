@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { writeAll } from "../lib/base/write_all.ts";
+import type { ActivationBits } from "../lib/types.ts";
 import { loadPageTools } from "../lib/render/render_html.ts";
 import { DEFAULT_SETTINGS, type Phase, quantizeModel, renderHtml, type Report } from "../mod.ts";
 import { drawSamples } from "./digits-dit-denoiser/draw_samples.ts";
@@ -29,12 +30,15 @@ interface Way {
   phase: Phase;
   /** Whether the errors are compensated by the model's calibration, which ships with it. */
   isCalibrated: boolean;
+  /** Width of a code of the layers' inputs, quantized by time group; absent: they are not quantized. */
+  activationBits?: ActivationBits;
 }
 
 const WAYS: readonly Way[] = [
   { label: "baseline", phase: "baseline", isCalibrated: false },
   { label: "optimize", phase: "optimize", isCalibrated: false },
   { label: "calibrated", phase: "optimize", isCalibrated: true },
+  { label: "calibrated+A8", phase: "optimize", isCalibrated: true, activationBits: 8 },
 ];
 
 /** Where everything goes; anything there from before is replaced. */
@@ -118,13 +122,13 @@ async function runWays<Evaluation>(
     { label: "unquantized", report: undefined, evaluation: evaluator.original },
   ];
   for (const way of WAYS) {
-    const { label, phase } = way;
+    const { label, phase, activationBits } = way;
     const directory = outputOf(model, way);
     const calibration = way.isCalibrated
       ? pathOf(`${model}-data/calibration.safetensors`)
       : undefined;
     const report = await steps.run(`Quantizing ${model}, ${label}`, async () => {
-      const settings = { ...DEFAULT_SETTINGS, phase, calibration, overwrite: true };
+      const settings = { ...DEFAULT_SETTINGS, phase, calibration, activationBits, overwrite: true };
       const report = await quantizeModel(pathOf(model), directory, settings);
       Deno.writeTextFileSync(`${directory}.json`, `${JSON.stringify(report, null, 2)}\n`);
       return report;
@@ -204,8 +208,9 @@ Deno.mkdirSync(OUT, { recursive: true });
 // For the page at the end: where it cannot be had, that is said now.
 await loadPageTools();
 print(
-  "Quantizing examples/digits-dit and examples/small-dlm to INT2: in phases baseline and optimize, and\n" +
-    `calibrated; each model draws ${DRAWN} digits, or predicts the masked tokens of 240 texts and writes one\n`,
+  "Quantizing examples/digits-dit and examples/small-dlm to INT2: in phases baseline and optimize, calibrated,\n" +
+    "and with inputs of layers at 8 bits in four time groups; each model draws " +
+    `${DRAWN} digits, or predicts\nthe masked tokens of 240 texts and writes one\n`,
 );
 // Of each model: the original, and two steps for each way. Then text and page.
 const steps = startSteps(2 * (1 + 2 * WAYS.length) + 2);
@@ -222,7 +227,8 @@ const pictures = {
   title: "Generated digits and text",
   text: "The digits 0 to 9, drawn from the same noise by the digits DiT before and after it was " +
     "quantized: DDIM, 50 steps, guidance 2. Calibrated is phase optimize that makes errors good by what " +
-    "each layer is fed over all timesteps. Recognised is the share of them that a logistic " +
+    "each layer is fed over all timesteps; A8 has the inputs of layers at 8 bits as well, in four time " +
+    "groups. Recognised is the share of them that a logistic " +
     "regression takes for what they should show; the denoiser's dB compare the noise it predicts. " +
     "Below them what the small language model writes, from the same seed.",
   rows: [
