@@ -34,11 +34,16 @@ import { useRegexEngine } from "./lib/base/match_pattern.ts";
 useRegexEngine(compileRegex);
 
 export type {
+  ActivationBits,
+  ActivationRange,
+  AxisSource,
   BackendChoice,
   BackendName,
   Bits,
+  CodeWidth,
   FormatName,
   Granularity,
+  Grouping,
   OutputSums,
   Phase,
   QualitySums,
@@ -102,11 +107,21 @@ export {
 } from "./lib/params/optimize_path.ts";
 export { packedBytes, packRow, unpackRow } from "./lib/compute/pack_codes.ts";
 export { quantizeModel, type RunHooks } from "./lib/run/pipeline.ts";
-export { type LayerSchedule, readTimeGroups, type TimeGroups } from "./lib/run/read_time_groups.ts";
+export {
+  type InputSchedules,
+  type LayerSchedule,
+  readTimeGroups,
+  type TimeGroups,
+} from "./lib/run/read_time_groups.ts";
 export { planTimeGroups } from "./lib/plan/plan_time_groups.ts";
 export type { Calibration, LayerStatistics } from "./lib/calibration/calibration.ts";
 export type { Drift, DriftOfKind } from "./lib/calibration/measure_drift.ts";
 export { openCalibration } from "./lib/calibration/open_calibration.ts";
+export type {
+  ActivationsReport,
+  InputFigures,
+  LayerActivations,
+} from "./lib/report/report_activations.ts";
 export type { CalibrationReport, OutputFigures } from "./lib/report/report_calibration.ts";
 export type { Report } from "./lib/report/build_report.ts";
 export type { PhaseFigures } from "./lib/report/phase_figures.ts";

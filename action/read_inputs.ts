@@ -30,6 +30,9 @@ export const RUN_INPUTS: Readonly<Record<string, FlagKind>> = {
   "markov-weight": "value",
   "calibration": "value",
   "timestep-weights": "value",
+  "activation-bits": "value",
+  "activation-range": "value",
+  "grouping": "value",
   "backend": "value",
 };
 

@@ -74,6 +74,8 @@ Deno.test("each setting that a baseline can differ by is an input", () => {
     default_ignore: "no-default-ignore",
     // It is compared where it was asked for.
     output_sqnr_db: "calibration",
+    activation_smoothness_score: "activation-bits",
+    activation_sqnr_db: "activation-bits",
   };
   for (const key of [...SETTING_KEYS, ...OPTIONAL_KEYS]) {
     const input = others[key] ?? key.replaceAll("_", "-");

@@ -20,6 +20,9 @@ const CALIBRATION = encodeCalibration({
     sketch: new Float32Array(2 * columns).fill(1),
     rank: 1,
     segments: 2,
+    min: Float32Array.of(-1, -2),
+    max: Float32Array.of(1, 2),
+    histogram: Int32Array.of(1, 2, 3, 1, 2, 2, 2, 2),
   }])),
 });
 
@@ -42,6 +45,7 @@ interface RunCase {
 const SMOOTH = { phase: "smooth" };
 const OPTIMIZE = { phase: "optimize" };
 const CALIBRATED = { ...OPTIMIZE, calibration: "c.safetensors" };
+const INPUTS = { calibration: "c.safetensors", "num-time-groups": "2", "activation-bits": "8" };
 
 const RUN_CASES: Record<string, RunCase> = {
   "bit-width": { value: "4", told: (one) => one.bit_width, expected: 4 },
@@ -103,6 +107,24 @@ const RUN_CASES: Record<string, RunCase> = {
     needs: CALIBRATED,
     told: ({ calibration }) => calibration?.weights,
     expected: "snr",
+  },
+  "activation-bits": {
+    value: "6",
+    needs: INPUTS,
+    told: ({ activations }) => activations?.bits,
+    expected: 6,
+  },
+  "activation-range": {
+    value: "p99.9",
+    needs: INPUTS,
+    told: ({ activations }) => activations?.range,
+    expected: "p99.9",
+  },
+  grouping: {
+    value: "optimal",
+    needs: INPUTS,
+    told: ({ activations }) => activations?.grouping,
+    expected: "optimal",
   },
   backend: { value: "reference", told: (one) => one.backend, expected: "reference" },
 };
@@ -243,6 +265,21 @@ const WRONG_CASES: Record<string, WrongCase> = {
     value: "x",
     needs: CALIBRATED,
     message: '--timestep-weights is "x", must be snr or uniform',
+  },
+  "activation-bits": {
+    value: "5",
+    needs: INPUTS,
+    message: '--activation-bits is "5", must be 4, 6 or 8',
+  },
+  "activation-range": {
+    value: "x",
+    needs: INPUTS,
+    message: '--activation-range is "x", must be minmax, p99.9 or optimize',
+  },
+  grouping: {
+    value: "x",
+    needs: INPUTS,
+    message: '--grouping is "x", must be equal or optimal',
   },
   backend: { value: "x", message: '--backend is "x", must be auto, webgpu, wasm or reference' },
   report: { value: "none.json", message: 'Cannot read "none.json": no such file or directory' },

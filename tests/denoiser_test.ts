@@ -102,7 +102,7 @@ Deno.test("observe() gives the same bits whole, in shares and in any number of w
   };
   for (const workers of [1, 3]) {
     const observers = startObservers(workers);
-    const both = [observers.observe(weights, inputs), observers.observe(weights, inputs)];
+    const both = [observers.observe({ weights }, inputs), observers.observe({ weights }, inputs)];
     for (const found of await Promise.all(both)) assertWhole(found);
     observers.close();
   }
@@ -137,9 +137,9 @@ Deno.test("evaluate() says in one line what is no digits DiT, and goes on with t
     const refused = { name: "BadInputError", message: /^Cannot run the digits DiT: no tensor .*$/ };
     await assert.rejects(evaluate(directory, MODEL), refused);
     const observers = startObservers(2);
-    await assert.rejects(observers.observe(await loadWeights(directory)), refused);
+    await assert.rejects(observers.observe({ weights: await loadWeights(directory) }), refused);
     const inputs = { timesteps: 2, digits: 1, samples: 2 };
-    assert.equal((await observers.observe(weights, inputs)).eps.length, 2 * DIT.pixels);
+    assert.equal((await observers.observe({ weights }, inputs)).eps.length, 2 * DIT.pixels);
     observers.close();
   });
 });

@@ -98,7 +98,7 @@ Deno.test("renderHistoryHtml() gives each identity a line, a value at each commi
     none,
   ]);
   assert.deepEqual(weights.bands[0], Array(5).fill([20.1, 20.3]));
-  assert.deepEqual(weights.bands[1], none);
+  assert.deepEqual(weights.bands.slice(1), [none, none]);
   assert.deepEqual(weights.limits.map(({ words }: { words: string }) => words), [
     "excellent, 35",
     "good, 18",
@@ -165,6 +165,15 @@ Deno.test("renderHistoryHtml() takes the later of two entries of a commit and nu
   assert.deepEqual(commits, ["0abcdef", "#2", "#3"]);
   assert.deepEqual(charts[0].values, [[2, 3, 3]]);
   assert.deepEqual(rowsOf(page).map(([commit]) => commit), ["none", "none", "0abcdef", "0abcdef"]);
+});
+
+Deno.test("renderHistoryHtml() says that there is no boundary where there is one time group", async () => {
+  const single = makeHistoryEntry(makeReport({ num_time_groups: 1, smoothness_score: 1 }));
+  const page = await renderHistoryHtml([single]);
+  const { lines, charts } = dataOf(page);
+  assert.match(lines[0].texts[0], /^poor, SQNR of the weights 10\.00 dB, no boundary to score, /);
+  assert.deepEqual(charts[1].values, [[null]]);
+  assert.equal(rowsOf(page)[0]![6], "no boundary");
 });
 
 Deno.test("renderHistoryHtml() tells lines beyond the fourth apart by their dashes", async () => {
@@ -270,6 +279,26 @@ browserTest(
   },
 );
 
+browserTest(
+  "a history shades what the gate allows, and the commit that is pointed at",
+  async (open) => {
+    await open("plain.html", {}, async ({ page }) => {
+      // On a canvas that is empty otherwise the alpha is that of one layer: a band's, or the pointer's.
+      const count = (chart: string, alpha: number) =>
+        page.evaluate<number>(`(() => {
+        const canvas = document.querySelector("#chart-${chart} canvas");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.filter((one, i) => i % 4 === 3 && Math.abs(one - ${255 * alpha}) < 1).length;
+      })()`);
+      for (const chart of ["outputs", "score"]) {
+        assert.ok(await count(chart, 0.16) > 500, chart);
+        assert.ok(await count(chart, 0.12) > 500, chart);
+      }
+      assert.equal(await count("time", 0.16), 0);
+    });
+  },
+);
+
 browserTest("a history is drawn anew when light turns into dark", async (open) => {
   await open("plain.html", { colorScheme: "light" }, async ({ page }) => {
     await page.emulateMedia({ colorScheme: "dark" });
@@ -317,8 +346,11 @@ browserTest("a history shows one line, and no chart that has nothing of it", asy
       "Model size, MB",
       "Time of the run, s",
     ]);
-    const count = (name: string) => page.evaluate<number>(countPixels("weights", name));
+    const count = (name: string, chart = "weights") =>
+      page.evaluate<number>(countPixels(chart, name));
     assert.equal(await count("series-1"), 0);
+    // Both have the same size, so the other line would still be in sight.
+    assert.equal(await count("series-1", "size"), 0);
     assert.ok(await count("series-0") > 40);
     // 44 dB is out of sight, and so is what is excellent from 35 on.
     assert.equal(await count("excellent"), 0);

@@ -1,13 +1,11 @@
 /** The page in a real browser. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import axe from "npm:axe-core@4.14.1";
-import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
+import type { BrowserContextOptions } from "npm:playwright-core@1.65.1";
 import { compareReports } from "../lib/compare/compare_reports.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
-import { NO_CHROMIUM } from "./find_chromium.ts";
-import { withFiles } from "./make_model.ts";
+import type { LayerReport } from "../lib/report/report_layer.ts";
 import {
   HOSTILE_NAMES,
   inventCalibrated,
@@ -17,7 +15,7 @@ import {
   OPTIMIZE,
 } from "./invent_report.ts";
 import type { Report } from "../mod.ts";
-import { openBrowser, type Visit, visitFile } from "./open_browser.ts";
+import { column, findColumn, seePlot, testPages } from "./visit_pages.ts";
 
 const NAMES = layerNames(40);
 const REPORT = inventReport({ names: NAMES });
@@ -42,9 +40,17 @@ function renderMany(count: number): Promise<string> {
   );
 }
 
+/** A layer as older versions reported it. */
+function withoutShare(
+  { error_share: _, weight_histogram: __, ...layer }: LayerReport,
+): LayerReport {
+  return layer;
+}
+
 /** Pages by the name of their file. */
 const PAGES: Record<string, string> = {
   "plain.html": await renderHtml(REPORT),
+  "older.html": await renderHtml({ ...REPORT, layers: REPORT.layers.map(withoutShare) }),
   "hostile.html": await renderHtml(inventReport({ names: HOSTILE_NAMES })),
   "compared.html": await renderComparisonHtml(
     [BASELINE, BETWEEN, REPORT],
@@ -88,36 +94,7 @@ const PAGES: Record<string, string> = {
 
 const PHONE = { viewport: { width: 320, height: 700 } };
 
-/** Registers a test that gets a function to open pages with. */
-function browserTest(
-  name: string,
-  run: (
-    open: (
-      file: string,
-      options: BrowserContextOptions,
-      use: (visit: Visit) => Promise<void>,
-    ) => Promise<void>,
-  ) => Promise<void>,
-): void {
-  // The browser is a process of its own, whose pipes outlive what closes it by a moment.
-  const lax = { sanitizeOps: false, sanitizeResources: false };
-  Deno.test({ name, ignore: NO_CHROMIUM, ...lax }, async () => {
-    await withFiles(PAGES, async (directory) => {
-      let browser: Browser | undefined;
-      try {
-        const running = browser = await openBrowser();
-        await run((file, options, use) => visitFile(running, join(directory, file), options, use));
-      } finally {
-        await browser?.close();
-      }
-    });
-  });
-}
-
-/** Texts of a column of a table's body. */
-function column(page: Page, table: string, index: number): Promise<string[]> {
-  return page.locator(`#${table} tbody tr > :nth-child(${index})`).allTextContents();
-}
+const browserTest = testPages(PAGES);
 
 browserTest("a page asks for nothing but itself and logs nothing", async (open) => {
   for (const file of Object.keys(PAGES)) {
@@ -136,29 +113,71 @@ browserTest("a page runs no name as script and shows it as text", async (open) =
     assert.equal(shown.length, HOSTILE_NAMES.length);
     assert.ok(shown.includes(HOSTILE_NAMES[0]!) && shown.includes("__proto__"));
     assert.ok(shown.includes("new\\u{a}line\\u{d}\\u{2028}"));
+    assert.ok(shown.includes('""') && shown.includes('"   "'));
     await page.locator("#layer-table-filter").fill("__proto__");
     await page.locator("#layer-table tbody button").click();
-    assert.equal(await page.locator("#chart-layer").inputValue(), "7");
+    assert.equal(await page.locator("#layer-pick").inputValue(), "7");
+    assert.equal(await page.locator("#layer-name").textContent(), "__proto__");
   });
 });
 
-browserTest("a page sorts its layers when a heading is pressed", async (open) => {
-  await open("plain.html", {}, async ({ page }) => {
-    const scores = await column(page, "layer-table", 2);
-    assert.deepEqual(scores, scores.toSorted());
-    const heading = page.locator("#layer-table th", { hasText: "Score" });
-    assert.equal(await heading.getAttribute("aria-sort"), "ascending");
-    await heading.getByRole("button").press("Enter");
-    assert.equal(await heading.getAttribute("aria-sort"), "descending");
-    const sorted = await column(page, "layer-table", 2);
-    assert.deepEqual(sorted, sorted.toSorted().reverse());
-    await page.getByRole("button", { name: "SQNR" }).click();
-    const sqnr = (await column(page, "layer-table", 6)).map(Number);
-    assert.deepEqual(sqnr, sqnr.toSorted((a, b) => a - b));
-    await page.getByRole("button", { name: "SQNR" }).click();
-    assert.equal((await column(page, "layer-table", 6))[0], "no error");
-  });
-});
+browserTest(
+  "a page lists its layers by their share of the error, and sorts them when a heading is pressed",
+  async (open) => {
+    await open("plain.html", {}, async ({ page }) => {
+      const shares = (await column(page, "layer-table", 2)).map(parseFloat);
+      assert.equal(shares[0], 2.98);
+      assert.deepEqual(shares, shares.toSorted((a, b) => b - a));
+      const share = page.locator("#layer-table th", { hasText: "Share of error" });
+      assert.equal(await share.getAttribute("aria-sort"), "descending");
+      assert.deepEqual((await column(page, "layer-table", 3)).slice(0, 3), Array(3).fill("broken"));
+      const heading = page.locator("#layer-table th", { hasText: "Score" });
+      await heading.getByRole("button").press("Enter");
+      assert.equal(await heading.getAttribute("aria-sort"), "ascending");
+      const score = await findColumn(page, "layer-table", "Score");
+      const scores = await column(page, "layer-table", score);
+      assert.deepEqual(scores, scores.toSorted());
+      await heading.getByRole("button").press("Enter");
+      assert.equal(await heading.getAttribute("aria-sort"), "descending");
+      const sorted = await column(page, "layer-table", score);
+      assert.deepEqual(sorted, sorted.toSorted().reverse());
+      await page.getByRole("button", { name: "SQNR" }).click();
+      const place = await findColumn(page, "layer-table", "SQNR");
+      const sqnr = (await column(page, "layer-table", place)).map(Number);
+      assert.deepEqual(sqnr, sqnr.toSorted((a, b) => a - b));
+      await page.getByRole("button", { name: "SQNR" }).click();
+      assert.equal((await column(page, "layer-table", place))[0], "no error");
+    });
+  },
+);
+
+browserTest(
+  "a page of a report without shares lists its layers by SQNR and says so",
+  async (open) => {
+    await open("older.html", {}, async ({ page, complaints }) => {
+      assert.equal(await findColumn(page, "layer-table", "Share of error"), 0);
+      const heading = page.locator("#layer-table th", { hasText: "SQNR" });
+      assert.equal(await heading.getAttribute("aria-sort"), "ascending");
+      for (const chart of ["error-bars", "error-scatter"]) {
+        assert.equal(
+          await page.locator(`#${chart} .u-title`).textContent(),
+          "SQNR in dB, low is worse",
+        );
+      }
+      assert.ok(!await page.locator("#error-scale").isVisible());
+      assert.ok(!await page.locator("#layer-codes").isVisible());
+      await page.evaluate(`dispatchEvent(new Event("beforeprint"))`);
+      assert.equal(await page.locator("#layer-codes .uplot").count(), 0);
+      assert.deepEqual(complaints, []);
+      const worst = REPORT.layers.toSorted((a, b) => (a.sqnr_db ?? 99) - (b.sqnr_db ?? 99))[0]!;
+      assert.equal(
+        await page.locator("#error-bars-readout").textContent(),
+        `${worst.name}: broken, SQNR of the weights ${worst.sqnr_db!.toFixed(2)} dB`,
+      );
+      assert.equal(await page.locator("#layer-name").textContent(), worst.name);
+    });
+  },
+);
 
 browserTest("a page filters its tables and turns their leaves", async (open) => {
   await open("plain.html", {}, async ({ page }) => {
@@ -190,7 +209,7 @@ browserTest("a page filters its tables and turns their leaves", async (open) => 
 
 browserTest("a chart tells its values to pointer, keys and screen reader", async (open) => {
   await open("plain.html", {}, async ({ page }) => {
-    const chart = page.getByRole("slider", { name: "Time group" });
+    const chart = page.getByRole("slider", { name: "Time group", exact: true });
     await chart.focus();
     await page.keyboard.press("End");
     assert.match((await chart.getAttribute("aria-valuetext"))!, /^Time group 7: scale 0\.\d+/);
@@ -198,18 +217,27 @@ browserTest("a chart tells its values to pointer, keys and screen reader", async
     await page.keyboard.press("ArrowLeft");
     assert.equal(await chart.getAttribute("aria-valuenow"), "5");
     const box = (await chart.boundingBox())!;
+    const cursors = await page.locator("#model-groups .cursor").evaluateAll((all) =>
+      all.map((one) => one.getBoundingClientRect().toJSON() as DOMRect)
+    );
+    assert.equal(cursors.length, 3);
+    for (const { left, width } of cursors) {
+      assert.ok(
+        Math.abs(left - box.x - 60 - 5 * (box.width - 72) / 8) < 2 &&
+          Math.abs(width - (box.width - 72) / 8) < 2,
+      );
+    }
     await page.mouse.move(box.x + 70, box.y + 100);
     assert.match(
-      (await page.locator("#chart-readout").textContent())!,
+      (await page.locator("#model-groups-readout").textContent())!,
       /^Time group 0: .*Boundary 0 to 1/,
     );
-    await page.locator("#layer-table tbody button").first().press("Enter");
-    assert.match((await chart.getAttribute("aria-valuetext"))!, /^Time group 0 \(rows 0 to 7\)/);
-    assert.equal(await page.evaluate("document.activeElement.id"), "chart");
+    const own = page.getByRole("slider", { name: "Time group of the layer" });
+    assert.match((await own.getAttribute("aria-valuetext"))!, /^Time group 0 \(rows 0 to 7\)/);
   });
 });
 
-browserTest("a heat map names its cells and leads to the chart", async (open) => {
+browserTest("a heat map names its cells and leads to the layer", async (open) => {
   await open("plain.html", {}, async ({ page }) => {
     const map = page.locator("#heat-map");
     await map.focus();
@@ -217,18 +245,20 @@ browserTest("a heat map names its cells and leads to the chart", async (open) =>
     const text = (await page.locator("#heat-readout").textContent())!;
     assert.ok(text.startsWith(`Boundary 1 to 2 of ${NAMES[2]}: score 0.`), text);
     await page.keyboard.press("Enter");
-    assert.equal(await page.locator("#chart-layer").inputValue(), "2");
+    assert.equal(await page.locator("#layer-name").textContent(), NAMES[2]);
+    assert.equal(await page.evaluate("document.activeElement.id"), "layer-name");
   });
 });
 
 browserTest("a comparison overlays its reports and filters layers by direction", async (open) => {
   await open("compared.html", {}, async ({ page }) => {
-    assert.equal(await page.locator("#chart .line").count(), 6);
-    assert.equal(await page.locator("#chart-readout p").count(), 3);
+    assert.equal(await page.locator("#model-groups .uplot").count(), 4);
+    assert.equal(await page.locator("#model-groups-readout p").count(), 3);
     await page.locator("#layer-which").selectOption("new");
     assert.deepEqual(await column(page, "layer-table", 1), [NAMES[0]]);
     await page.locator("#layer-which").selectOption("worse");
-    const words = await column(page, "layer-table", 3);
+    const place = await findColumn(page, "layer-table", "Against the baseline");
+    const words = await column(page, "layer-table", place);
     assert.ok(words.length > 1 && words.every((text) => text.startsWith("worse ")));
   });
 });
@@ -258,12 +288,10 @@ browserTest(
     await open("eight.html", { viewport: { width: 920, height: 700 } }, async ({ page }) => {
       assert.ok(await page.locator(wide[0]).isVisible());
       // Nine curves, each of a color of its own.
-      const strokes = await page.evaluate<string[]>(
-        "[...document.querySelectorAll('#chart .line')].map((one) => getComputedStyle(one).stroke)",
-      );
-      assert.equal(strokes.length, 18);
-      assert.equal(new Set(strokes).size, 9);
-      assert.ok(!strokes.includes("none"));
+      for (const index of Array(9).keys()) {
+        const { seen } = await seePlot(page, "#model-groups", 0, `series-${index}`);
+        assert.ok(seen.some((one) => one !== null), `curve ${index}`);
+      }
       await page.emulateMedia({ media: "print" });
       const [box, sheet] = [
         (await page.locator(table).boundingBox())!,
@@ -279,10 +307,7 @@ browserTest(
   "a page of another phase overlays its baseline and shows its pictures",
   async (open) => {
     await open("phase.html", {}, async ({ page }) => {
-      assert.equal(await page.locator("#chart .line").count(), 4);
-      assert.equal(await page.locator("#chart .line.series-0[d*=L]").count(), 1);
-      assert.equal(await page.locator("#chart .line.series-1[d*=L]").count(), 0);
-      const readout = await page.locator("#chart-readout p").allTextContents();
+      const readout = await page.locator("#model-groups-readout p").allTextContents();
       assert.ok(readout[1]!.startsWith("Phase baseline: scale 0."), readout[1]);
       await page.locator("#layer-which").selectOption("better");
       assert.equal(await page.locator("#layer-table-status").textContent(), "1 to 25 of 40");
@@ -302,17 +327,15 @@ browserTest(
     await open("calibrated.html", {}, async ({ page }) => {
       const charts = page.locator("#calibration figure");
       assert.equal(await charts.count(), 11);
-      const boxes = await page.locator("#calibration svg").evaluateAll((all) =>
+      const boxes = await page.locator("#calibration canvas").evaluateAll((all) =>
         all.map((one) => one.getBoundingClientRect().toJSON() as DOMRect)
       );
+      assert.equal(boxes.length, 11);
       for (const { width, height } of boxes) assert.ok(width > 200 && height > 80 && height < 200);
-      assert.equal(await page.locator("#calibration .line.series-0").count(), 11);
-      assert.equal(await page.locator("#calibration .line.series-1").count(), 1);
       const name = `${HOSTILE_NAMES[0]}, inputs over time: range 3.2x, RMS 1.0x, 4 layers`;
       assert.equal(await page.getByRole("img", { name }).count(), 1);
       await page.getByRole("button", { name: "Output SQNR, dB" }).click();
-      const index = (await page.locator("#layer-table th").allTextContents())
-        .findIndex((text) => text.startsWith("Output SQNR")) + 1;
+      const index = await findColumn(page, "layer-table", "Output SQNR");
       const outputs = await column(page, "layer-table", index);
       const numbers = outputs.map(Number);
       assert.equal(numbers[0], 15.13);
@@ -325,16 +348,7 @@ browserTest(
 
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
-  for (
-    const file of [
-      "plain.html",
-      "hostile.html",
-      "compared.html",
-      "eight.html",
-      "phase.html",
-      "calibrated.html",
-    ]
-  ) {
+  for (const file of Object.keys(PAGES)) {
     await open(file, PHONE, async ({ page }) => {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth"), 320, file);
     });
@@ -354,6 +368,44 @@ browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   });
 });
 
+browserTest(
+  "a table too wide for a phone has a shadow where it goes on, and its headings stay in sight",
+  async (open) => {
+    await open("compared.html", PHONE, async ({ page }) => {
+      const region = page.getByRole("region", { name: "Table of layers" });
+      const box = (await region.boundingBox())!;
+      const sheet = "rgb(255, 255, 255)";
+      const colors = await page.evaluate<string[]>(`(async () => {
+      const region = document.querySelector("[aria-label='Table of layers']");
+      return [
+        getComputedStyle(region).backgroundAttachment,
+        String(region.scrollWidth > region.clientWidth + 100),
+        getComputedStyle(region.querySelector("thead th")).backgroundColor,
+      ];
+    })()`);
+      assert.deepEqual(colors, ["local, local, scroll, scroll", "true", sheet]);
+      await region.evaluate((one) => {
+        (one as unknown as { scrollTop: number }).scrollTop = 300;
+      });
+      const head = (await page.locator("#layer-table thead th").first().boundingBox())!;
+      assert.ok(Math.abs(head.y - box.y) < 2, `${head.y} is not ${box.y}`);
+      const row = (await page.locator("#layer-table tbody tr").first().boundingBox())!;
+      assert.ok(row.y < box.y);
+    });
+  },
+);
+
+browserTest("a page without scripts says so and shows nothing that stays empty", async (open) => {
+  await open("phase.html", { javaScriptEnabled: false }, async ({ page }) => {
+    assert.ok(await page.locator("noscript .notice").isVisible());
+    assert.ok(await page.locator("#meaning").isVisible());
+    for (const id of ["layers", "layer", "model-groups", "violation-table", "json"]) {
+      assert.ok(!await page.locator(`#${id}`).isVisible(), id);
+    }
+    assert.ok(await page.locator("#pictures svg").first().isVisible());
+  });
+});
+
 browserTest("a page has 0 violations of axe-core, light, dark and on a phone", async (open) => {
   const looks: BrowserContextOptions[] = [
     { colorScheme: "light" },
@@ -367,8 +419,11 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
     "four.html": looks,
     "phase.html": looks,
     "calibrated.html": looks,
-    "single.html": [{}],
-    "empty.html": [{}],
+    "hostile.html": [looks[0]!, looks[3]!],
+    "older.html": [looks[1]!, looks[2]!],
+    "single.html": [looks[0]!, looks[3]!],
+    "empty.html": [looks[1]!, looks[2]!],
+    "large.html": [{}],
   };
   for (const [file, some] of Object.entries(files)) {
     for (const look of some) {

@@ -181,7 +181,7 @@ async function summaryOf(
 }
 
 Deno.test("inspect --json says what a calibration covers, its size by part and its drift", async () => {
-  const { file: _, predicted_errors, ...found } = await summaryOf(MIXED);
+  const { file: _, predicted_errors, predicted_groups, ...found } = await summaryOf(MIXED);
   const curve = { range: [0.6667, 1.333, 1], range_ratio: 2 };
   assert.deepEqual(found, {
     version: 2,
@@ -207,6 +207,14 @@ Deno.test("inspect --json says what a calibration covers, its size by part and i
     },
   });
   assert.deepEqual(predicted_errors.map(({ bits }) => bits), [2, 4, 8]);
+  const { bits, group_counts, kinds } = predicted_groups!;
+  assert.deepEqual([bits, group_counts], [8, [1, 2]]);
+  assert.deepEqual(kinds.map(({ kind, layers }) => [kind, layers]), [["all", 1], ["fc2", 1]]);
+  for (const { sqnr_db, timestep_sqnr_db, suggested_groups } of kinds) {
+    const shown = [...sqnr_db, timestep_sqnr_db].map((db) => db!.toFixed(1));
+    assert.deepEqual(shown, ["44.8", "47.4", "48.4"]);
+    assert.equal(suggested_groups, 2);
+  }
   for (const { layers } of predicted_errors) {
     assert.equal(layers.length, 3);
     assert.ok(Math.abs(layers.reduce((sum, { share }) => sum + share, 0) - 1) < 1e-12);
@@ -296,7 +304,13 @@ Deno.test("inspect tells people the same, and --dry-run as well", async () => {
       const from = lines.indexOf(`Calibration "${calibration}":`);
       assert.deepEqual(lines.slice(from + 1, from + 1 + expected.length), expected);
       const errors = lines.slice(from + 1 + expected.length, -1);
-      assert.equal(errors.length, 3);
+      assert.deepEqual(errors.slice(3), [
+        "",
+        "Inputs quantized to 8 bits, expected SQNR in dB by the number of time groups:",
+        "  layers      1      2   each  suggested",
+        "  all      44.8   47.4   48.4          2",
+        "  fc2      44.8   47.4   48.4          2",
+      ]);
       assert.match(errors[0]!, /^ {2}INT2: \d+\.\d\d dB, most of it in blocks\.1\.fc1 \d+\.\d% \(/);
     });
   }
@@ -306,9 +320,14 @@ Deno.test("inspect says what cannot be known of ranges alone, of one timestep, o
   const ranges = withLayers(Object.fromEntries(NAMES.map((name) => [name, RANGE])));
   await tell(ranges, inspect(), ({ stdout }) => {
     assert.ok(
-      stdout.includes("  4 layers (blocks.0.fc1, ...) with ranges alone, of no use to a run"),
+      stdout.includes(
+        "  4 layers (blocks.0.fc1, ...) with histograms or ranges alone, for --activation-bits",
+      ),
     );
-    assert.ok(stdout.endsWith("\nErrors of outputs: not known, there are no squares\n"));
+    assert.ok(stdout.endsWith(
+      "\nErrors of outputs: not known, there are no squares\n\n" +
+        "Time groups of inputs: not known, there are no histograms\n",
+    ));
   });
   const dead = { square: new Float32Array(COLUMNS) };
   const once = {

@@ -37,7 +37,7 @@ export interface Visit {
   requests: string[];
 }
 
-/** Opens a file, hands the page over and closes it. */
+/** Opens a file, waits until its script is done where scripts may run, hands the page over and closes it. */
 export async function visitFile(
   browser: Browser,
   path: string,
@@ -52,7 +52,7 @@ export async function visitFile(
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => requests.push(request.url()));
     await page.goto(`file://${path}`);
-    await page.locator("[data-ready=true]").waitFor();
+    if (options.javaScriptEnabled !== false) await page.locator("[data-ready=true]").waitFor();
     await use({ page, complaints, requests });
   } finally {
     await context.close();

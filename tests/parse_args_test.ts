@@ -52,6 +52,9 @@ const QUANTIZE = {
     markovWeight: undefined,
     calibration: undefined,
     timestepWeights: undefined,
+    activationBits: undefined,
+    activationRange: undefined,
+    grouping: "equal",
     backend: "auto",
   },
   files: [],
@@ -91,6 +94,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
     "--format sdnq --symmetric --component transformer --component unet " +
     "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
     "--calibration c.safetensors --timestep-weights snr " +
+    "--activation-bits 6 --activation-range p99.9 --grouping optimal " +
     "--compare b.json --report r.json --overwrite --link --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
@@ -113,6 +117,9 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       markovWeight: 0.5,
       calibration: "c.safetensors",
       timestepWeights: "snr",
+      activationBits: 6,
+      activationRange: "p99.9",
+      grouping: "optimal",
       backend: "wasm",
     },
     report: "r.json",

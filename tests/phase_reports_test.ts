@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { compareReports } from "../lib/compare/compare_reports.ts";
 import { parseArgs } from "../lib/cli/parse_args.ts";
 import { listPhase, type PhaseSettings } from "../lib/render/describe_phase.ts";
-import { modelSeries } from "../lib/render/html_data.ts";
+import { modelSeries } from "../lib/render/html_series.ts";
 import { compareWithPhaseBaseline } from "../lib/compare/compare_with_phase_baseline.ts";
 import { renderConsole } from "../lib/render/render_console.ts";
 import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
@@ -235,11 +235,6 @@ Deno.test("renderHtml() draws how parameters move when they were smoothed", asyn
   assert.deepEqual(series[0][0][7], Array(7).fill(0.375));
   assert.deepEqual(model[0][7], Array(7).fill(0.375));
   assert.deepEqual([series[1][0][7], model[1][7]], [[], []]);
-  const [subject, baseline] = ["series-0", "series-1"].map((name) =>
-    new RegExp(`<path class="line ${name}" d="([^"]*)"`).exec(markup)![1]!
-  );
-  assert.equal(subject!.match(/L/g)!.length, 7);
-  assert.match(baseline!, /^M[^L]*$/);
 });
 
 Deno.test("renderHtml() keeps phase baseline apart from the baseline of a comparison", async () => {
@@ -272,10 +267,10 @@ Deno.test("renderComparisonHtml() names the phases when they differ", async () =
   assert.ok(markup.includes('<th scope="col" class="numeric">Report 1, phase smooth</th>'));
 });
 
-Deno.test("renderHtml() stays below 6 MB when there are 10,000 layers of another phase", async () => {
+Deno.test("renderHtml() stays below 4 MB when there are 10,000 layers of another phase", async () => {
   const large = inventPhase(inventReport({ names: layerNames(10_000) }), SMOOTH);
   const page = await renderHtml(large);
-  assert.ok(page.length < 6_000_000, `${page.length} bytes`);
+  assert.ok(page.length < 4_000_000, `${page.length} bytes`);
 });
 
 const PICTURES = {

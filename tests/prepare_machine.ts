@@ -10,6 +10,8 @@ export interface Machine {
   hasChromium(): boolean;
   /** Whether WebGPU finds an adapter. */
   hasAdapter(): Promise<boolean>;
+  /** Whether there is git. */
+  hasGit(): Promise<boolean>;
   /** Runs a command for all to see, and tells whether it succeeded. */
   run(command: readonly string[]): Promise<boolean>;
   /** Writes a line. */
@@ -38,6 +40,12 @@ const ADAPTER: Need = {
     "install Mesa's Vulkan drivers and the Vulkan loader",
 };
 
+const GIT: Need = {
+  isMet: (machine) => machine.hasGit(),
+  packages: ["git"],
+  advice: "Tests of workflows need git: install it",
+};
+
 /** Installs Playwright's build: Ubuntu has Chromium only as a snap, and a snap starts in no container. */
 const PLAYWRIGHT = [
   "deno",
@@ -59,7 +67,7 @@ const PLAYWRIGHT = [
  */
 export async function prepareMachine(machine: Machine): Promise<string[]> {
   const missing: Need[] = [];
-  for (const need of [CHROMIUM, ADAPTER]) {
+  for (const need of [CHROMIUM, ADAPTER, GIT]) {
     if (!await need.isMet(machine)) missing.push(need);
   }
   const commands = listCommands(missing, machine.release);

@@ -184,10 +184,10 @@ function checkHistogram(
   assert.deepEqual(file.get(`${name}.input_min`)!.values, Float32Array.from(min));
   assert.deepEqual(file.get(`${name}.input_max`)!.values, Float32Array.from(max));
   const { shape, values } = file.get(`${name}.input_histogram`)!;
-  assert.deepEqual(shape, [steps.length, 512]);
-  const [low, width] = [Math.min(...min), (Math.max(...max) - Math.min(...min)) / 512];
+  assert.deepEqual(shape, [steps.length, 256]);
+  const [low, width] = [Math.min(...min), (Math.max(...max) - Math.min(...min)) / 256];
   for (const [step, x] of steps.entries()) {
-    const counts = [...values.subarray(step * 512, (step + 1) * 512)];
+    const counts = [...values.subarray(step * 256, (step + 1) * 256)];
     assert.equal(counts.reduce((sum, count) => sum + count, 0), x.length);
     // The share below an edge between two bins; a value on an edge may be of either.
     const below = counts.slice(0, 200).reduce((sum, count) => sum + count, 0);

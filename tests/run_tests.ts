@@ -64,6 +64,7 @@ const MACHINE: Machine = {
   uid: Deno.uid(),
   hasChromium: () => findChromium() !== undefined,
   hasAdapter: async () => await runProgram(["deno", "eval", "--no-lock", ASK_ADAPTER], true) === 0,
+  hasGit: async () => await runProgram(["git", "--version"], true) === 0,
   run: async (command) =>
     await runProgram(command, command[0] === "sudo" && command[2] === "true") === 0,
   say,

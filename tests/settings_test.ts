@@ -73,11 +73,12 @@ const NUMBERS: Row[] = [
   ...quoted("markovWeight", "--markov-weight", WEIGHT, [-1, 1000.5, ...not], optimize),
 ];
 
-const PATTERN = 'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression';
+const PATTERN =
+  'give a glob such as "blocks.*.attn.*" or "re:" and a regular expression without lookaround and backreferences';
 const KNOWN =
   "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
   "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, " +
-  "calibration, timestepWeights, backend, overwrite, link";
+  "calibration, timestepWeights, activationBits, activationRange, grouping, backend, overwrite, link";
 
 /** What is of the wrong kind, or cannot be together. */
 const OTHERS: Row[] = [
@@ -99,8 +100,8 @@ const OTHERS: Row[] = [
   [{ ignore: "a.*" }, '--ignore is the text "a.*", must be a list of texts, each a pattern'],
   [{ ignore: ["a", /b/] }, "--ignore is a list, must be a list of texts, each a pattern"],
   [{ ignore: undefined }, "--ignore is undefined, must be a list of texts, each a pattern"],
-  [{ ignore: ["a", "re:("] }, `Cannot read the ignore pattern "re:(": ${PATTERN}`],
-  [{ ignore: [""] }, `Cannot read the ignore pattern "": ${PATTERN}`],
+  [{ ignore: ["a", "re:("] }, `Cannot read the pattern "re:(": missing closing ): ${PATTERN}`],
+  [{ ignore: [""] }, `Cannot read the pattern "": it is empty: ${PATTERN}`],
   [{ defaultIgnore: 0 }, `defaultIgnore (--no-default-ignore) is "0", ${SWITCH}`],
   [{ strict: "no" }, `--strict is the text "no", ${SWITCH}`],
   [{ strict: undefined }, `--strict is undefined, ${SWITCH}`],
@@ -329,6 +330,9 @@ const WITH_BITS: Record<string, (bits: Bits) => unknown> = {
   costOfPath: (bits) => costOfPath([LIST], [0], bits, 1),
 };
 
+/** Those that take a width of weights alone. */
+const WITH_WEIGHTS = ["estimateParams"];
+
 /** Public functions that take a threshold. */
 const WITH_THRESHOLD: Record<string, (threshold: number) => unknown> = {
   scoreJumps: (threshold) => scoreJumps([], threshold),
@@ -346,7 +350,9 @@ for (const [name, call] of Object.entries(WITH_BITS)) {
         : `"${bits}"`;
       assert.throws(() => call(bits as Bits), {
         name: "BadInputError",
-        message: `--bit-width is ${shown}, ${BITS}`,
+        message: WITH_WEIGHTS.includes(name)
+          ? `--bit-width is ${shown}, ${BITS}`
+          : `--bit-width or --activation-bits is ${shown}, must be 2, 4, 6 or 8`,
       });
     }
     for (const bits of [2, 4, 8] as const) call(bits);

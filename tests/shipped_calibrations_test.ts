@@ -7,6 +7,7 @@ import { recordSmallDlm } from "../examples/calibration/record_small_dlm.ts";
 import type { Calibration } from "../lib/calibration/calibration.ts";
 import { matchCalibration } from "../lib/calibration/match_calibration.ts";
 import { openCalibration } from "../lib/calibration/open_calibration.ts";
+import { hasHistogram, withHistograms } from "../lib/calibration/read_histograms.ts";
 import { readInputs } from "../lib/calibration/read_inputs.ts";
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import { withFiles } from "./make_model.ts";
@@ -15,14 +16,14 @@ const EXAMPLES = fileURLToPath(new URL("../examples/", import.meta.url));
 
 const pathOf = (model: string) => `${EXAMPLES}${model}-data/calibration.safetensors`;
 
-/** Opens the one of a model, after its size: sketches, squares and a header. */
+/** Opens the one of a model, after its size: sketches, squares, ranges, histograms and a header. */
 function open(model: string, mostBytes: number): Calibration {
   assert.ok(Deno.statSync(pathOf(model)).size <= mostBytes);
   return openCalibration(pathOf(model));
 }
 
-/** Each layer has squares and a sketch of rank 64 of the weight's columns, and nothing else. */
-function checkLayers(model: string, calibration: Calibration): void {
+/** Each layer has squares and a sketch of rank 64 of the weight's columns, ranges, and histograms of so many rows. */
+function checkLayers(model: string, calibration: Calibration, rows: number): void {
   const path = `${EXAMPLES}${model}/model.safetensors`;
   const source = openSource(path, path);
   const matrices = readHeader(source, path).tensors
@@ -32,16 +33,32 @@ function checkLayers(model: string, calibration: Calibration): void {
   // It would throw for columns that differ.
   assert.deepEqual(matchCalibration(calibration, matrices).strange, []);
   assert.equal(calibration.segments, 1);
+  const steps = calibration.timesteps.length;
   for (const [name, layer] of calibration.layers) {
+    assert.ok(hasHistogram(layer), name);
     const { columns, rank, sketch, square, min, max, histogram } = layer;
     assert.deepEqual([rank, square!.shape, sketch!.shape], [64, [columns], [columns, 64]], name);
-    assert.deepEqual([min, max, histogram], [undefined, undefined, undefined], name);
+    assert.deepEqual(
+      [min.shape, max.shape, histogram.shape],
+      [[steps], [steps], [steps, 256]],
+      name,
+    );
+    withHistograms(calibration, layer, (all) => {
+      all.visit((counts, step) => {
+        assert.equal(
+          counts.reduce((sum, count) => sum + count, 0),
+          rows * columns!,
+          `${name} ${step}`,
+        );
+      });
+    });
   }
 }
 
 Deno.test("the calibration of the digits model covers its attention and MLP, weighted by SNR", () => {
-  const calibration = open("digits-dit", 1_000_000);
-  checkLayers("digits-dit", calibration);
+  const calibration = open("digits-dit", 2_600_000);
+  // 48 images of 16 tokens.
+  checkLayers("digits-dit", calibration, 48 * 16);
   assert.equal(calibration.layers.size, 16);
   const timesteps = Array.from({ length: 100 }, (_, i) => 5 + 10 * i);
   assert.deepEqual(calibration.timesteps, timesteps);
@@ -49,8 +66,9 @@ Deno.test("the calibration of the digits model covers its attention and MLP, wei
 });
 
 Deno.test("the calibration of the language model covers its attention and MLP, levels alike", () => {
-  const calibration = open("small-dlm", 1_500_000);
-  checkLayers("small-dlm", calibration);
+  const calibration = open("small-dlm", 1_810_000);
+  // 16 sequences of 128 tokens.
+  checkLayers("small-dlm", calibration, 16 * 128);
   // Seven of each of four layers, of which four have inputs of their own.
   assert.equal(calibration.layers.size, 28);
   assert.equal(new Set(Array.from(calibration.layers.values(), ({ name }) => name)).size, 16);
@@ -60,7 +78,7 @@ Deno.test("the calibration of the language model covers its attention and MLP, l
 });
 
 Deno.test("recording the digits model again gives the bytes that ship", async () => {
-  const bytes = await recordDigits({ weights: "snr", statistics: "sketch" });
+  const bytes = await recordDigits({ weights: "snr" });
   assert.deepEqual(bytes, Deno.readFileSync(pathOf("digits-dit")));
 });
 

@@ -45,7 +45,7 @@ export interface Recording {
 export type Statistics = "sketch" | "all";
 
 /** Bins of a histogram. */
-const BINS = 512;
+const BINS = 256;
 
 /**
  * Records. For histograms the model runs twice: their bins lie between the least and the largest input of

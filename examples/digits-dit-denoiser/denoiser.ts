@@ -40,6 +40,8 @@ export interface Denoiser {
   finalLinear: Linear;
   /** What one batch is computed in. */
   workspace: Workspace;
+  /** Is told the timestep of the images that layers are applied to next. */
+  onTimestep?: (timestep: number) => void;
 }
 
 /**

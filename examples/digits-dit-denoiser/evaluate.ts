@@ -1,6 +1,7 @@
 /** Judges quantized models by what they do: the noise they predict and the digits they draw. */
 
 import { type Classifier, classify, trainClassifier } from "./classify.ts";
+import { type JudgedPart, loadCandidate } from "../forward/load_candidate.ts";
 import { loadWeights } from "../forward/load_weights.ts";
 import { INPUTS, type Inputs, type Observation, sampleLabel } from "./observe.ts";
 import { readDigits } from "./read_digits.ts";
@@ -26,9 +27,11 @@ export interface Evaluator {
   /**
    * Evaluates what a run wrote.
    *
-   * @throws {BadInputError} The directory is no digits DiT, or its packed layers are malformed.
+   * @param part What of it. Default: `both`, all that it stores: where it quantizes no activations, its weights.
+   * @throws {BadInputError} The directory is no digits DiT, its packed layers or schedules are malformed, or its
+   *   activations are asked for alone where it quantizes none.
    */
-  evaluate(directory: string): Promise<Evaluation>;
+  evaluate(directory: string, part?: JudgedPart): Promise<Evaluation>;
   /** Stops the workers; until then they keep the process alive. */
   close(): void;
 }
@@ -48,17 +51,16 @@ export async function createEvaluator(
 ): Promise<Evaluator> {
   const observers = startObservers(workers);
   try {
-    const observing = observers.observe(await loadWeights(modelDirectory), inputs);
+    const weights = await loadWeights(modelDirectory);
+    const observing = observers.observe({ weights }, inputs);
     const classifier = trainClassifier(readDigits());
     const original = await observing;
     return {
       original: judge(original, original, classifier),
-      evaluate: async (directory) =>
-        judge(
-          await observers.observe(await loadWeights(directory, modelDirectory), inputs),
-          original,
-          classifier,
-        ),
+      evaluate: async (directory, part = "both") => {
+        const model = await loadCandidate(directory, modelDirectory, weights, part);
+        return judge(await observers.observe(model, inputs), original, classifier);
+      },
       close: observers.close,
     };
   } catch (error) {

@@ -27,8 +27,10 @@ export function predictNoise(
   const { pixels } = DIT;
   const [steps, classes] = [Array.from(timesteps), Array.from(labels)];
   const out = new Float32Array(images.length);
-  for (let from = 0; from < steps.length; from += MAX_IMAGES) {
-    const to = Math.min(from + MAX_IMAGES, steps.length);
+  for (let from = 0, to = 0; from < steps.length; from = to) {
+    // A batch is of one timestep, by which inputs of layers may be quantized.
+    while (to < steps.length && to < from + MAX_IMAGES && steps[to] === steps[from]) to++;
+    model.onTimestep?.(steps[from]!);
     const conditions = embedConditions(model, steps.slice(from, to), classes.slice(from, to));
     embedImages(model, images.subarray(from * pixels, to * pixels));
     predictOne(model, conditions, out.subarray(from * pixels, to * pixels));

@@ -1,6 +1,6 @@
 /** Observes denoisers on all processors. */
 
-import type { Weights } from "../forward/load_weights.ts";
+import type { RunModel } from "../forward/load_candidate.ts";
 import { startWorkers } from "../forward/start_workers.ts";
 import { INPUTS, type Inputs, type Observation } from "./observe.ts";
 import type { Task } from "./observe_worker.ts";
@@ -10,9 +10,9 @@ export interface Observers {
   /**
    * Observes a model, after those that were asked for before.
    *
-   * @throws {BadInputError} The weights are not those of a digits DiT.
+   * @throws {BadInputError} The weights or schedules are not those of a digits DiT.
    */
-  observe(weights: Weights, inputs?: Inputs): Promise<Observation>;
+  observe(model: RunModel, inputs?: Inputs): Promise<Observation>;
   /** Stops the workers; until then they keep the process alive. */
   close(): void;
 }
@@ -26,7 +26,7 @@ export function startObservers(count?: number): Observers {
   const url = new URL("./observe_worker.ts", import.meta.url);
   const workers = startWorkers<Task, Observation>(url, "observe the denoiser", count);
   return {
-    observe: async (weights, inputs = INPUTS) => joinShares(await workers.run({ weights, inputs })),
+    observe: async (model, inputs = INPUTS) => joinShares(await workers.run({ model, inputs })),
     close: workers.close,
   };
 }

@@ -1,6 +1,7 @@
 /** Judges quantized models by what they do: the tokens they predict and the text they write. */
 
 import { join } from "node:path";
+import { type JudgedPart, loadCandidate, type RunModel } from "../forward/load_candidate.ts";
 import { loadWeights, type Weights } from "../forward/load_weights.ts";
 import { startWorkers, type Workers } from "../forward/start_workers.ts";
 import type { Comparison } from "./compare_logits.ts";
@@ -19,11 +20,13 @@ export interface Evaluator {
   /**
    * Evaluates what a run wrote, or weights in memory; tensors that these lack are the original's.
    *
-   * @throws {BadInputError} It is no small language model, or its packed layers are malformed.
+   * @param part What of a run's. Default: `both`, all that it stores: where it quantizes no activations, its weights.
+   * @throws {BadInputError} It is no small language model, its packed layers or schedules are malformed, or its
+   *   activations are asked for alone where it quantizes none.
    */
-  evaluate(candidate: Candidate): Promise<Evaluation>;
+  evaluate(candidate: Candidate, part?: JudgedPart): Promise<Evaluation>;
   /**
-   * Lets models write, side by side.
+   * Lets models write, side by side, each with all that is quantized of it.
    *
    * @param seed The same seed and weights give the same text.
    * @returns The text of each, 128 tokens.
@@ -48,21 +51,21 @@ export async function createEvaluator(
   sequences: readonly Sequence[] = readText(),
 ): Promise<Evaluator> {
   const original = await loadWeights(modelDirectory);
-  const load = async (candidate: Candidate): Promise<Weights> =>
+  const load = async (candidate: Candidate, part: JudgedPart = "both"): Promise<RunModel> =>
     typeof candidate === "string"
-      ? await loadWeights(candidate, modelDirectory)
-      : new Map([...original, ...candidate]);
+      ? await loadCandidate(candidate, modelDirectory, original, part)
+      : { weights: new Map([...original, ...candidate]) };
   const url = new URL("./judge_worker.ts", import.meta.url);
   const workers = startWorkers<Task, Done>(url, "judge the language model", count);
-  const judge = async (weights: Weights, isOriginal: boolean): Promise<Evaluation> =>
-    summarize(sequences, await compare(workers, weights, sequences, isOriginal));
+  const judge = async (model: RunModel, isOriginal: boolean): Promise<Evaluation> =>
+    summarize(sequences, await compare(workers, model, sequences, isOriginal));
   try {
     return {
-      original: await judge(original, true),
-      evaluate: async (candidate) => await judge(await load(candidate), false),
+      original: await judge({ weights: original }, true),
+      evaluate: async (candidate, part) => await judge(await load(candidate, part), false),
       write: async (candidates, seed = 1) => {
         const vocabulary = readVocabulary(join(modelDirectory, "tokenizer.json"));
-        const models = await Promise.all(candidates.map(load));
+        const models = await Promise.all(candidates.map((candidate) => load(candidate)));
         const texts = await write(workers, models, seed);
         return texts.map((ids) => decodeTokens(vocabulary, ids));
       },
@@ -92,17 +95,17 @@ export async function evaluate(modelDirectory: string, candidate: Candidate): Pr
 
 async function compare(
   workers: Workers<Task, Done>,
-  weights: Weights,
+  model: RunModel,
   sequences: readonly Sequence[],
   isOriginal: boolean,
 ): Promise<Comparison[]> {
-  const shares = await workers.run({ kind: "compare", weights, sequences, isOriginal });
+  const shares = await workers.run({ kind: "compare", model, sequences, isOriginal });
   return deal(shares.map((done) => done.kind === "compare" ? done.comparisons : []));
 }
 
 async function write(
   workers: Workers<Task, Done>,
-  models: Weights[],
+  models: RunModel[],
   seed: number,
 ): Promise<Int32Array[]> {
   const shares = await workers.run({ kind: "write", models, seed });

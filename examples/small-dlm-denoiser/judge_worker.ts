@@ -1,19 +1,20 @@
 /** A worker that judges shares of the text, or writes some. */
 
 import { answerTasks } from "../forward/answer_tasks.ts";
-import type { Weights } from "../forward/load_weights.ts";
+import type { RunModel } from "../forward/load_candidate.ts";
 import { compareLogits, type Comparison } from "./compare_logits.ts";
-import { createLanguageModel } from "./language_model.ts";
+import { createLanguageModel, type LanguageModel } from "./language_model.ts";
 import { predictTokens } from "./predict_tokens.ts";
+import { quantizeActivations } from "./quantize_activations.ts";
 import type { Sequence } from "./read_text.ts";
 import { unmask } from "./unmask.ts";
 
 /** What is to be done. */
 export type Task =
   /** Compare a model with the one that was last compared with itself: the original, which comes first. */
-  | { kind: "compare"; weights: Weights; sequences: readonly Sequence[]; isOriginal: boolean }
+  | { kind: "compare"; model: RunModel; sequences: readonly Sequence[]; isOriginal: boolean }
   /** Write a text with each model, all of them from the same seed. */
-  | { kind: "write"; models: Weights[]; seed: number };
+  | { kind: "write"; models: RunModel[]; seed: number };
 
 /** A share: every nth sequence or model, so that each worker has some of every noise level. */
 export type Done =
@@ -23,15 +24,19 @@ export type Done =
 /** Logits of the original at each sequence of this worker's share: too many to be sent, 63 MB in all. */
 let kept: Float32Array[] = [];
 
+function create({ weights, activations }: RunModel): LanguageModel {
+  const model = createLanguageModel(weights);
+  if (activations !== undefined) quantizeActivations(model, activations);
+  return model;
+}
+
 answerTasks<Task, Done>((task, share, shares) => {
   const own = <T>(all: readonly T[]): T[] => all.filter((_, index) => index % shares === share);
   if (task.kind === "write") {
-    const texts = own(task.models).map((weights) =>
-      unmask(createLanguageModel(weights), task.seed)
-    );
+    const texts = own(task.models).map((model) => unmask(create(model), task.seed));
     return { kind: "write", texts };
   }
-  const model = createLanguageModel(task.weights);
+  const model = create(task.model);
   const sequences = own(task.sequences);
   if (task.isOriginal) {
     kept = sequences.map(({ ids, positions }) => predictTokens(model, ids, positions));

@@ -40,6 +40,8 @@ export interface LanguageModel {
   head: Linear;
   /** What one sequence is computed in. */
   workspace: Workspace;
+  /** Is told the share of masked tokens in the sequence that layers are applied to next. */
+  onLevel?: (level: number) => void;
 }
 
 /**

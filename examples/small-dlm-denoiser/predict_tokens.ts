@@ -28,10 +28,13 @@ export function predictTokens(
   const { embeddings, layers, norm, head, workspace } = model;
   const { tokens, normalized, logits } = workspace;
   const { hidden, vocabulary } = DLM;
+  let masked = 0;
   for (let position = 0; position < DLM.tokens; position++) {
     const from = ids[position]! * hidden;
     tokens.set(embeddings.subarray(from, from + hidden), position * hidden);
+    if (ids[position] === DLM.mask) masked++;
   }
+  model.onLevel?.(masked / DLM.tokens);
   // Of the last layer nothing but what is asked for is used: half of it, where half is masked.
   for (const layer of layers) {
     runLayer(layer, workspace, layer === layers.at(-1) ? positions : ALL);

@@ -6,7 +6,6 @@ import {
   BACKEND_CHOICES,
   DEFAULT_GROUP_SIZE,
   DEFAULT_SETTINGS,
-  DEFAULT_WINDOWS,
   FORMATS,
   GRANULARITIES,
   GROUPINGS,
@@ -15,7 +14,6 @@ import {
   SMOOTHING_METHODS,
   TIMESTEP_WEIGHTS,
 } from "../settings/settings.ts";
-import type { Granularity } from "../types.ts";
 
 /** Where the report of a run goes by default. */
 export const DEFAULT_REPORT = "baseline_metrics.json";
@@ -68,10 +66,6 @@ export interface Flag {
 
 const PLANNING = ["quantize", "inspect"] as const;
 
-/** Defaults that differ, for the help. */
-const byGranularity = (defaults: Record<Granularity, number>) =>
-  GRANULARITIES.map((granularity) => `${granularity}s ${defaults[granularity]}`).join(", ");
-
 /** Every flag, in the order of the help. */
 export const FLAGS: readonly Flag[] = [
   { name: "model", value: "DIR", help: "model to quantize", commands: ["quantize"] },
@@ -104,9 +98,10 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothness-threshold",
     value: "T",
-    help: `scale jumps above it are violations (default ${DEFAULT_SETTINGS.threshold})`,
+    help: `violations above (${DEFAULT_SETTINGS.threshold})`,
     commands: ["quantize"],
   },
+  { name: "markov-weight", value: "L", joined: true, help: "of jumps", commands: ["quantize"] },
   {
     name: "granularity",
     value: GRANULARITIES.join("|"),
@@ -154,16 +149,16 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "smoothing-window",
     value: "N",
-    help: `steps beside a boundary, 1 to 20 (${byGranularity(DEFAULT_WINDOWS)})`,
+    help: "1 to 20",
     commands: ["quantize"],
   },
   {
     name: "smoothing-method",
     value: "NAME",
+    joined: true,
     help: SMOOTHING_METHODS.join("|"),
     commands: ["quantize"],
   },
-  { name: "markov-weight", value: "L", joined: true, help: "of a jump", commands: ["quantize"] },
   { name: "calibration", value: "FILE", help: "inputs over time", commands: PLANNING },
   {
     name: "timestep-weights",
@@ -175,20 +170,20 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "activation-bits",
     value: ACTIVATION_WIDTHS.join("|"),
-    help: "inputs too, by time group",
+    help: "inputs too",
     commands: PLANNING,
-  },
-  {
-    name: "activation-range",
-    value: ACTIVATION_RANGES.join("|"),
-    help: "of inputs",
-    commands: ["quantize"],
   },
   {
     name: "grouping",
     value: GROUPINGS.join("|"),
     joined: true,
-    help: "time groups of inputs",
+    help: "their groups",
+    commands: ["quantize"],
+  },
+  {
+    name: "activation-range",
+    value: ACTIVATION_RANGES.join("|"),
+    help: "of inputs in a time group",
     commands: ["quantize"],
   },
   {
@@ -200,7 +195,7 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "report",
     value: "FILE",
-    help: `report, and .log (default ${DEFAULT_REPORT})`,
+    help: "JSON, .log",
     commands: ["quantize"],
   },
   {
@@ -212,14 +207,15 @@ export const FLAGS: readonly Flag[] = [
   {
     name: "html-report",
     value: "FILE",
-    help: "a page to look at",
+    joined: true,
+    help: "page",
     commands: ["quantize", "compare"],
   },
   {
     name: "compare",
     value: "FILE",
     joined: true,
-    help: "report to compare with",
+    help: "earlier",
     commands: ["quantize"],
   },
   {

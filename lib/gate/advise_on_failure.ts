@@ -6,10 +6,17 @@ import { LAYER_COUNTS } from "../report/metrics.ts";
 import type { Finding } from "./apply_rules.ts";
 
 /** Figures that say how good a model or a layer is. */
-const QUALITY = ["sqnr_db", "output_sqnr_db", "cosine_similarity", "quality_grade"];
+const QUALITY = [
+  "sqnr_db",
+  "output_sqnr_db",
+  "cosine_similarity",
+  "quality_grade",
+  "activation_sqnr_db",
+];
 
 /** Figures that say how smooth it is. */
 const SMOOTHNESS = [
+  "activation_smoothness_score",
   "smoothness_score",
   "violation_count",
   "min_boundary_score",

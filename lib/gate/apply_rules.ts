@@ -44,6 +44,7 @@ export function applyRules(comparison: Comparison, rules: readonly GateRule[]): 
   const output = comparison.metrics.find(({ metric }) => metric === "output_sqnr_db");
   const isMeasured = Number.isFinite(output?.baseline) && Number.isFinite(output?.current);
   const measured = isMeasured ? "output" : "weights";
+  const hasInputs = comparison.metrics.some(({ metric }) => metric === "activation_sqnr_db");
   return rules.flatMap((rule) => {
     if (isCount(rule.metric)) return countLayers(comparison, rule, rule.metric);
     if (rule.layers !== null) {
@@ -51,7 +52,9 @@ export function applyRules(comparison: Comparison, rules: readonly GateRule[]): 
       return judgeLayers(comparison, rule, rule.layers, others);
     }
     const { where = measured } = rule;
-    return where === measured ? [judge(rule, METRICS, comparison.metrics, null)] : [];
+    return where === (where === "inputs" && hasInputs ? "inputs" : measured)
+      ? [judge(rule, METRICS, comparison.metrics, null)]
+      : [];
   });
 }
 

@@ -27,10 +27,10 @@ export interface GateRule {
   /** Whether the figure may not move at all, for the better either. */
   must_not_move: boolean;
   /**
-   * Where it applies: where both reports have figures of the layers' outputs, or where they have those of the
-   * weights alone. Absent: always.
+   * Where it applies: where both reports have figures of the layers' outputs, where they have those of the
+   * weights alone, or where inputs are quantized. Absent: always.
    */
-  where?: "output" | "weights";
+  where?: "output" | "weights" | "inputs";
   /** Whether it applies only to layers that no other rule of the same figure is about. */
   is_fallback?: boolean;
 }
@@ -84,6 +84,18 @@ export const BUILT_IN_RULES: readonly GateRule[] = [
     direction: "higher",
     absolute: TOLERANCES.sqnr,
     where: "output",
+  }),
+  rule({
+    metric: "activation_smoothness_score",
+    direction: "higher",
+    absolute: TOLERANCES.score,
+    where: "inputs",
+  }),
+  rule({
+    metric: "activation_sqnr_db",
+    direction: "higher",
+    absolute: TOLERANCES.sqnr,
+    where: "inputs",
   }),
   rule({ metric: "violation_count" }),
   rule({ metric: "model_size_mb", relative: 0.01 }),
@@ -157,6 +169,8 @@ export function chooseRules(
     ["cosine_similarity", maxCosineDrop, "weights"],
     ["sqnr_db", maxSqnrDrop, "weights"],
     ["output_sqnr_db", maxSqnrDrop, "output"],
+    ["activation_smoothness_score", maxScoreDrop, "inputs"],
+    ["activation_sqnr_db", maxSqnrDrop, "inputs"],
   ] as const;
   for (const [metric, absolute, where] of drops) {
     if (absolute === undefined) continue;

@@ -1,161 +1,26 @@
-/** Makes the quantizer of a layer's inputs, one for each time group, and says what it is expected to come to. */
+/** Plans the quantizer of a layer's inputs from a calibration. */
 
 import type { Calibration } from "../calibration/calibration.ts";
+import { type WithHistogram, withHistograms } from "../calibration/read_histograms.ts";
 import {
-  type InputHistograms,
-  type WithHistogram,
-  withHistograms,
-} from "../calibration/read_histograms.ts";
-import {
-  chooseInputParams,
-  coupleInputs,
-  type LayerInputRange,
-} from "../params/choose_input_range.ts";
-import { addUp, errorOf, signalOf } from "../params/input_errors.ts";
-import { storedParams, trackOf } from "../params/score_track.ts";
-import { smoothParams } from "../params/smooth_params.ts";
-import type {
-  ActivationBits,
-  ActivationRange,
-  LayerParams,
-  ParamTrack,
-  QuantParams,
-  SmoothingMethod,
-} from "../types.ts";
+  type InputQuantizer,
+  type InputQuantizerSettings,
+  planInputQuantizer,
+} from "../params/plan_input_quantizer.ts";
 
 /** Asks for the quantizer of a layer's inputs. */
-export interface QuantizeInputsJob {
+export interface QuantizeInputsJob extends InputQuantizerSettings {
   verb: "quantizeInputs";
   /** The file, without its layers. */
   calibration: Omit<Calibration, "layers">;
   /** Those of one layer. */
   statistics: WithHistogram;
-  /** First timestep of each time group, and the number of timesteps at the end: [G+1]. */
-  boundaries: number[];
-  /** Width of a code. */
-  bits: ActivationBits;
-  /** How ranges are chosen. */
-  range: ActivationRange;
-  /** How parameters move across boundaries; `null`: at once. */
-  smoothing: { window: number; method: SmoothingMethod } | null;
-  /** What a jump of 1 costs; above 0 the parameters of all groups are chosen together. */
-  weight: number;
 }
-
-/** A quantizer over time, and the sums of squared errors that are expected of it. */
-export interface InputQuantizer {
-  /** [G] each: the parameters of the time groups. */
-  scale: number[];
-  zero_point: number[];
-  /** The parameters of its timesteps, before zero points were rounded and as stored; `null`: those of the groups. */
-  schedule: { exact: ParamTrack; stored: ParamTrack } | null;
-  /** What phase baseline comes to: ranges from the least to the largest input, not smoothed. */
-  baseline: { scale: number[]; zero_point: number[]; error: number };
-  /** The sum of x^2. */
-  signal: number;
-  /** Of the parameters as they are stored. */
-  error: number;
-  /** Of one range for all timesteps, chosen alike. */
-  static_error: number;
-  /** Of a range of its own for each timestep: the limit. */
-  limit_error: number;
-  /** Of so many equal groups as {@linkcode GROUP_COUNTS} has, chosen alike; those of more groups than timesteps are missing. */
-  error_by_groups: number[];
-}
-
-/** Numbers of time groups of which it is said what they would come to. */
-export const GROUP_COUNTS = [1, 2, 4, 8, 16] as const;
 
 /** Runs the job. */
 export function quantizeInputs(job: QuantizeInputsJob): Promise<InputQuantizer> {
+  const { calibration, statistics } = job;
   return Promise.resolve(
-    withHistograms(job.calibration, job.statistics, (all) => quantize(all, job)),
+    withHistograms(calibration, statistics, (all) => planInputQuantizer(all, job)),
   );
-}
-
-function quantize(
-  all: InputHistograms,
-  { boundaries, bits, range, smoothing, weight }: QuantizeInputsJob,
-): InputQuantizer {
-  const timesteps = boundaries.at(-1)!;
-  const cuts = [
-    boundaries,
-    ...GROUP_COUNTS.filter((count) => count <= timesteps).map((count) =>
-      Array.from({ length: count + 1 }, (_, g) => Math.floor(g * timesteps / count))
-    ),
-  ];
-  let [limit_error, signal] = [0, 0];
-  const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
-  all.visit((counts, t) => {
-    const own = rangeOf(all, counts, t, t + 1);
-    signal += signalOf(own.sums);
-    limit_error += chooseInputParams(own, range, bits).error;
-    for (const [i, cut] of cuts.entries()) {
-      const group = collected[i]![groupOf(cut, t)]!;
-      for (let bin = 0; bin < counts.length; bin++) group[bin] = group[bin]! + counts[bin]!;
-    }
-  });
-  const inputsOf = (i: number) =>
-    cuts[i]!.slice(1).map((end, g) => rangeOf(all, collected[i]![g]!, cuts[i]![g]!, end));
-  const choose = (i: number, how: ActivationRange) =>
-    inputsOf(i).map((inputs) => chooseInputParams(inputs, how, bits));
-  const sumOf = (chosen: readonly { error: number }[]) =>
-    chosen.reduce((sum, { error }) => sum + error, 0);
-  const groups = weight > 0 ? coupleInputs(inputsOf(0), bits, weight) : choose(0, range);
-  const plain = range === "minmax" ? groups : choose(0, "minmax");
-  const error_by_groups = cuts.slice(1).map((_, i) => sumOf(choose(i + 1, range)));
-  const listed = (chosen: readonly QuantParams[]) => ({
-    scale: chosen.map(({ scale }) => scale),
-    zero_point: chosen.map(({ zero_point }) => zero_point),
-  });
-  const found = {
-    ...listed(groups),
-    baseline: { ...listed(plain), error: sumOf(plain) },
-    signal,
-    static_error: error_by_groups[0]!,
-    limit_error,
-    error_by_groups,
-  };
-  if (smoothing === null) return { ...found, schedule: null, error: sumOf(groups) };
-  const params: LayerParams = {
-    bands: boundaries,
-    blocks: 1,
-    scale: Float32Array.from(found.scale),
-    zero_point: Uint8Array.from(found.zero_point),
-  };
-  const smooth = smoothParams(params, { ...smoothing, dtype: "F32" });
-  const stored = trackOf(storedParams(smooth));
-  let error = 0;
-  all.visit((counts, t) => {
-    const segment = groupOf(stored.starts, t);
-    const own = { scale: stored.scale[segment]!, zero_point: stored.zero_point[segment]! };
-    error += errorOf(rangeOf(all, counts, t, t + 1).sums, own, bits).all;
-  });
-  return { ...found, schedule: { exact: trackOf(smooth), stored }, error };
-}
-
-/** The run of timesteps that one lies in. */
-function groupOf(starts: readonly number[], t: number): number {
-  let [low, high] = [0, starts.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (starts[middle]! <= t) low = middle;
-    else high = middle;
-  }
-  return low;
-}
-
-/** Inputs of timesteps [from, to). */
-function rangeOf(
-  { min, max, from: left, width }: InputHistograms,
-  counts: Float64Array,
-  from: number,
-  to: number,
-): LayerInputRange {
-  return {
-    lo: min.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity),
-    hi: max.subarray(from, to).reduce((a, b) => Math.max(a, b), -Infinity),
-    // Where all inputs are the same there is one point, and any width does.
-    sums: addUp({ from: left, width: width || 1e-30, counts }),
-  };
 }

@@ -4,7 +4,8 @@ import type { Calibration } from "../calibration/calibration.ts";
 import { type WithHistogram, withHistograms } from "../calibration/read_histograms.ts";
 import { chooseInputParams } from "../params/choose_input_range.ts";
 import { costAt, createCosts } from "../params/group_timesteps.ts";
-import { addUp, type InputSums, signalOf } from "../params/input_errors.ts";
+import { signalOf } from "../params/input_errors.ts";
+import { sumsOf } from "../params/plan_input_quantizer.ts";
 import type { ActivationBits, ActivationRange } from "../types.ts";
 
 /** Asks for the costs of a layer. */
@@ -32,25 +33,22 @@ export function rateGroups(job: RateGroupsJob): Promise<Float64Array> {
     all.visit((counts, t) => {
       while (points[point + 1]! <= t) point++;
       const own = sums[point]!;
-      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]!;
+      // Each timestep counts by its own signal, see plan_input_quantizer.ts.
+      const signal = signalOf(sumsOf(all, counts, t, t + 1));
+      if (!(signal > 0)) return;
+      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]! / signal;
     });
     const { values } = createCosts(count);
     const ways = range === "optimize" ? ["minmax", "p99.9"] as const : [range];
-    const width = all.width || 1e-30;
-    const total = signalOf(addUp({ from: all.from, width, counts: addAll(sums, all.bins) }));
+    const total = signalOf(sumsOf(all, addAll(sums, all.bins), 0, points[count]!));
     for (let to = 1; to <= count; to++) {
       const counts = new Float64Array(all.bins);
-      let [lo, hi] = [Infinity, -Infinity];
       for (let from = to - 1; from >= 0; from--) {
         for (let bin = 0; bin < counts.length; bin++) {
           counts[bin] = counts[bin]! + sums[from]![bin]!;
         }
-        for (let t = points[from]!; t < points[from + 1]!; t++) {
-          lo = Math.min(lo, all.min[t]!);
-          hi = Math.max(hi, all.max[t]!);
-        }
-        const own: InputSums = addUp({ from: all.from, width, counts });
-        const errors = ways.map((way) => chooseInputParams({ lo, hi, sums: own }, way, bits).error);
+        const own = sumsOf(all, counts, points[from]!, points[to]!);
+        const errors = ways.map((way) => chooseInputParams(own, way, bits).error);
         values[costAt(from, to)] = total === 0 ? 0 : Math.min(...errors) / total;
       }
     }

@@ -1,6 +1,6 @@
 /** What a run found out about the inputs of its layers, as plain data, like the records of its weights. */
 
-import type { InputQuantizer } from "../jobs/quantize_inputs.ts";
+import type { InputQuantizer } from "../params/plan_input_quantizer.ts";
 import type { ActivationBits, ParamTrack, TimeAxis } from "../types.ts";
 
 /** The quantizer of a layer's inputs. */

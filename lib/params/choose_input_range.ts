@@ -6,16 +6,6 @@ import { zeroPointOf } from "./estimate_params.ts";
 import { errorOf, type InputSums, quantileOf, signalOf } from "./input_errors.ts";
 import { optimizePath } from "./optimize_path.ts";
 
-/** Inputs of a layer over some timesteps. */
-export interface LayerInputRange {
-  /** The least. */
-  lo: number;
-  /** The largest. */
-  hi: number;
-  /** Sums of their histogram. */
-  sums: InputSums;
-}
-
 /** Parameters, and the sum of squared errors that is expected of them. */
 export interface ChosenParams extends QuantParams {
   error: number;
@@ -57,7 +47,7 @@ export function paramsOfRange(lo: number, hi: number, bits: CodeWidth): QuantPar
 
 /** Chooses parameters; `optimize` brings both ends in, one after the other, to where the error is least. */
 export function chooseInputParams(
-  inputs: LayerInputRange,
+  inputs: InputSums,
   range: ActivationRange,
   bits: CodeWidth,
 ): ChosenParams {
@@ -70,13 +60,13 @@ export function chooseInputParams(
  * times their jumps: among what the search of each group looks at, see {@linkcode optimizePath}.
  */
 export function coupleInputs(
-  groups: readonly LayerInputRange[],
+  groups: readonly InputSums[],
   bits: CodeWidth,
   weight: number,
 ): ChosenParams[] {
   const looked = groups.map((inputs) => searchRange(inputs, bits).looked);
   const lists = looked.map((all, g) => {
-    const signal = signalOf(groups[g]!.sums) || 1;
+    const signal = signalOf(groups[g]!) || 1;
     return {
       scale: all.map(({ scale }) => scale),
       zero_point: all.map(({ zero_point }) => zero_point),
@@ -87,26 +77,24 @@ export function coupleInputs(
 }
 
 function rateRange(
-  { sums }: LayerInputRange,
+  inputs: InputSums,
   low: number,
   high: number,
   bits: CodeWidth,
 ): RatedParams {
   const params = paramsOfRange(low, high, bits);
-  const { all, clipped } = errorOf(sums, params, bits);
+  const { all, clipped } = errorOf(inputs, params, bits);
   return { ...params, error: all, cost: all + (CLIPPING - 1) * clipped };
 }
 
 /** The range of all inputs but few at each end. */
-function rateTails(inputs: LayerInputRange, bits: CodeWidth): RatedParams {
-  const { lo, hi, sums } = inputs;
-  const [low, high] = [quantileOf(sums, TAIL), quantileOf(sums, 1 - TAIL)];
-  return rateRange(inputs, Math.max(lo, low), Math.min(hi, high), bits);
+function rateTails(inputs: InputSums, bits: CodeWidth): RatedParams {
+  return rateRange(inputs, quantileOf(inputs, TAIL), quantileOf(inputs, 1 - TAIL), bits);
 }
 
 /** Searches both ends; gives what was found, and all that was looked at. */
 function searchRange(
-  inputs: LayerInputRange,
+  inputs: InputSums,
   bits: CodeWidth,
 ): { best: RatedParams; looked: RatedParams[] } {
   const { lo, hi } = inputs;

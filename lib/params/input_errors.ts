@@ -11,12 +11,17 @@ export interface InputHistogram {
   width: number;
   /** [bins]. */
   counts: ArrayLike<number>;
+  /** The least input. */
+  lo: number;
+  /** The largest. */
+  hi: number;
 }
 
-/** Sums over the inputs below each edge of a histogram, inputs spread evenly over their bin: [bins + 1] each. */
-export interface InputSums {
-  from: number;
-  width: number;
+/**
+ * Sums over the inputs below each edge of a histogram: [bins + 1] each. Inputs are spread evenly over what of their
+ * bin lies between the least and the largest.
+ */
+export interface InputSums extends Omit<InputHistogram, "counts"> {
   /** How many. */
   count: Float64Array;
   /** Of x. */
@@ -26,24 +31,32 @@ export interface InputSums {
 }
 
 /** Adds a histogram up, bin by bin. */
-export function addUp({ from, width, counts }: InputHistogram): InputSums {
+export function addUp({ counts, ...axis }: InputHistogram): InputSums {
   const bins = counts.length;
   const sums: InputSums = {
-    from,
-    width,
+    ...axis,
     count: new Float64Array(bins + 1),
     first: new Float64Array(bins + 1),
     second: new Float64Array(bins + 1),
   };
   for (let bin = 0; bin < bins; bin++) {
     const count = counts[bin]!;
-    const left = from + bin * width;
+    const [left, right] = endsOf(axis, bin);
     sums.count[bin + 1] = sums.count[bin]! + count;
-    sums.first[bin + 1] = sums.first[bin]! + count * (left + width / 2);
+    sums.first[bin + 1] = sums.first[bin]! + count * (left + right) / 2;
     sums.second[bin + 1] = sums.second[bin]! +
-      count * (left * left + left * width + width * width / 3);
+      count * (left * left + left * right + right * right) / 3;
   }
   return sums;
+}
+
+/** What of a bin inputs may lie in. */
+function endsOf(
+  { from, width, lo, hi }: Omit<InputHistogram, "counts">,
+  bin: number,
+): [left: number, right: number] {
+  const left = Math.min(hi, Math.max(lo, from + bin * width));
+  return [left, Math.min(hi, Math.max(left, from + (bin + 1) * width))];
 }
 
 /** The sum of x^2 over all inputs. */
@@ -68,17 +81,16 @@ export function errorOf(
   { scale, zero_point }: QuantParams,
   bits: CodeWidth,
 ): InputError {
-  const { from, width, count } = sums;
-  const end = from + (count.length - 1) * width;
-  const [least, most] = [from, end].map((x) => clampCode(x / scale + zero_point, bits)) as [
+  const { lo, hi } = sums;
+  const [least, most] = [lo, hi].map((x) => clampCode(x / scale + zero_point, bits)) as [
     number,
     number,
   ];
-  let left = sumsBelow(sums, from);
+  let left = sumsBelow(sums, lo);
   let all = 0;
   for (let code = least; code <= most; code++) {
     const value = (code - zero_point) * scale;
-    const right = sumsBelow(sums, code < most ? value + scale / 2 : end);
+    const right = sumsBelow(sums, code < most ? value + scale / 2 : hi);
     all += errorBetween(left, right, value);
     left = right;
   }
@@ -86,26 +98,28 @@ export function errorOf(
     number,
     number,
   ];
-  const below = errorBetween(sumsBelow(sums, from), sumsBelow(sums, lowest - scale / 2), lowest);
-  const above = errorBetween(sumsBelow(sums, highest + scale / 2), sumsBelow(sums, end), highest);
+  const below = errorBetween(sumsBelow(sums, lo), sumsBelow(sums, lowest - scale / 2), lowest);
+  const above = errorBetween(sumsBelow(sums, highest + scale / 2), sumsBelow(sums, hi), highest);
   return { all, clipped: below + above };
 }
 
 /** Sums over the inputs below a value. */
 function sumsBelow(
-  { from, width, count, first, second }: InputSums,
+  sums: InputSums,
   x: number,
 ): [count: number, first: number, second: number] {
+  const { from, width, hi, count, first, second } = sums;
   const bins = count.length - 1;
-  const place = Math.min(bins, Math.max(0, (x - from) / width));
-  const bin = Math.min(bins - 1, Math.floor(place));
-  const left = from + bin * width;
-  const span = (place - bin) * width;
-  const inside = (place - bin) * (count[bin + 1]! - count[bin]!);
+  const bin = Math.min(bins - 1, Math.max(0, Math.floor((Math.min(x, hi) - from) / width)));
+  const [left, right] = endsOf(sums, bin);
+  const to = Math.min(right, Math.max(left, x));
+  // Where nothing of the bin is left, all of its inputs are the same one.
+  const share = right > left ? (to - left) / (right - left) : Number(x >= left);
+  const inside = share * (count[bin + 1]! - count[bin]!);
   return [
     count[bin]! + inside,
-    first[bin]! + inside * (left + span / 2),
-    second[bin]! + inside * (left * left + left * span + span * span / 3),
+    first[bin]! + inside * (left + to) / 2,
+    second[bin]! + inside * (left * left + left * to + to * to) / 3,
   ];
 }
 
@@ -123,7 +137,8 @@ function clampCode(value: number, bits: CodeWidth): number {
 }
 
 /** The input below which a share of all lie. */
-export function quantileOf({ from, width, count }: InputSums, share: number): number {
+export function quantileOf(sums: InputSums, share: number): number {
+  const { count } = sums;
   const wanted = share * count.at(-1)!;
   let [low, high] = [0, count.length - 1];
   while (high - low > 1) {
@@ -132,5 +147,6 @@ export function quantileOf({ from, width, count }: InputSums, share: number): nu
     else high = middle;
   }
   const inside = count[high]! - count[low]!;
-  return from + width * (low + (inside > 0 ? (wanted - count[low]!) / inside : 0));
+  const [left, right] = endsOf(sums, low);
+  return left + (inside > 0 ? (right - left) * (wanted - count[low]!) / inside : 0);
 }

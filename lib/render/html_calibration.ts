@@ -1,11 +1,9 @@
-/** What a page says of the calibration of its run, as plain texts and markup for its template. */
+/** What a page says of the calibration of its run, as plain texts for its template and curves for its charts. */
 
 import { countNouns, escapeText } from "../base/text.ts";
 import type { Drift, DriftOfKind } from "../calibration/measure_drift.ts";
-import type { Report } from "../report/build_report.ts";
-import { describeCalibration } from "../report/report_calibration.ts";
-import { axisEnd, drawDrift } from "./draw_drift.ts";
-import { toMarkup } from "./html_markup.ts";
+
+import { type CalibrationReport, describeCalibration } from "../report/report_calibration.ts";
 
 /** What the page says. */
 export interface CalibrationView {
@@ -13,38 +11,41 @@ export interface CalibrationView {
   file: string;
   /** What it was good for. */
   layers: string;
-  /** A chart of each kind of layer; none where nothing is known by time. */
-  charts: { kind: string; note: string; svg: string }[];
+  /** The kinds of layer that are drawn, in words; none where nothing is known by time. */
+  charts: { kind: string; note: string }[];
 }
 
-/** Puts the calibration of a report into words; `null`: it has none. */
-export function viewCalibration({ calibration }: Report): CalibrationView | null {
-  if (calibration === undefined) return null;
-  const { compensated_layers: compensated, other_layers: other, drift } = calibration;
+/**
+ * Puts a calibration into words.
+ *
+ * @param drift What of it is drawn.
+ */
+export function viewCalibration(
+  calibration: CalibrationReport,
+  drift: Drift | null,
+): CalibrationView {
+  const { compensated_layers: compensated, other_layers: other } = calibration;
   const left = other === 0 ? "" : `, not those of ${countNouns(other, "other layer")}`;
-  const { timesteps, kinds } = drawable(drift);
-  const most = axisEnd(kinds);
   return {
     file: describeCalibration(calibration),
     layers: `The errors of ${countNouns(compensated, "layer")} were compensated${left}.`,
-    charts: kinds.map((one) => {
-      const [kind, note] = [escapeText(one.kind), describeRatios(one)];
-      const name = `${kind}, inputs over time: ${note}`;
-      return { kind, note, svg: toMarkup(drawDrift(one, timesteps, most, name)) };
-    }),
+    charts: (drift?.kinds ?? []).map((one) => ({
+      kind: escapeText(one.kind),
+      note: describeRatios(one),
+    })),
   };
 }
 
-/** What of a drift can be drawn: a report may have been written by others. */
-function drawable(drift: Drift | undefined): Drift {
+/** What of a drift can be drawn: a report may have been written by others. `null`: nothing. */
+export function drawableDrift(drift: Drift | undefined): Drift | null {
   const { timesteps = [], kinds = [] } = drift ?? {};
   const isAxis = timesteps.every((time, p) => p === 0 || time > timesteps[p - 1]!);
-  if (!isAxis || timesteps.length === 0) return { timesteps: [], kinds: [] };
+  if (!isAxis || timesteps.length === 0) return null;
   const fits = (curve: number[] | null) => curve === null || curve.length === timesteps.length;
-  return {
-    timesteps,
-    kinds: kinds.filter(({ range, rms }) => (range ?? rms) !== null && fits(range) && fits(rms)),
-  };
+  const drawn = kinds.filter(({ range, rms }) =>
+    (range ?? rms) !== null && fits(range) && fits(rms)
+  );
+  return drawn.length === 0 ? null : { timesteps, kinds: drawn };
 }
 
 /** `range 5.1x, RMS 3.3x, 4 layers`. */

@@ -1,23 +1,27 @@
 /** The figures that a page carries with it, rounded, as its scripts read them: `templates/client/page_data.js`. */
 
+import {
+  type PackedSeries,
+  packHistogram,
+  type PageData,
+} from "../../templates/client/page_data.js";
 import { escapeText } from "../base/text.ts";
-import { HEAT_STEPS } from "./heat_steps.ts";
+import type { Drift } from "../calibration/measure_drift.ts";
 import type { Comparison, LayerChange } from "../report/comparison.ts";
+import { GRADES, rankOf } from "../report/grades.ts";
+import { judgeLayer } from "../report/judge_quality.ts";
 import type { MetricName } from "../report/metrics.ts";
-import type { BoundaryJump, Smoothness } from "../params/score_smoothness.ts";
-import { planWindows } from "../params/smooth_params.ts";
-import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
 import type { LayerReport } from "../report/report_layer.ts";
+import { codeAxis, qmaxOf } from "../types.ts";
+import { HEAT_STEPS } from "./heat_steps.ts";
+import { layerSeries, modelSeries, poolLists, roundTo } from "./html_series.ts";
 
 /**
- * Most pairs of layer and time group, over all reports, whose parameters a page carries: about 4 MB.
- * Above it the smoothest layers go without a chart.
+ * Most bytes of data in a page, so that all of it stays below 4 MB. Where it would be more, the smoothest layers
+ * go without their parameters over the time groups, the one part that grows with groups and reports too.
  */
-const MAX_DETAIL = 120_000;
-
-/** Scale, zero point, scale jump, zero point jump, score, severity letters, first rows, ramps. */
-type Series = [number[], number[], number[], number[], number[], string, number[], number[]];
+const MAX_DATA = 3_600_000;
 
 /** A report and what it is called. */
 export interface LabelledReport {
@@ -27,114 +31,120 @@ export interface LabelledReport {
   label: string;
 }
 
-/** How many layers a page carries with their parameters. */
-export function detailedLayers({ layers, num_time_groups }: Report, reports: number): number {
-  return Math.min(layers.length, Math.floor(MAX_DETAIL / (num_time_groups * reports)));
+/** The data of a page. */
+export interface CarriedData {
+  /** As JSON that can stand inside a script element. */
+  text: string;
+  /** How many layers it has the parameters of, the roughest ones. */
+  charted: number;
 }
 
 /**
- * The series of a model: the means of its layers, weighted by their elements. Scales and zero points are
- * those of the layers of the run's width: with the codes of another their means would say nothing.
- */
-export function modelSeries(report: Report): Series | null {
-  const { layers, num_time_groups, smoothing_window: window } = report;
-  if (layers.length === 0) return null;
-  const own = layers.filter(({ bits }) => bits === report.bit_width);
-  const alike = own.length > 0 ? own : layers;
-  const figures = {
-    ...report,
-    scale: meanOf(alike, ({ scale }) => scale, num_time_groups),
-    zero_point: meanOf(alike, ({ zero_point }) => zero_point, num_time_groups),
-    boundaries: [],
-  };
-  const ramps = (layer: LayerReport) => listRamps(layer.boundaries, window);
-  return packSeries(figures, meanOf(layers, ramps, window === null ? 0 : num_time_groups - 1));
-}
-
-/** The mean of a list of each layer, weighted by elements; what a list is short of counts as 0. */
-function meanOf(
-  layers: readonly LayerReport[],
-  listOf: (layer: LayerReport) => readonly number[],
-  length: number,
-): number[] {
-  const total = layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  const lists = layers.map((layer) => ({
-    list: listOf(layer),
-    weight: layer.rows * layer.columns,
-  }));
-  return Array.from(
-    { length },
-    (_, i) => lists.reduce((sum, { list, weight }) => sum + (list[i] ?? 0) * weight, 0) / total,
-  );
-}
-
-/**
- * The data of a page as JSON that can stand inside a script element.
+ * Collects the data of a page.
  *
  * @param reports The subject first; the others are overlaid.
  * @param comparison Of the subject with a baseline.
+ * @param drift Of the inputs of the subject's layers; `null`: nothing can be drawn.
  */
 export function pageData(
   reports: readonly [LabelledReport, ...LabelledReport[]],
   comparison: Comparison | undefined,
-): string {
+  drift: Drift | null,
+): CarriedData {
   const { report } = reports[0];
   const { layers } = report;
   const bases = new Map(comparison?.layers.map((layer) => [layer.name, layer]));
-  const detailed = new Set(
-    layers.map(({ smoothness_score }, index) => ({ smoothness_score, index }))
-      .sort((a, b) => a.smoothness_score - b.smoothness_score)
-      .slice(0, detailedLayers(report, reports.length))
-      .map(({ index }) => index),
-  );
-  const seriesOf = (other: Report) => {
+  const rows = poolLists();
+  const series: (PackedSeries | null)[][] = reports.map(({ report: other }) => {
     const byName = new Map(other.layers.map((layer) => [layer.name, layer]));
-    return layers.map(({ name }, index) => {
-      if (!detailed.has(index)) return null;
+    return layers.map(({ name }) => {
       const layer = byName.get(name) ?? byName.get(bases.get(name)?.baseline_name ?? name);
-      if (layer === undefined) return null;
-      return packSeries(layer, listRamps(layer.boundaries, other.smoothing_window));
+      return layer === undefined ? null : layerSeries(layer, other, rows);
     });
-  };
-  const data = {
+  });
+  const data: PageData = {
     reports: reports.map(({ label }) => escapeText(label)),
     groups: report.num_time_groups,
     qmax: qmaxOf(report.bit_width),
     threshold: report.smoothness_threshold,
-    heat: HEAT_STEPS,
+    heat: [...HEAT_STEPS],
+    grades: GRADES.map(({ grade }) => grade),
+    codes: Object.fromEntries(layers.map(({ bits }) => [bits, codeAxis(bits)])),
     model: reports.map(({ report }) => modelSeries(report)),
-    series: reports.map(({ report }) => seriesOf(report)),
+    rows: rows.lists.map((list) => [...list]),
+    series: [],
     layers: layerColumns(layers),
     changes: comparison === undefined
       ? null
       : layerChanges(layers.map(({ name }) => bases.get(name))),
+    drift: drift && carryDrift(drift),
   };
-  return JSON.stringify(data).replaceAll("<", "\\u003c");
+  const room = MAX_DATA - sizeOf(data);
+  const kept = chooseLayers(layers, series, room);
+  data.series = series.map((list) => list.map((one, i) => kept.has(i) ? one : null));
+  return { text: JSON.stringify(data).replaceAll("<", "\\u003c"), charted: kept.size };
 }
 
-function layerColumns(layers: readonly LayerReport[]) {
+/** The roughest layers of which all series fit. */
+function chooseLayers(
+  layers: readonly LayerReport[],
+  series: readonly (PackedSeries | null)[][],
+  room: number,
+): Set<number> {
+  const kept = new Set<number>();
+  const roughest = layers.map(({ smoothness_score }, index) => ({ smoothness_score, index }))
+    .sort((a, b) => a.smoothness_score - b.smoothness_score);
+  let left = room;
+  for (const { index } of roughest) {
+    // And a comma behind each.
+    left -= series.reduce((sum, list) => sum + sizeOf(list[index]) + 1, 0);
+    if (left < 0) break;
+    kept.add(index);
+  }
+  return kept;
+}
+
+/** Bytes of something as JSON. */
+function sizeOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
+}
+
+function layerColumns(layers: readonly LayerReport[]): PageData["layers"] {
+  const dtypes = [...new Set(layers.map(({ dtype }) => dtype))];
+  const round = (value: number | null | undefined) => value == null ? null : roundTo(value, 2);
   return {
     name: layers.map(({ name }) => escapeText(name)),
     rows: layers.map(({ rows }) => rows),
     columns: layers.map(({ columns }) => columns),
-    dtype: layers.map(({ dtype }) => dtype),
+    dtypes,
+    dtype: layers.map(({ dtype }) => dtypes.indexOf(dtype)),
     bits: layers.map(({ bits }) => bits),
-    score: layers.map(({ smoothness_score }) => round(smoothness_score, 4)),
+    share: layers.every(({ error_share }) => error_share === undefined)
+      ? null
+      : layers.map(({ error_share: share }) =>
+        share === undefined ? null : Number(share.toPrecision(4))
+      ),
+    grade: layers.map((layer) => rankOf(judgeLayer(layer).grade)).join(""),
+    score: layers.map(({ smoothness_score }) => roundTo(smoothness_score, 4)),
     violations: layers.map(({ violation_count }) => violation_count),
-    cosine: layers.map(({ cosine_similarity }) => round(cosine_similarity, 4)),
-    sqnr: layers.map(({ sqnr_db }) => sqnr_db === null ? null : round(sqnr_db, 2)),
+    cosine: layers.map(({ cosine_similarity }) => roundTo(cosine_similarity, 4)),
+    sqnr: layers.map(({ sqnr_db }) => round(sqnr_db)),
     output: layers.every(({ output_sqnr_db }) => output_sqnr_db === undefined)
       ? null
-      : layers.map(({ output_sqnr_db: db }) => db === undefined ? null : round(db, 2)),
+      : layers.map(({ output_sqnr_db }) => round(output_sqnr_db)),
+    source: layers.map(({ source_bytes }) => source_bytes),
     bytes: layers.map(({ output_bytes }) => output_bytes),
+    codes: layers.map(({ weight_histogram: counts }) =>
+      counts === undefined ? null : packHistogram(counts)
+    ),
   };
 }
 
-function layerChanges(changes: readonly (LayerChange | undefined)[]) {
+function layerChanges(changes: readonly (LayerChange | undefined)[]): PageData["changes"] {
   const difference = (name: MetricName, digits: number) =>
     changes.map((change) => {
       const found = change?.metrics.find(({ metric }) => metric === name)?.difference ?? null;
-      return found === null ? null : round(found, digits);
+      return found === null ? null : roundTo(found, digits);
     });
   return {
     direction: changes.map((change) => change?.direction ?? "new"),
@@ -147,37 +157,10 @@ function layerChanges(changes: readonly (LayerChange | undefined)[]) {
   };
 }
 
-type Figures = Pick<LayerReport, "scale" | "zero_point" | "boundaries"> & Smoothness & {
-  boundary_jumps: BoundaryJump[];
-};
-
-/** How far the parameters move into the groups at each boundary, 0 to 0.5 groups; none without a window. */
-function listRamps(boundaries: readonly number[], window: number | null): number[] {
-  if (window === null) return [];
-  const widths = new Map(
-    planWindows(boundaries, window).map(({ from, to }) => [(from + to) / 2, to - from]),
-  );
-  return boundaries.slice(1, -1).map((boundary, b) =>
-    (widths.get(boundary) ?? 0) / (boundaries[b + 2]! - boundaries[b]!)
-  );
-}
-
-function packSeries(figures: Figures, ramps: readonly number[]): Series {
-  const { scale, zero_point, boundary_jumps, boundary_scores, violations, boundaries } = figures;
-  const letters = boundary_scores.map(() => "-");
-  for (const { boundary_idx, severity } of violations) letters[boundary_idx] = severity[0]!;
-  return [
-    scale.map((value) => Number(value.toPrecision(4))),
-    zero_point.map((value) => round(value, 2)),
-    boundary_jumps.map(({ scale_jump }) => round(scale_jump, 3)),
-    boundary_jumps.map(({ zero_point_jump }) => round(zero_point_jump, 3)),
-    boundary_scores.map((score) => round(score, 4)),
-    letters.join(""),
-    boundaries,
-    ramps.map((share) => round(share, 3)),
-  ];
-}
-
-function round(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
+function carryDrift({ timesteps, kinds }: Drift): PageData["drift"] {
+  const round = (curve: readonly number[] | null) => curve && curve.map((one) => roundTo(one, 3));
+  return {
+    timesteps: timesteps.map((time) => Number(time.toPrecision(6))),
+    kinds: kinds.map(({ range, rms }) => ({ range: round(range), rms: round(rms) })),
+  };
 }

@@ -13,9 +13,9 @@ import type { ComponentReport } from "../report/report_component.ts";
 import { explainPhase, listPhase } from "./describe_phase.ts";
 import { type Card, listCards } from "./html_cards.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
+import { viewViolations, type ViolationsView } from "./html_violations.ts";
 import { describeCalibration } from "../report/report_calibration.ts";
-import { type Grade, GRADES, gradeScore } from "../report/grades.ts";
-import { EXPECTED_SCORES } from "../report/interpret_scores.ts";
+import { type Grade, GRADES } from "../report/grades.ts";
 import { repeatCommand } from "./repeat_command.ts";
 
 /** Skipped tensors listed for a reason. */
@@ -34,19 +34,11 @@ export interface SkippedGroup {
 }
 
 /** What the page says of a report; the templates call it `it`. */
-export interface ReportView {
+export interface ReportView extends ViolationsView {
   /** The model's name. */
   name: string;
   /** The run in a few words each. */
   facts: string[];
-  /** How good the score is. */
-  grade: Grade;
-  /** That in a word. */
-  verdict: string;
-  /** What it means. */
-  meaning: string;
-  /** The step that is recommended. */
-  nextStep: string;
   /** The score. */
   score: string;
   /** The same in percent. */
@@ -69,26 +61,24 @@ export interface ReportView {
   cardsAgainst: string;
   /** What the phase did at the boundaries; empty in phase baseline. */
   phase: string;
+  /** Whether any layer was quantized. */
+  hasLayers: boolean;
+  /** Whether some of them have codes of 8 bits. */
+  hasWide: boolean;
+  /** Grades of quality, best first. */
+  grades: Grade[];
   /** Number of time groups. */
   groups: number;
   /** Whether slices of weights stand in for time. */
   isPositional: boolean;
   /** Colors of a heat map in words, best first. */
   heat: string[];
-  /** Patterns among the violations. */
-  patterns: string[];
-  /** Number of violations of the model. */
-  violations: string;
-  /** Number of violations of its layers. */
-  layerViolations: string;
   /** The threshold. */
   threshold: string;
   /** Number of skipped tensors, with its noun and verb. */
   skippedWords: string;
   /** Skipped tensors by reason. */
   skipped: SkippedGroup[];
-  /** Expected scores. */
-  expectations: { models: string; bits: number; range: string; isThis: boolean }[];
   /** Settings, names and values. */
   settings: [string, string][];
   /** The command that repeats the run. */
@@ -108,19 +98,11 @@ export function viewReport(
   comparison: Comparison | undefined,
   against: string,
 ): ReportView {
-  const { interpretation, smoothness_score: score, baseline } = report;
+  const { interpretation, smoothness_score: score, baseline, layers } = report;
   const { expected_score: expected } = interpretation;
-  const grade = gradeScore(score);
-  // "Good (smooth enough)": a word, and what it means.
-  const [verdict = "", meaning = ""] = escapeText(interpretation.score).split(/ \(|\)$/);
   return {
     name: escapeText(report.model_name),
     facts: listFacts(report),
-    grade,
-    verdict,
-    meaning: `${capitalize(meaning)}. Violations: ${report.violation_count}, ` +
-      `${escapeText(interpretation.violations).toLowerCase()}.`,
-    nextStep: escapeText(interpretation.next_step),
     ...showScore(score),
     before: baseline === undefined ? null : showScore(baseline.smoothness_score),
     ...viewGrades(),
@@ -129,35 +111,23 @@ export function viewReport(
     cards: listCards(report, comparison),
     cardsAgainst: comparison === undefined ? "" : against,
     phase: explainPhase(report),
+    hasLayers: layers.length > 0,
+    hasWide: layers.some(({ bits }) => bits === 8),
+    grades: GRADES.map(({ grade }) => grade),
     groups: report.num_time_groups,
     isPositional: report.source === "positional",
     heat: listHeatSteps(),
-    patterns: listPatterns(report),
-    violations: formatCount(report.violation_count),
-    layerViolations: formatCount(
-      report.layers.reduce((sum, { violation_count }) => sum + violation_count, 0),
-    ),
+    ...viewViolations(report),
     threshold: formatPercent(report.smoothness_threshold),
     skippedWords: `${countNouns(report.skipped.length, "tensor")} ` +
       `${report.skipped.length === 1 ? "was" : "were"} ${
         report.format === "gguf" ? "written with the same values." : "copied byte for byte."
       }`,
     skipped: listSkipped(report),
-    expectations: EXPECTED_SCORES.map(({ models, from, to, bits, range }) => ({
-      models,
-      bits,
-      range: showRange(range),
-      isThis: bits === report.bit_width && report.parameter_count >= from &&
-        report.parameter_count <= to,
-    })),
     settings: listSettings(report),
     command: repeatCommand(report),
     version: escapeText(report.tool_version),
   };
-}
-
-function capitalize(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** The grades, best last, as they stand along the bar. */
@@ -200,26 +170,6 @@ function listFacts(report: Report): string[] {
     `${formatCount(report.parameter_count)} parameters`,
     `${formatCount(report.layers.length)} ${report.layers.length === 1 ? "layer" : "layers"}`,
   ];
-}
-
-function listPatterns(report: Report): string[] {
-  const { layers, boundary_scores, min_boundary_score } = report;
-  const words = [...report.common_violation_patterns];
-  if (min_boundary_score !== null) {
-    const b = boundary_scores.indexOf(min_boundary_score);
-    words.push(`Roughest boundary: ${b} to ${b + 1}, score ${formatScore(min_boundary_score)}`);
-  }
-  const rough = layers.filter(({ violation_count }) => violation_count > 0);
-  if (rough.length > 0) {
-    const worst = rough.reduce((a, b) => b.smoothness_score < a.smoothness_score ? b : a);
-    words.push(
-      `${formatCount(rough.length)} of ${formatCount(layers.length)} ` +
-        `${layers.length === 1 ? "layer" : "layers"} ` +
-        `${rough.length === 1 ? "has" : "have"} violations of their own; the roughest is ` +
-        `${escapeText(worst.name)}, score ${formatScore(worst.smoothness_score)}`,
-    );
-  }
-  return words;
 }
 
 /** The colors of the heat maps in words, best first. */

@@ -15,6 +15,7 @@ export function listCalibration(summary: CalibrationSummary): string[] {
     ...describeLayers(summary),
     ...describeDrift(summary),
     ...describeErrors(summary),
+    ...describeGroups(summary),
   ];
 }
 
@@ -41,7 +42,7 @@ function describeLayers({ layers, ranks, shared_inputs, strange_layers }: Calibr
   const kinds: [string, readonly string[]][] = [
     [`with a sketch${rank}, to be compensated`, layers.sketched],
     ["with squares alone, to be measured and not compensated", layers.squares_only],
-    ["with ranges alone, of no use to a run", layers.ranges_only],
+    ["with histograms or ranges alone, for --activation-bits", layers.ranges_only],
     ["without statistics", layers.missing],
   ];
   const shared = shared_inputs === 0
@@ -93,6 +94,29 @@ function describeErrors({ predicted_errors }: CalibrationSummary): string[] {
       );
       return `  INT${bits}: ${formatDecibel(output_sqnr_db)}, most of it in ${most.join(", ")}`;
     }),
+  ];
+}
+
+/** What time groups of inputs would come to, and how many are suggested. */
+function describeGroups({ predicted_groups }: CalibrationSummary): string[] {
+  if (predicted_groups === null) {
+    return ["", "Time groups of inputs: not known, there are no histograms"];
+  }
+  const { bits, group_counts, kinds } = predicted_groups;
+  const rows = kinds.map((one) => ({ ...one, kind: escapeText(one.kind) }));
+  const width = rows.reduce((most, { kind }) => Math.max(most, kind.length), "layers".length);
+  const show = (db: number | null) => (db === null ? "exact" : db.toFixed(1)).padStart(7);
+  return [
+    "",
+    `Inputs quantized to ${bits} bits, expected SQNR in dB by the number of time groups:`,
+    `  ${"layers".padEnd(width)}${
+      group_counts.map((count) => String(count).padStart(7)).join("")
+    }` +
+    `${"each".padStart(7)}  suggested`,
+    ...rows.map(({ kind, sqnr_db, timestep_sqnr_db, suggested_groups }) =>
+      `  ${kind.padEnd(width)}${sqnr_db.map(show).join("")}${show(timestep_sqnr_db)}` +
+      `${String(suggested_groups).padStart(11)}`
+    ),
   ];
 }
 

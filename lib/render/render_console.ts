@@ -28,6 +28,7 @@ export function renderConsole(report: Report, isDetailed = false): string {
     "",
     ...renderVerdict(report),
     "",
+    ...renderActivations(report),
     "Markov Smoothness Metrics:",
     `  Overall smoothness score: ${score(storedScore(report))}`,
     ...stored === undefined
@@ -74,6 +75,29 @@ function renderVerdict(report: Report): string[] {
       : `  Smoothness: ${smoothness} (score ${storedScore(report).toFixed(4)}, ${
         countNouns(report.violation_count, "violation")
       })`,
+  ];
+}
+
+/** The quantizers of inputs, over diffusion time; those of weights stand below, over the rows that stand in for it. */
+function renderActivations({ activations, num_time_groups }: Report): string[] {
+  if (activations === undefined) return [];
+  const { bits, range, grouping, timesteps, layers, baseline } = activations;
+  const groups = `${countNouns(num_time_groups, "time group")} of ${grouping} ` +
+    (grouping === "equal" ? "length" : "boundaries");
+  return [
+    `Activations over ${countNouns(timesteps.length, "timestep")}, ${bits} bits, ranges ${range}:`,
+    `  ${groups}, ${countNouns(layers.length, "layer")}`,
+    `  Smoothness score: ${storedScore(activations).toFixed(4)} (phase baseline ${
+      baseline.smoothness_score.toFixed(4)
+    })`,
+    `  Violation count: ${activations.violation_count}`,
+    `  Expected SQNR: ${formatDecibel(activations.grouped_sqnr_db)}; one range for all timesteps ` +
+    `${formatDecibel(activations.static_sqnr_db)}, one for each ${
+      formatDecibel(activations.timestep_sqnr_db)
+    }`,
+    "",
+    "Weights by rows, which stand in for time:",
+    "",
   ];
 }
 

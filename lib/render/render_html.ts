@@ -5,15 +5,18 @@ import calibrationTemplate from "../../templates/calibration.eta" with { type: "
 import comparedTemplate from "../../templates/compared.eta" with { type: "text" };
 import comparisonTemplate from "../../templates/comparison.eta" with { type: "text" };
 import detailsTemplate from "../../templates/details.eta" with { type: "text" };
+import filterTemplate from "../../templates/filter.eta" with { type: "text" };
+import groupsTemplate from "../../templates/groups.eta" with { type: "text" };
+import layerTemplate from "../../templates/layer.eta" with { type: "text" };
 import layersTemplate from "../../templates/layers.eta" with { type: "text" };
+import legendTemplate from "../../templates/legend.eta" with { type: "text" };
+import meaningTemplate from "../../templates/meaning.eta" with { type: "text" };
 import pageTemplate from "../../templates/report.eta" with { type: "text" };
 import picturesTemplate from "../../templates/pictures.eta" with { type: "text" };
 import scoreTemplate from "../../templates/score.eta" with { type: "text" };
 import tableTemplate from "../../templates/table.eta" with { type: "text" };
-import { drawChart, type Series } from "../../templates/client/chart.js";
 import { formatCount } from "../../templates/client/format.js";
 import type { Comparison } from "../report/comparison.ts";
-import { qmaxOf } from "../types.ts";
 import type { Report } from "../report/build_report.ts";
 import { judgeQuality } from "../report/judge_quality.ts";
 import { fillTemplate, loadEngine } from "./fill_template.ts";
@@ -26,9 +29,10 @@ import {
   viewComparisons,
   viewPhaseComparison,
 } from "./html_comparison.ts";
-import { viewCalibration } from "./html_calibration.ts";
-import { detailedLayers, type LabelledReport, modelSeries, pageData } from "./html_data.ts";
-import { toMarkup } from "./html_markup.ts";
+import { drawableDrift, viewCalibration } from "./html_calibration.ts";
+import { type LabelledReport, pageData } from "./html_data.ts";
+import { carryJson } from "./html_json.ts";
+import { viewMeaning } from "./html_meaning.ts";
 import { pageParts } from "./html_page.ts";
 import { loadCharts } from "./load_charts.ts";
 import { viewVerdict } from "./html_verdict.ts";
@@ -48,9 +52,14 @@ const TEMPLATES = {
   comparison: comparisonTemplate,
   compared: comparedTemplate,
   boundaries: boundariesTemplate,
+  groups: groupsTemplate,
+  legend: legendTemplate,
   layers: layersTemplate,
+  layer: layerTemplate,
+  filter: filterTemplate,
   table: tableTemplate,
   details: detailsTemplate,
+  meaning: meaningTemplate,
 };
 
 /**
@@ -62,9 +71,6 @@ const TEMPLATES = {
 export async function loadPageTools(): Promise<void> {
   await Promise.all([loadEngine(), loadCharts()]);
 }
-
-/** Width at which the chart is drawn until a script knows the room there is. */
-const CHART_WIDTH = 960;
 
 /** Pictures and figures of one's own that a page shows below its score, as of a demonstration. */
 export interface Pictures {
@@ -195,7 +201,8 @@ async function renderPage(
   }
   const alike = reports.filter((one) => one.report.num_time_groups === report.num_time_groups);
   const overlaid = alike.slice(0, MOST_DRAWN);
-  const charted = detailedLayers(report, overlaid.length);
+  const drift = drawableDrift(report.calibration?.drift);
+  const { text: data, charted } = pageData([reports[0], ...overlaid.slice(1)], changes, drift);
   return fillTemplate(TEMPLATES, "report", {
     kind,
     ...await pageParts(),
@@ -206,7 +213,8 @@ async function renderPage(
       comparison === undefined ? "phase baseline of the same run" : "the baseline",
     ),
     pictures,
-    calibration: viewCalibration(report),
+    calibration: report.calibration && viewCalibration(report.calibration, drift),
+    readings: viewMeaning(report),
     first: many === undefined ? [] : [many.view],
     comparisons: [
       ...own === undefined ? [] : [viewPhaseComparison(report, own.comparison)],
@@ -222,26 +230,8 @@ async function renderPage(
         `${escapeText(label)} (more than ${MOST_DRAWN} reports)`
       ),
     ],
-    charted: charted < report.layers.length ? formatCount(charted) : null,
-    chart: drawModel(report, overlaid),
-    data: pageData([reports[0], ...overlaid.slice(1)], changes),
+    charted: formatCount(charted),
+    data,
+    json: carryJson(report),
   });
-}
-
-/** The chart of the model as markup, for where no script runs. */
-function drawModel(report: Report, overlaid: readonly LabelledReport[]): string {
-  const series = overlaid.flatMap(({ report }): Series[] => {
-    const packed = modelSeries(report);
-    if (packed === null) return [];
-    const [scale, zero, jump, zeroJump, score, severity, rows, ramp] = packed;
-    return [{ scale, zero, jump, zeroJump, score, severity, rows, ramp }];
-  });
-  if (series.length === 0) return "";
-  return toMarkup(drawChart({
-    series,
-    groups: report.num_time_groups,
-    threshold: report.smoothness_threshold,
-    qmax: qmaxOf(report.bit_width),
-    width: CHART_WIDTH,
-  }));
 }

@@ -2,7 +2,7 @@
 
 import type { Advice } from "../report/advise.ts";
 import type { Report } from "../report/build_report.ts";
-import { DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
+import { activationRangeOf, DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
 
 /** Where the files of a run lie, of which its report says nothing but the model's name. */
 export interface RunPaths {
@@ -122,6 +122,14 @@ function settingsOf(report: Report, paths: RunPaths): string[] {
     ...given("--markov-weight", markov_weight),
     ...(calibration === undefined ? [] : ["--calibration", paths.calibration]),
     ...given("--timestep-weights", weights === "recorded" ? null : weights),
+    ...given("--activation-bits", report.activation_bits),
+    ...given(
+      "--activation-range",
+      report.activation_range === activationRangeOf({ phase, activationRange: undefined })
+        ? null
+        : report.activation_range,
+    ),
+    ...given("--grouping", report.grouping === DEFAULT_SETTINGS.grouping ? null : report.grouping),
     ...(default_ignore ? [] : ["--no-default-ignore"]),
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
   ];

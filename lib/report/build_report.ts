@@ -2,11 +2,14 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type {
+  ActivationBits,
+  ActivationRange,
   AxisSource,
   BackendName,
   Bits,
   FormatName,
   Granularity,
+  Grouping,
   Phase,
   QualitySums,
   SkippedTensor,
@@ -90,7 +93,17 @@ export interface Report extends Smoothness, Quality, OutputFigures {
   granularity: Granularity;
   /** What errors were compensated by; absent where nothing was. */
   calibration?: CalibrationReport;
-  /** The quantizers of the layers' inputs; absent where inputs are not quantized. */
+  /** Width of a code of the layers' inputs; `null`: inputs are not quantized. */
+  activation_bits: ActivationBits | null;
+  /** How the ranges of inputs were chosen. */
+  activation_range: ActivationRange | null;
+  /** Where the time groups of inputs begin. */
+  grouping: Grouping | null;
+  /** The score of the quantizers of inputs over time, before zero points were rounded; absent where there are none. */
+  activation_smoothness_score?: number;
+  /** What these quantizers are expected to come to in dB; absent where there are none, `null`: no error. */
+  activation_sqnr_db?: number | null;
+  /** The quantizers of inputs; absent where there are none. */
   activations?: ActivationsReport;
   /** Columns of a block as asked for; `null`: one block a row, or one a slice. */
   group_size: number | null;
@@ -184,6 +197,7 @@ export function buildReport(run: RunResults): Report {
   const measured = figures(layers, records.map(({ sums }) => sums));
   const window = smoothingWindowOf(settings);
   const outputs = reportOutputs(records);
+  const activations = run.activations && reportActivations(run.activations, settings);
   const report: Omit<Report, "interpretation"> = {
     schema_version: SCHEMA_VERSION,
     tool_version: config.version,
@@ -203,9 +217,14 @@ export function buildReport(run: RunResults): Report {
     ...run.calibration === undefined
       ? {}
       : { calibration: reportCalibration(run.calibration, settings, records) },
-    ...run.activations === undefined
-      ? {}
-      : { activations: reportActivations(run.activations, settings) },
+    activation_bits: settings.activationBits ?? null,
+    activation_range: activations?.range ?? null,
+    grouping: activations?.grouping ?? null,
+    ...activations && {
+      activation_smoothness_score: activations.smoothness_score,
+      activation_sqnr_db: activations.grouped_sqnr_db,
+      activations,
+    },
     group_size: groupSizeOf(settings),
     smoothness_threshold: threshold,
     ignore: [...settings.ignore],

@@ -17,6 +17,10 @@ export function completeReport(report: JsonObject): JsonObject {
     symmetric: false,
     modulation: default_ignore === false ? null : "keep",
     bits_per_weight: bitsPerWeight(report),
+    // Inputs were not quantized.
+    activation_bits: null,
+    activation_range: null,
+    grouping: null,
     ...report,
   };
   return {

@@ -16,15 +16,45 @@ export interface ExpectedScore {
   bits: Bits;
   /** Least and largest score seen. */
   range: [number, number];
+  /** Least and largest number of violations that is typical. */
+  violations: [number, number];
 }
 
 /** Scores seen: Dream 7B at every width; models below 3 B and above 10 B parameters at 2 bits. */
 export const EXPECTED_SCORES: readonly ExpectedScore[] = [
-  { models: "below 3 B", from: 0, to: 3e9 - 1, bits: 2, range: [0.7, 0.8] },
-  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 2, range: [0.65, 0.78] },
-  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 4, range: [0.75, 0.85] },
-  { models: "3 B to 10 B (Dream 7B)", from: 3e9, to: 1e10, bits: 8, range: [0.85, 0.95] },
-  { models: "above 10 B", from: 1e10 + 1, to: Infinity, bits: 2, range: [0.6, 0.75] },
+  { models: "below 3 B", from: 0, to: 3e9 - 1, bits: 2, range: [0.7, 0.8], violations: [2, 4] },
+  {
+    models: "3 B to 10 B (Dream 7B)",
+    from: 3e9,
+    to: 1e10,
+    bits: 2,
+    range: [0.65, 0.78],
+    violations: [3, 5],
+  },
+  {
+    models: "3 B to 10 B (Dream 7B)",
+    from: 3e9,
+    to: 1e10,
+    bits: 4,
+    range: [0.75, 0.85],
+    violations: [1, 3],
+  },
+  {
+    models: "3 B to 10 B (Dream 7B)",
+    from: 3e9,
+    to: 1e10,
+    bits: 8,
+    range: [0.85, 0.95],
+    violations: [0, 1],
+  },
+  {
+    models: "above 10 B",
+    from: 1e10 + 1,
+    to: Infinity,
+    bits: 2,
+    range: [0.6, 0.75],
+    violations: [4, 6],
+  },
 ];
 
 /** A reading of the figures and the step it suggests. */

@@ -32,7 +32,9 @@ export interface Verdict {
   quality: GradedQuality;
   /** In a calibrated run, the layers whose inputs are unknown: graded by their weights; `null`: there are none. */
   unmeasured: GradedQuality & { layers: number } | null;
-  /** The worse of the grades of score and violations; `null`: there is no boundary to score. */
+  /** Of the quantized inputs of layers, by what is expected of them; `null`: they are not quantized. */
+  inputs: { grade: Grade; sqnr_db: number | null } | null;
+  /** The worse of the grades of score and violations, of weights and inputs; `null`: there is no boundary to score. */
   smoothness: Grade | null;
 }
 
@@ -51,6 +53,10 @@ export interface JudgedFigures
     Pick<Smoothness, "violation_count"> {
   /** Time groups G. */
   num_time_groups: number;
+  /** What is expected of quantized inputs; absent where they are not. */
+  activation_sqnr_db?: number | null;
+  /** The quantizers of inputs, as far as they are judged. */
+  activations?: StoredScore & Pick<Smoothness, "violation_count">;
   /** Quantized layers. */
   layers: readonly Pick<LayerReport, "rows" | "columns" | "sqnr_db" | "output_sqnr_db">[];
 }
@@ -71,11 +77,19 @@ export function judgeQuality(report: JudgedFigures): Verdict {
     ? null
     : { ...gradeBy("weights", meanSqnr(rest)), layers: rest.length };
   const smoothness = gradeSmoothness(report);
-  const grade = worstGrade([quality.grade, ...unmeasured === null ? [] : [unmeasured.grade]]);
+  const { activation_sqnr_db: db } = report;
+  // An error of the input is one of the output as well, about as large beside the signal.
+  const inputs = db === undefined ? null : { grade: gradeQuality("outputs", db), sqnr_db: db };
+  const grade = worstGrade([
+    quality.grade,
+    ...unmeasured === null ? [] : [unmeasured.grade],
+    ...inputs === null ? [] : [inputs.grade],
+  ]);
   return {
     verdict: worstGrade([grade, ...smoothness === null ? [] : [smoothness]]),
     quality: { ...quality, grade },
     unmeasured,
+    inputs,
     smoothness,
   };
 }
@@ -95,18 +109,19 @@ export function storedScore({ smoothness_score, stored_smoothness_score }: Store
 }
 
 /** A grade in a few words: what was measured, and what both judges found of models like that. */
-export function describeQuality({ quality, unmeasured }: Verdict): string {
+export function describeQuality({ quality, unmeasured, inputs }: Verdict): string {
   const { seen } = GRADES.find(({ grade }) => grade === quality.grade)!;
   const parts = [
     `SQNR of the ${quality.measure} ${showSqnr(quality)}`,
     ...unmeasured === null ? [] : [
       `of the weights of ${unmeasured.layers} layers without calibration ${showSqnr(unmeasured)}`,
     ],
+    ...inputs === null ? [] : [`expected of the quantized inputs ${showSqnr(inputs)}`],
   ];
   return `${parts.join(", ")}: ${seen}`;
 }
 
-function showSqnr({ sqnr_db }: GradedQuality): string {
+function showSqnr({ sqnr_db }: Pick<GradedQuality, "sqnr_db">): string {
   return sqnr_db === null ? "without error" : `${sqnr_db.toFixed(2)} dB`;
 }
 
@@ -116,7 +131,10 @@ function gradeBy(measure: QualityMeasure, db: number | null): GradedQuality {
 
 function gradeSmoothness(report: JudgedFigures): Grade | null {
   if (report.num_time_groups === 1) return null;
-  return worstGrade([gradeScore(storedScore(report)), gradeViolations(report.violation_count)]);
+  const scored = [report, ...report.activations === undefined ? [] : [report.activations]];
+  return worstGrade(
+    scored.flatMap((one) => [gradeScore(storedScore(one)), gradeViolations(one.violation_count)]),
+  );
 }
 
 /** The SQNR of the mean relative error of some layers, weighted by elements. */

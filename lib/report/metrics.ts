@@ -22,6 +22,8 @@ export type MetricName =
   | "sqnr_db"
   | "output_sqnr_db"
   | "quality_grade"
+  | "activation_smoothness_score"
+  | "activation_sqnr_db"
   | "min_boundary_score"
   | "max_boundary_score"
   | "mean_boundary_score"
@@ -52,6 +54,8 @@ const LABELS: Record<MetricName | LayerCount, string> = {
   sqnr_db: "SQNR of the weights, dB",
   output_sqnr_db: "SQNR of the outputs, dB",
   quality_grade: "Quality grade",
+  activation_smoothness_score: "Smoothness of activations",
+  activation_sqnr_db: "Expected SQNR of activations, dB",
   min_boundary_score: "Lowest boundary score",
   max_boundary_score: "Highest boundary score",
   mean_boundary_score: "Mean boundary score",
@@ -83,6 +87,8 @@ export const METRICS = [
   // No noise at all is an infinite ratio, which JSON cannot hold.
   { name: "sqnr_db", better: "higher", nullIs: Infinity },
   { name: "output_sqnr_db", better: "higher", isOptional: true },
+  { name: "activation_smoothness_score", better: "higher", isOptional: true },
+  { name: "activation_sqnr_db", better: "higher", isOptional: true, nullIs: Infinity },
   { name: "min_boundary_score", better: "higher" },
   { name: "max_boundary_score", better: "higher" },
   { name: "mean_boundary_score", better: "higher" },

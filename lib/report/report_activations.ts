@@ -1,6 +1,6 @@
 /** The quantizers of a run's layer inputs as a report has them: how smoothly they move, and what time groups are worth. */
 
-import { GROUP_COUNTS } from "../jobs/quantize_inputs.ts";
+import { GROUP_COUNTS } from "../params/plan_input_quantizer.ts";
 import {
   type ActivationRecord,
   type ActivationRecords,

@@ -19,6 +19,9 @@ export const SETTING_KEYS = [
   "granularity",
   "group_size",
   "smoothness_threshold",
+  "activation_bits",
+  "activation_range",
+  "grouping",
   "ignore",
   "default_ignore",
 ] as const satisfies readonly (keyof Report)[];
@@ -46,7 +49,12 @@ export const FIGURE_KEYS = [
 ] as const satisfies readonly (keyof Report)[];
 
 /** Keys that a baseline keeps where the report has them; of a layer only the second. */
-export const OPTIONAL_KEYS = ["calibration", "output_sqnr_db"] as const satisfies readonly (
+export const OPTIONAL_KEYS = [
+  "calibration",
+  "output_sqnr_db",
+  "activation_smoothness_score",
+  "activation_sqnr_db",
+] as const satisfies readonly (
   keyof Report
 )[];
 

@@ -30,25 +30,14 @@ export function checkPlan({ parts, calibration }: RunPlan, settings: QuantizeSet
 /** A quantizer of inputs needs their histograms, and a timestep at least for each time group. */
 function checkInputs(
   plan: Pick<RunPlan, "parts" | "calibration">,
-  { timeGroups, activationBits, strict }: QuantizeSettings,
+  { timeGroups, activationBits }: QuantizeSettings,
 ): void {
   const { label, timesteps } = plan.calibration!.file;
-  const { known, missing } = knownInputs(plan);
+  const { known } = knownInputs(plan);
   if (known.length === 0) {
     throw new BadInputError(
-      `Cannot quantize inputs to ${activationBits} bits: calibration ${
-        quote(label)
-      } has histograms ` +
-        "of none of the layers: record them, or leave --activation-bits out",
-    );
-  }
-  if (strict && missing > 0) {
-    throw new BadInputError(
-      `Cannot be strict: calibration ${quote(label)} has no histograms of ` +
-        `${
-          countNouns(missing, "layer")
-        }, whose inputs are left as they are: record those layers, ` +
-        "or leave --strict out",
+      `Cannot quantize inputs to ${activationBits} bits: calibration ${quote(label)} has ` +
+        "histograms of none of the layers: record them, or leave --activation-bits out",
     );
   }
   if (timeGroups <= timesteps.length) return;
@@ -59,7 +48,7 @@ function checkInputs(
 }
 
 /** A calibration of none of the layers is one of another model; `strict` wants it to know all of them. */
-function checkCalibration(calibration: PlannedCalibration, { strict }: QuantizeSettings): void {
+function checkCalibration(calibration: PlannedCalibration, settings: QuantizeSettings): void {
   const { file, covered, missing } = calibration;
   if (covered.length === 0) {
     throw new BadInputError(
@@ -68,7 +57,7 @@ function checkCalibration(calibration: PlannedCalibration, { strict }: QuantizeS
         "model: record one of this model",
     );
   }
-  const [gap] = strict ? listGaps(calibration) : [];
+  const [gap] = settings.strict ? listGaps(calibration, settings) : [];
   if (gap === undefined) return;
   throw new BadInputError(
     `Cannot be strict: ${gap}: record those layers, leave them out with --ignore, or leave --strict out`,

@@ -51,7 +51,7 @@ export function listWarnings(plan: RunPlan, settings: QuantizeSettings): string[
     );
   }
   if (calibration !== undefined) {
-    lines.push(...listGaps(calibration).map((gap) => `Warning: ${gap}`));
+    lines.push(...listGaps(calibration, settings).map((gap) => `Warning: ${gap}`));
   }
   if (source.leftOut.length > 0) {
     const shown = source.leftOut.slice(0, FILES_SHOWN).map(quote).join(", ");

@@ -2,7 +2,7 @@
 
 import { hasHistogram, type WithHistogram } from "../calibration/read_histograms.ts";
 import type { Backend } from "../jobs/backend.ts";
-import type { InputQuantizer } from "../jobs/quantize_inputs.ts";
+import type { InputQuantizer } from "../params/plan_input_quantizer.ts";
 import type { ActivationRecords } from "../layer/activation_record.ts";
 import { createCosts, groupPoints } from "../params/group_timesteps.ts";
 import { inputWindowOf } from "../params/smooth_params.ts";
@@ -34,9 +34,9 @@ export async function planActivations(
 ): Promise<ActivationRecords | undefined> {
   const { activationBits: bits } = settings;
   if (bits === undefined || plan.calibration === undefined) return undefined;
-  const { layers: statistics, ...file } = plan.calibration.file;
+  const { layers: _, ...file } = plan.calibration.file;
+  const { timesteps } = file;
   const { known, missing } = knownInputs(plan);
-  const { timesteps } = plan.calibration.file;
   const range = activationRangeOf(settings);
   const window = inputWindowOf(settings);
   const smoothing = window === null ? null : { window, method: settings.smoothingMethod };

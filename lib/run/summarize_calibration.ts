@@ -3,7 +3,9 @@
 import type { Calibration, StatisticKind } from "../calibration/calibration.ts";
 import { type Drift, measureDrift } from "../calibration/measure_drift.ts";
 import type { PlannedCalibration, RunPlan } from "./plan_run.ts";
+import type { QuantizeSettings } from "../settings/settings.ts";
 import { type PredictedErrors, predictErrors } from "./predict_errors.ts";
+import { type PredictedGroups, predictGroups } from "./predict_groups.ts";
 
 /** A calibration as plain JSON. */
 export interface CalibrationSummary {
@@ -40,6 +42,8 @@ export interface CalibrationSummary {
   drift: Drift | null;
   /** What rounding to the nearest code would come to, for each width; empty where no squares are known. */
   predicted_errors: PredictedErrors[];
+  /** What time groups of quantized inputs would come to; `null` where no histograms are known. */
+  predicted_groups: PredictedGroups | null;
 }
 
 /**
@@ -49,7 +53,8 @@ export interface CalibrationSummary {
  */
 export function summarizeCalibration(
   planned: PlannedCalibration,
-  { parts }: Pick<RunPlan, "parts">,
+  plan: Pick<RunPlan, "parts" | "calibration">,
+  settings: QuantizeSettings,
 ): CalibrationSummary {
   const { file, covered, missing, unsketched, strange } = planned;
   const { version, timesteps, weights, segments } = file;
@@ -72,7 +77,8 @@ export function summarizeCalibration(
     ranks: rangeOf(covered.flatMap((name) => file.layers.get(name)?.rank ?? [])),
     strange_layers: strange,
     drift: measureDrift(file, covered) ?? null,
-    predicted_errors: predictErrors(file, parts),
+    predicted_errors: predictErrors(file, plan.parts),
+    predicted_groups: predictGroups(plan, settings) ?? null,
   };
 }
 

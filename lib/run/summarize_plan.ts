@@ -114,6 +114,6 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
       });
     }),
     left_out: source.leftOut,
-    ...plan.calibration && { calibration: summarizeCalibration(plan.calibration, plan) },
+    ...plan.calibration && { calibration: summarizeCalibration(plan.calibration, plan, settings) },
   };
 }

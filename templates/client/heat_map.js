@@ -2,7 +2,7 @@
 import { byId, svgElement } from "./elements.js";
 import { formatScore } from "./format.js";
 import { binRange, binScores, drawBins } from "./heat.js";
-import { unpackSeries } from "./page_data.js";
+import { scoresOf } from "./page_data.js";
 import { svgNode } from "./svg.js";
 
 /** Most rows; more boundaries share them. */
@@ -21,7 +21,7 @@ const LEFT = 30;
  */
 export function showHeatMap(data, choose) {
   const [box, readout] = [byId("heat-map"), byId("heat-readout")];
-  const scores = (data.series[0] ?? []).map((tuple) => unpackSeries(tuple)?.score ?? null);
+  const scores = data.layers.name.map((_, layer) => scoresOf(data, layer));
   const boundaries = data.groups - 1;
   const rows = Math.min(MOST_ROWS, boundaries);
   const height = Math.max(8, Math.min(22, 180 / rows));

@@ -1,16 +1,19 @@
 /** The table of layers, worst first. */
+import { damageOf, formatShare } from "./damage.js";
 import { byId, element, svgElement } from "./elements.js";
 import { formatBytes, formatCount, formatScore } from "./format.js";
 import { drawStrip } from "./heat.js";
-import { unpackSeries } from "./page_data.js";
+import { describeShape, gradeTag } from "./layer_view.js";
+import { scoresOf } from "./page_data.js";
 import { showTable } from "./table.js";
 import { layerButton } from "./violation_table.js";
 
 /**
  * @param {import("./page_data.js").PageData} data
  * @param {(layer: number) => void} choose called with a layer that is chosen
+ * @param {(layers: number[]) => void} onListed called with the layers that the filters leave, on all pages
  */
-export function showLayers(data, choose) {
+export function showLayers(data, choose, onListed) {
   const { layers, changes } = data;
   const nameOf = (/** @type {number} */ i) => layers.name[i];
   const number = (
@@ -29,35 +32,42 @@ export function showLayers(data, choose) {
     numeric: true,
     minor,
   });
+  const decibel = (/** @type {number} */ value) => value.toFixed(2);
+  const { share } = layers;
   const columns = [
+    { label: "Layer", value: nameOf, cell: (i) => layerButton(nameOf(i), () => choose(i)) },
+    ...share === null ? [] : [shareColumn(share)],
     {
-      label: "Layer",
-      value: nameOf,
-      cell: (/** @type {number} */ i) =>
-        data.series[0]?.[i] ? layerButton(nameOf(i), () => choose(i)) : nameOf(i),
+      label: "Grade",
+      value: (/** @type {number} */ i) => layers.grade[i],
+      cell: (/** @type {number} */ i) => gradeTag(data, i),
     },
+    ...layers.output === null
+      ? []
+      : [number("Output SQNR, dB", layers.output, decibel, true, "n/a")],
+    number("SQNR, dB", layers.sqnr, decibel, true),
     number("Score", layers.score, formatScore),
-    ...changes === null ? [] : [changeColumn(changes)],
     {
       label: "Boundaries",
-      value: (/** @type {number} */ i) => worstScore(data, i),
+      value: (/** @type {number} */ i) =>
+        (scoresOf(data, i) ?? [Infinity]).reduce((a, b) => Math.min(a, b), 1),
       cell: (/** @type {number} */ i) => {
-        const series = unpackSeries(data.series[0]?.[i]);
-        if (!series || series.score.length === 0) return "-";
-        return svgElement(drawStrip(series.score, data.heat));
+        const scores = scoresOf(data, i) ?? [];
+        return scores.length === 0 ? "-" : svgElement(drawStrip(scores, data.heat));
       },
     },
     number("Violations", layers.violations, formatCount, true),
-    ...layers.output === null
-      ? []
-      : [number("Output SQNR, dB", layers.output, (value) => value.toFixed(2), true, "n/a")],
     number("Cosine", layers.cosine, formatScore, true),
-    number("SQNR, dB", layers.sqnr, (value) => value.toFixed(2), true),
     ...changes === null
       ? [number("Bytes", layers.bytes, formatBytes, true), shapeColumn(layers)]
-      : [],
+      : [changeColumn(changes)],
   ];
-  const setRows = showTable("layer-table", columns, nameOf, { column: 1, descending: false });
+  const { isShare } = damageOf(layers);
+  const worst = columns.findIndex(({ label }) =>
+    label === (isShare ? "Share of error" : "SQNR, dB")
+  );
+  const sort = { column: worst, descending: isShare };
+  const setRows = showTable("layer-table", columns, nameOf, sort, onListed);
   const which = /** @type {HTMLSelectElement} */ (byId("layer-which"));
   const list = () => {
     const all = layers.name.map((_, i) => i);
@@ -73,13 +83,25 @@ export function showLayers(data, choose) {
 }
 
 /**
+ * @param {(number | null)[]} share
+ */
+function shareColumn(share) {
+  return {
+    label: "Share of error",
+    value: (/** @type {number} */ i) => share[i] ?? -1,
+    cell: (/** @type {number} */ i) => formatShare(share[i]),
+    numeric: true,
+  };
+}
+
+/**
  * @param {import("./page_data.js").LayerColumns} layers
  */
-function shapeColumn({ rows, columns, dtype, bits }) {
+function shapeColumn(layers) {
   return {
     label: "Shape",
-    value: (/** @type {number} */ i) => rows[i] * columns[i],
-    cell: (/** @type {number} */ i) => `${rows[i]} x ${columns[i]} ${dtype[i]}, INT${bits[i]}`,
+    value: (/** @type {number} */ i) => layers.rows[i] * layers.columns[i],
+    cell: (/** @type {number} */ i) => describeShape(layers, i),
     numeric: true,
     minor: true,
   };
@@ -111,14 +133,4 @@ function changeColumn(changes) {
       return element("span", { class: "change" }, tag, ` ${words.join(", ")}`);
     },
   };
-}
-
-/**
- * @param {import("./page_data.js").PageData} data
- * @param {number} layer
- * @returns {number}
- */
-function worstScore(data, layer) {
-  const series = unpackSeries(data.series[0]?.[layer]);
-  return series === null ? Infinity : series.score.reduce((a, b) => Math.min(a, b), 1);
 }

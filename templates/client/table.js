@@ -22,9 +22,10 @@ const PAGE = 25;
  * @param {Column<Row>[]} columns the first one names the row
  * @param {(row: Row) => string} text what the filter looks at
  * @param {{ column: number, descending: boolean }} sort
+ * @param {(rows: Row[]) => void} onListed called with the rows that the filter leaves, on all pages
  * @returns {(rows: Row[]) => void} shows other rows
  */
-export function showTable(id, columns, text, sort) {
+export function showTable(id, columns, text, sort, onListed = () => {}) {
   const table = byId(id);
   const filter = /** @type {HTMLInputElement} */ (byId(`${id}-filter`));
   const [previous, next] = [byId(`${id}-previous`), byId(`${id}-next`)];
@@ -63,6 +64,10 @@ export function showTable(id, columns, text, sort) {
     state.page = 0;
     show();
   };
+  const list = () => {
+    arrange();
+    onListed(state.shown);
+  };
   const heads = columns.map((column, index) =>
     makeHead(column, () => {
       state.descending = index === state.column ? !state.descending : false;
@@ -78,12 +83,12 @@ export function showTable(id, columns, text, sort) {
 
   table.querySelector("thead")?.replaceChildren(element("tr", {}, ...heads));
   markSorted(heads, state);
-  filter.addEventListener("input", arrange);
+  filter.addEventListener("input", list);
   previous.addEventListener("click", () => turn(-1));
   next.addEventListener("click", () => turn(1));
   return (rows) => {
     state.rows = rows;
-    arrange();
+    list();
   };
 }
 

@@ -1,8 +1,8 @@
 /** The table of violations, of the model and of its layers. */
-import { SEVERITIES } from "./chart.js";
 import { byId, element } from "./elements.js";
 import { formatPercent } from "./format.js";
-import { unpackSeries } from "./page_data.js";
+import { breakName } from "./layer_view.js";
+import { SEVERITIES, unpackSeries } from "./page_data.js";
 import { showTable } from "./table.js";
 
 /** @typedef {{ layer: number | null, boundary: number, jump: number, zeroJump: number, letter: string }} Violation */
@@ -55,7 +55,9 @@ export function showViolations(data, choose) {
   const scope = /** @type {HTMLSelectElement} */ (byId("violation-scope"));
   const list = () => {
     const all = scope.value === "layers" ? data.series[0] ?? [] : data.model.slice(0, 1);
-    const rows = all.flatMap((tuple, i) => listOf(tuple, scope.value === "layers" ? i : null));
+    const rows = all.flatMap((packed, i) =>
+      listOf(unpackSeries(data, packed), scope.value === "layers" ? i : null)
+    );
     setRows(rows);
   };
   scope.addEventListener("change", list);
@@ -63,26 +65,23 @@ export function showViolations(data, choose) {
 }
 
 /**
- * A layer's name that leads to its chart.
+ * A layer's name that leads to what is known of it.
  * @param {string} name
  * @param {() => void} choose
  * @returns {HTMLElement}
  */
 export function layerButton(name, choose) {
-  // Where the parts of a name meet is where it may be broken.
-  const parts = name.split(/(?<=[./])/).flatMap((part) => [element("wbr"), part]);
-  const button = element("button", { type: "button", class: "layer" }, ...parts);
+  const button = element("button", { type: "button", class: "layer" }, ...breakName(name));
   button.addEventListener("click", choose);
   return button;
 }
 
 /**
- * @param {unknown[] | null} tuple
+ * @param {import("./page_data.js").Series | null} series
  * @param {number | null} layer
  * @returns {Violation[]}
  */
-function listOf(tuple, layer) {
-  const series = unpackSeries(tuple);
+function listOf(series, layer) {
   if (series === null) return [];
   return [...series.severity].flatMap((letter, boundary) =>
     letter === "-" ? [] : [{

@@ -1,0 +1,151 @@
+/** The quantizer of a layer's inputs, one for each time group, and what is expected of it: from histograms alone. */
+
+import type { InputHistograms } from "../calibration/read_histograms.ts";
+import type {
+  ActivationBits,
+  ActivationRange,
+  LayerParams,
+  ParamTrack,
+  QuantParams,
+  SmoothingMethod,
+} from "../types.ts";
+import { chooseInputParams, coupleInputs } from "./choose_input_range.ts";
+import { addUp, errorOf, type InputSums, signalOf } from "./input_errors.ts";
+import { storedParams, trackOf } from "./score_track.ts";
+import { smoothParams } from "./smooth_params.ts";
+
+/** How a quantizer of inputs is planned. */
+export interface InputQuantizerSettings {
+  /** First timestep of each time group, and the number of timesteps at the end: [G+1]. */
+  boundaries: number[];
+  /** Width of a code. */
+  bits: ActivationBits;
+  /** How ranges are chosen. */
+  range: ActivationRange;
+  /** How parameters move across boundaries; `null`: at once. */
+  smoothing: { window: number; method: SmoothingMethod } | null;
+  /** What a jump of 1 costs; above 0 the parameters of all groups are chosen together. */
+  weight: number;
+}
+
+/** A quantizer over time, and the sums of squared errors that are expected of it. */
+export interface InputQuantizer {
+  /** [G] each: the parameters of the time groups. */
+  scale: number[];
+  zero_point: number[];
+  /** The parameters of its timesteps, before zero points were rounded and as stored; `null`: those of the groups. */
+  schedule: { exact: ParamTrack; stored: ParamTrack } | null;
+  /** What phase baseline comes to: ranges from the least to the largest input, not smoothed. */
+  baseline: { scale: number[]; zero_point: number[]; error: number };
+  /** The sum of x^2: of each timestep 1, since its inputs are weighed by their own. */
+  signal: number;
+  /** Of the parameters as they are stored. */
+  error: number;
+  /** Of one range for all timesteps, chosen alike. */
+  static_error: number;
+  /** Of a range of its own for each timestep: the limit. */
+  limit_error: number;
+  /** Of so many equal groups as {@linkcode GROUP_COUNTS} has, chosen alike; those of more groups than timesteps are missing. */
+  error_by_groups: number[];
+}
+
+/** Numbers of time groups of which it is said what they would come to. */
+export const GROUP_COUNTS = [1, 2, 4, 8, 16] as const;
+
+/** Plans the quantizer of a layer's inputs, and what it is expected to come to. */
+export function planInputQuantizer(
+  all: InputHistograms,
+  { boundaries, bits, range, smoothing, weight }: InputQuantizerSettings,
+): InputQuantizer {
+  const timesteps = boundaries.at(-1)!;
+  const cuts = [
+    boundaries,
+    ...GROUP_COUNTS.filter((count) => count <= timesteps).map((count) =>
+      Array.from({ length: count + 1 }, (_, g) => Math.floor(g * timesteps / count))
+    ),
+  ];
+  let [limit_error, signal] = [0, 0];
+  const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
+  all.visit((counts, t) => {
+    const own = weighAlike(all, counts, t);
+    signal += signalOf(own);
+    limit_error += chooseInputParams(own, range, bits).error;
+    for (const [i, cut] of cuts.entries()) {
+      const group = collected[i]![groupOf(cut, t)]!;
+      for (let bin = 0; bin < counts.length; bin++) group[bin] = group[bin]! + counts[bin]!;
+    }
+  });
+  const inputsOf = (i: number) =>
+    cuts[i]!.slice(1).map((end, g) => sumsOf(all, collected[i]![g]!, cuts[i]![g]!, end));
+  const choose = (i: number, how: ActivationRange) =>
+    inputsOf(i).map((inputs) => chooseInputParams(inputs, how, bits));
+  const sumOf = (chosen: readonly { error: number }[]) =>
+    chosen.reduce((sum, { error }) => sum + error, 0);
+  const groups = weight > 0 ? coupleInputs(inputsOf(0), bits, weight) : choose(0, range);
+  const plain = range === "minmax" ? groups : choose(0, "minmax");
+  const error_by_groups = cuts.slice(1).map((_, i) => sumOf(choose(i + 1, range)));
+  const listed = (chosen: readonly QuantParams[]) => ({
+    scale: chosen.map(({ scale }) => scale),
+    zero_point: chosen.map(({ zero_point }) => zero_point),
+  });
+  const found = {
+    ...listed(groups),
+    baseline: { ...listed(plain), error: sumOf(plain) },
+    signal,
+    static_error: error_by_groups[0]!,
+    limit_error,
+    error_by_groups,
+  };
+  if (smoothing === null) return { ...found, schedule: null, error: sumOf(groups) };
+  const params: LayerParams = {
+    bands: boundaries,
+    blocks: 1,
+    scale: Float32Array.from(found.scale),
+    zero_point: Uint8Array.from(found.zero_point),
+  };
+  const smooth = smoothParams(params, { ...smoothing, dtype: "F32" });
+  const stored = trackOf(storedParams(smooth));
+  let error = 0;
+  all.visit((counts, t) => {
+    const segment = groupOf(stored.starts, t);
+    const own = { scale: stored.scale[segment]!, zero_point: stored.zero_point[segment]! };
+    error += errorOf(weighAlike(all, counts, t), own, bits).all;
+  });
+  return { ...found, schedule: { exact: trackOf(smooth), stored }, error };
+}
+
+/**
+ * The inputs of one timestep, their counts divided by the sum of their squares: a model depends on the relative
+ * error at each timestep, however large its inputs are there.
+ */
+function weighAlike(all: InputHistograms, counts: Float64Array, t: number): InputSums {
+  const signal = signalOf(sumsOf(all, counts, t, t + 1));
+  for (let bin = 0; bin < counts.length; bin++) {
+    counts[bin] = signal > 0 ? counts[bin]! / signal : 0;
+  }
+  return sumsOf(all, counts, t, t + 1);
+}
+
+/** The run of timesteps that one lies in. */
+function groupOf(starts: readonly number[], t: number): number {
+  let [low, high] = [0, starts.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= t) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Sums over the inputs of timesteps [from, to). */
+export function sumsOf(
+  { min, max, from: left, width }: InputHistograms,
+  counts: Float64Array,
+  from: number,
+  to: number,
+): InputSums {
+  const lo = min.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity);
+  const hi = max.subarray(from, to).reduce((a, b) => Math.max(a, b), -Infinity);
+  // Where all inputs are the same there is one point, and any width does.
+  return addUp({ from: left, width: width || 1e-30, counts, lo, hi });
+}

@@ -1,0 +1,477 @@
+/** Quantizers of layer inputs: errors from histograms, ranges, time groups, and what a run makes of them. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { encodeCalibration, type RecordedLayer } from "../lib/calibration/encode_calibration.ts";
+import { openCalibration } from "../lib/calibration/open_calibration.ts";
+import { hasHistogram, withHistograms } from "../lib/calibration/read_histograms.ts";
+import {
+  chooseInputParams,
+  coupleInputs,
+  paramsOfRange,
+} from "../lib/params/choose_input_range.ts";
+import { costAt, createCosts, groupPoints } from "../lib/params/group_timesteps.ts";
+import { addUp, errorOf, quantileOf, signalOf } from "../lib/params/input_errors.ts";
+import { planInputQuantizer } from "../lib/params/plan_input_quantizer.ts";
+import { costOfPath } from "../lib/params/optimize_path.ts";
+import {
+  BadInputError,
+  DEFAULT_SETTINGS,
+  judgeReports,
+  parseReport,
+  quantizeModel,
+  type QuantizeSettings,
+  readTimeGroups,
+  type Report,
+} from "../mod.ts";
+import { formatReport } from "../lib/report/build_report.ts";
+import { namesIn } from "./directories.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
+import { runMain } from "./run_cli.ts";
+
+/** A histogram like that of real inputs: most near 0, a long tail above. */
+const COUNTS = Array.from(
+  { length: 60 },
+  (_, bin) => Math.round(400 * Math.exp(-(((bin - 20) / 5) ** 2)) + 40 * Math.exp(-bin / 25)),
+);
+const SUMS = addUp({ from: -1, width: 0.05, counts: COUNTS, lo: -1, hi: 2 });
+
+/** What a quantizer does to inputs that lie finely and evenly in their bins. */
+function bruteError(scale: number, zero: number, bits: number) {
+  const fine = 400;
+  let [all, clipped, signal] = [0, 0, 0];
+  for (const [bin, count] of COUNTS.entries()) {
+    for (let i = 0; i < fine; i++) {
+      const x = -1 + 0.05 * (bin + (i + 0.5) / fine);
+      const code = Math.min(2 ** bits - 1, Math.max(0, Math.round(x / scale) + zero));
+      const error = count / fine * (x - (code - zero) * scale) ** 2;
+      all += error;
+      signal += count / fine * x * x;
+      if (Math.abs(x - (code - zero) * scale) > scale / 2 * (1 + 1e-12)) clipped += error;
+    }
+  }
+  return { all, clipped, signal };
+}
+
+Deno.test("errorOf() is what inputs spread evenly over their bins come to", () => {
+  for (
+    const [scale, zero, bits] of [
+      [0.2, 5, 4],
+      [0.05, 3, 4],
+      [0.31, 0, 4],
+      [0.047, 21, 6],
+      [0.012, 84, 8],
+      [5, 7, 4],
+      [0.001, 255, 8],
+    ] as const
+  ) {
+    const found = errorOf(SUMS, { scale, zero_point: zero }, bits);
+    const expected = bruteError(scale, zero, bits);
+    const near = (a: number, b: number) => Math.abs(a - b) <= 2e-4 * (expected.all + 1e-9);
+    assert.ok(near(found.all, expected.all), `${scale}: ${found.all}, not ${expected.all}`);
+    assert.ok(near(found.clipped, expected.clipped), `${scale}: ${found.clipped} clipped`);
+    assert.ok(Math.abs(signalOf(SUMS) / expected.signal - 1) < 1e-5);
+  }
+});
+
+Deno.test("quantileOf() finds the input below which a share lies", () => {
+  const sums = addUp({ from: 10, width: 2, counts: [1, 0, 3, 0], lo: 10, hi: 18 });
+  assert.equal(quantileOf(sums, 0.125), 11);
+  assert.ok(Math.abs(quantileOf(sums, 0.5) - (14 + 2 / 3)) < 1e-12);
+  assert.equal(quantileOf(sums, 1), 16);
+  assert.equal(quantileOf(sums, 0), 10);
+});
+
+Deno.test("inputs of a bin lie between the least and the largest input", () => {
+  const sums = addUp({ from: 0, width: 1, counts: [1, 0, 1, 2], lo: 0.5, hi: 3.5 });
+  assert.equal(sums.first.at(-1), 0.75 + 2.5 + 2 * 3.25);
+  assert.equal(quantileOf(sums, 0), 0.5);
+  assert.equal(quantileOf(sums, 1), 3.5);
+  // Nothing is clipped by a range of 0 to 3.5.
+  assert.equal(errorOf(sums, { scale: 3.5 / 255, zero_point: 0 }, 8).clipped, 0);
+  const third = addUp({ from: 0, width: 1, counts: [0, 0, 4, 0], lo: 2.5, hi: 2.5 });
+  assert.equal(errorOf(third, { scale: 0.5, zero_point: 0 }, 8).all, 0);
+  assert.equal(signalOf(third), 25);
+});
+
+Deno.test("paramsOfRange() keeps 0 representable and rounds the scale to F32", () => {
+  assert.deepEqual(paramsOfRange(0.5, 1.5, 4), { scale: Math.fround(0.1), zero_point: 0 });
+  assert.deepEqual(paramsOfRange(-3, -1, 4), { scale: Math.fround(0.2), zero_point: 15 });
+  assert.deepEqual(paramsOfRange(-1, 2, 8), { scale: Math.fround(3 / 255), zero_point: 85 });
+  assert.deepEqual(paramsOfRange(0, 0, 4), { scale: 1, zero_point: 0 });
+});
+
+Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least", () => {
+  const minmax = chooseInputParams(SUMS, "minmax", 4);
+  assert.deepEqual([minmax.scale, minmax.zero_point], [Math.fround(0.2), 5]);
+  assert.equal(minmax.error, errorOf(SUMS, minmax, 4).all);
+  const tails = chooseInputParams(SUMS, "p99.9", 4);
+  const [low, high] = [quantileOf(SUMS, 0.0005), quantileOf(SUMS, 0.9995)];
+  assert.deepEqual(
+    [tails.scale, tails.zero_point],
+    Object.values(paramsOfRange(low, high, 4)),
+  );
+  const best = chooseInputParams(SUMS, "optimize", 4);
+  const costOf = (params: typeof best) => {
+    const { all, clipped } = errorOf(SUMS, params, 4);
+    return all + 3 * clipped;
+  };
+  assert.ok(costOf(best) <= costOf(minmax) && costOf(best) <= costOf(tails));
+  assert.ok(best.error < minmax.error, `${best.error}, not below ${minmax.error}`);
+  // No pair of ends on the grid is better by more than the search gives away.
+  for (let i = 0; i < 24; i++) {
+    for (let j = 0; j < 24; j++) {
+      const other = paramsOfRange(-(1 - i / 25), 2 * (1 - j / 25), 4);
+      assert.ok(costOf({ ...other, error: 0 }) > 0.97 * costOf(best), `${i}, ${j}`);
+    }
+  }
+});
+
+Deno.test("coupleInputs() weighs jumps as optimizePath() does", () => {
+  const counts = COUNTS.map((c, i) => i < 25 ? c : 0);
+  const groups = [SUMS, addUp({ from: -1, width: 0.05, counts, lo: -1, hi: 0.25 })];
+  const free = coupleInputs(groups, 4, 0);
+  const tied = coupleInputs(groups, 4, 1);
+  const jump = ([a, b]: { scale: number; zero_point: number }[]) =>
+    Math.abs(b!.scale - a!.scale) / a!.scale + Math.abs(b!.zero_point - a!.zero_point) / 15;
+  assert.ok(jump(tied) < jump(free), `${jump(tied)}, ${jump(free)}`);
+  const cost = (chosen: typeof free) =>
+    costOfPath(
+      chosen.map((one, g) => ({
+        scale: [one.scale],
+        zero_point: [one.zero_point],
+        error: [
+          (one.error + 3 * errorOf(groups[g]!, one, 4).clipped) / signalOf(groups[g]!),
+        ],
+      })),
+      [0, 0],
+      4,
+      1,
+    );
+  assert.ok(cost(tied) <= cost(free));
+});
+
+/** The least cost of all ways to cut points into runs. */
+function bruteGroups(points: number, groups: number, cost: (a: number, b: number) => number) {
+  let best = Infinity;
+  const cut = (from: number, left: number, sum: number) => {
+    if (left === 1) best = Math.min(best, sum + cost(from, points));
+    else {for (let to = from + 1; to <= points - left + 1; to++) {
+        cut(to, left - 1, sum + cost(from, to));
+      }}
+  };
+  cut(0, groups, 0);
+  return best;
+}
+
+Deno.test("groupPoints() is as good as the best of all ways", () => {
+  for (
+    const [points, groups, seed] of [[1, 1, 0], [6, 1, 1], [6, 6, 2], [9, 3, 3], [
+      11,
+      4,
+      4,
+    ]] as const
+  ) {
+    const costs = createCosts(points);
+    for (let i = 0; i < costs.values.length; i++) costs.values[i] = 1 + noise(seed)(i);
+    const { boundaries, cost } = groupPoints(costs, groups);
+    const costOf = (a: number, b: number) => costs.values[costAt(a, b)]!;
+    assert.equal(boundaries.length, groups + 1);
+    assert.deepEqual([boundaries[0], boundaries.at(-1)], [0, points]);
+    const sum = boundaries.slice(1).reduce((all, to, g) => all + costOf(boundaries[g]!, to), 0);
+    assert.ok(Math.abs(sum - cost) < 1e-12);
+    assert.ok(Math.abs(bruteGroups(points, groups, costOf) - cost) < 1e-12);
+  }
+});
+
+const T = 12;
+const BINS = 40;
+
+/** Inputs whose range grows with the timestep, and jumps in the middle. */
+function recordInput(seed: number): RecordedLayer {
+  const spread = Array.from({ length: T }, (_, t) => (t < 5 ? 1 : 3) + t / 10 + seed);
+  const min = Float32Array.from(spread, (s) => -0.4 * s);
+  const max = Float32Array.from(spread);
+  const [from, end] = [Math.min(...min), Math.max(...max)];
+  const histogram = new Int32Array(T * BINS);
+  for (let t = 0; t < T; t++) {
+    for (let i = 0; i < 500; i++) {
+      const u = noise(100 * seed + t)(i) * noise(7)(i);
+      const x = u < 0 ? -u * min[t]! : u * max[t]!;
+      histogram[t * BINS + Math.min(BINS - 1, Math.floor((x - from) / (end - from) * BINS))]! += 1;
+    }
+  }
+  return { min, max, histogram };
+}
+
+const CALIBRATION = encodeCalibration({
+  timesteps: Array.from({ length: T }, (_, t) => 40 + 80 * t),
+  sameInput: new Map([["blocks.0.k", "blocks.0.q"]]),
+  layers: new Map([["blocks.0.q", recordInput(0)], ["blocks.0.fc", recordInput(1)]]),
+});
+
+const FILES = {
+  "model/model.safetensors": encodeFile([
+    ...["blocks.0.q", "blocks.0.k", "blocks.0.fc", "blocks.0.other"].map((name, i) =>
+      matrix(`${name}.weight`, 16, 32, noise(i + 1))
+    ),
+  ]),
+  "c.safetensors": CALIBRATION,
+};
+
+const SETTINGS = { groupSize: 32, activationBits: 8, phase: "baseline" } as const;
+
+/** Quantizes the model, and hands over its report, schedules and paths. */
+async function withRun(
+  settings: Partial<QuantizeSettings>,
+  use: (report: Report, output: string, root: string) => void | Promise<void>,
+): Promise<void> {
+  await withFiles(FILES, async (root) => {
+    const output = join(root, "out");
+    const report = await quantizeModel(join(root, "model"), output, {
+      ...DEFAULT_SETTINGS,
+      ...SETTINGS,
+      calibration: join(root, "c.safetensors"),
+      ...settings,
+    });
+    await use(report, output, root);
+  });
+}
+
+Deno.test("a run stores a quantizer of inputs for each time group, of phase baseline by their range", () =>
+  withRun({}, (report, output) => {
+    const { inputs } = readTimeGroups(output)!;
+    assert.equal(inputs!.bits, 8);
+    assert.deepEqual(inputs!.timesteps, Array.from({ length: T }, (_, t) => 40 + 80 * t));
+    assert.deepEqual(inputs!.layers.map(({ name }) => name), [
+      "blocks.0.fc",
+      "blocks.0.k",
+      "blocks.0.q",
+    ]);
+    const { min, max } = recordInput(0);
+    const expected = [0, 3, 6, 9].map((from) =>
+      paramsOfRange(
+        Math.min(...min!.slice(from, from + 3)),
+        Math.max(...max!.slice(from, from + 3)),
+        8,
+      )
+    );
+    for (const name of ["blocks.0.q", "blocks.0.k"]) {
+      const layer = inputs!.layers.find((one) => one.name === name)!;
+      assert.deepEqual(layer.boundaries, [0, 3, 6, 9, 12]);
+      assert.deepEqual(layer.scale, expected.map(({ scale }) => scale));
+      assert.deepEqual(layer.zero_point, expected.map(({ zero_point }) => zero_point));
+    }
+    const { activations } = report;
+    assert.equal(activations!.other_layers, 1);
+    assert.deepEqual(activations!.boundaries, [0, 3, 6, 9, 12]);
+    assert.equal(report.activation_sqnr_db, activations!.grouped_sqnr_db);
+    assert.equal(report.activation_smoothness_score, activations!.smoothness_score);
+    const [one, groups, each] = [
+      activations!.static_sqnr_db!,
+      activations!.grouped_sqnr_db!,
+      activations!.timestep_sqnr_db!,
+    ];
+    assert.ok(one + 1 < groups && groups < each, `${one}, ${groups}, ${each}`);
+    // The range of the input jumps from group to group.
+    assert.ok(activations!.smoothness_score < 0.9);
+    assert.deepEqual(parseReport(formatReport(report)).activations, activations);
+  }));
+
+Deno.test("expected errors are those of the histograms, each timestep by its own signal", () =>
+  withRun({ timeGroups: 3 }, (report, _output, root) => {
+    const calibration = openCalibration(join(root, "c.safetensors"));
+    const statistics = calibration.layers.get("blocks.0.fc")!;
+    assert.ok(hasHistogram(statistics));
+    let [error, alone] = [0, 0];
+    const { scale, zero_point } = report.activations!.layers.find(({ name }) =>
+      name === "blocks.0.fc"
+    )!;
+    withHistograms(calibration, statistics, ({ from, width, min, max, visit }) => {
+      visit((counts, t) => {
+        const sums = addUp({ from, width, counts, lo: min[t]!, hi: max[t]! });
+        const g = Math.floor(t / 4);
+        const own = { scale: scale[g]!, zero_point: zero_point[g]! };
+        // In a group, inputs lie between its least and its largest.
+        const lo = Math.min(...min.subarray(4 * g, 4 * g + 4));
+        const hi = Math.max(...max.subarray(4 * g, 4 * g + 4));
+        error += errorOf(addUp({ from, width, counts, lo, hi }), own, 8).all / signalOf(sums) / T;
+        alone += errorOf(sums, paramsOfRange(min[t]!, max[t]!, 8), 8).all / signalOf(sums) / T;
+      });
+    });
+    const layer = report.activations!.layers.find(({ name }) => name === "blocks.0.fc")!;
+    const near = (db: number | null, value: number) =>
+      assert.ok(Math.abs(db! + 10 * Math.log10(value)) < 1e-9, `${db}`);
+    near(layer.grouped_sqnr_db, error);
+    near(layer.timestep_sqnr_db, alone);
+  }));
+
+Deno.test("phase smooth moves the parameters of inputs over timesteps at nearly the same error", async () => {
+  let before: Report | undefined;
+  await withRun({}, (report) => void (before = report));
+  await withRun({ phase: "smooth", smoothingWindow: 1 }, (report, output) => {
+    const { activations } = report;
+    assert.equal(activations!.baseline.smoothness_score, before!.activations!.smoothness_score);
+    assert.ok(activations!.smoothness_score > before!.activations!.smoothness_score + 0.05);
+    assert.ok(
+      Math.abs(activations!.grouped_sqnr_db! - before!.activations!.grouped_sqnr_db!) < 1.5,
+    );
+    const layer = readTimeGroups(output)!.inputs!.layers[0]!;
+    assert.equal(layer.scale.length, T);
+    // A third of the way on both sides of the first boundary.
+    const [a, b, c, d] = layer.scale.slice(1, 5) as [number, number, number, number];
+    assert.ok(
+      Math.abs((b - a) / (d - a) - 1 / 3) < 1e-6 && Math.abs((c - a) / (d - a) - 2 / 3) < 1e-6,
+    );
+  });
+});
+
+Deno.test("optimal boundaries are never worse than equal ones, and lie where inputs jump", async () => {
+  for (const activationRange of ["minmax", "p99.9"] as const) {
+    const errors: number[] = [];
+    for (const grouping of ["equal", "optimal"] as const) {
+      await withRun({ grouping, activationRange, timeGroups: 2, activationBits: 4 }, (report) => {
+        const layers = report.activations!.layers.filter(({ name }) => name !== "blocks.0.k");
+        errors.push(layers.reduce((sum, one) => sum + 10 ** (-one.grouped_sqnr_db! / 10), 0));
+        if (grouping === "optimal" && activationRange === "minmax") {
+          assert.deepEqual(report.activations!.boundaries, [0, 5, 12]);
+        }
+      });
+    }
+    assert.ok(errors[1]! <= errors[0]! * (1 + 1e-12), `${activationRange}: ${errors}`);
+  }
+});
+
+Deno.test("planInputQuantizer() says what more groups would come to", () =>
+  withFiles({ "c.safetensors": CALIBRATION }, (root) => {
+    const calibration = openCalibration(join(root, "c.safetensors"));
+    const statistics = calibration.layers.get("blocks.0.q")!;
+    assert.ok(hasHistogram(statistics));
+    const found = withHistograms(calibration, statistics, (all) =>
+      planInputQuantizer(all, {
+        boundaries: [0, 3, 6, 9, 12],
+        bits: 8,
+        range: "minmax",
+        smoothing: null,
+        weight: 0,
+      }));
+    // 1, 2, 4 and 8 groups; 16 are more than there are timesteps.
+    assert.equal(found.error_by_groups.length, 4);
+    assert.equal(found.error_by_groups[0], found.static_error);
+    assert.equal(found.error_by_groups[2], found.error);
+    for (let i = 1; i < 4; i++) {
+      assert.ok(found.error_by_groups[i]! < found.error_by_groups[i - 1]!);
+    }
+    assert.ok(found.limit_error < found.error_by_groups[3]!);
+    assert.equal(found.signal.toFixed(9), T.toFixed(9));
+  }));
+
+Deno.test("a gate judges activations where they are quantized, and refuses others", () =>
+  withRun({}, (report) => {
+    const worse = { ...report, activation_sqnr_db: report.activation_sqnr_db! - 0.21 };
+    const broken = judgeReports(report, worse).findings.filter(({ passed }) => !passed);
+    assert.deepEqual(broken.map(({ metric }) => metric), ["activation_sqnr_db"]);
+    const rough = {
+      ...report,
+      activation_smoothness_score: report.activation_smoothness_score! - 0.011,
+    };
+    assert.deepEqual(
+      judgeReports(report, rough).findings.filter(({ passed }) => !passed)
+        .map(({ metric }) => metric),
+      ["activation_smoothness_score"],
+    );
+    assert.throws(() => judgeReports(report, { ...report, activation_bits: 4 }), {
+      message: /activation_bits is 4, the baseline has 8/,
+    });
+  }));
+
+Deno.test("the verdict of a run is that of its activations where these are worse", () =>
+  withRun({ bits: 8, symmetric: true, activationBits: 4, timeGroups: 1 }, (report) => {
+    assert.equal(report.quality!.inputs!.sqnr_db, report.activation_sqnr_db);
+    assert.equal(report.quality!.quality.grade, report.quality!.inputs!.grade);
+    assert.match(report.quality!.reading, /expected of the quantized inputs \d+\.\d\d dB/);
+  }));
+
+const REFUSED: [string, Partial<QuantizeSettings>, string][] = [
+  [
+    "activation bits without a calibration",
+    { calibration: undefined },
+    "--activation-bits needs --calibration",
+  ],
+  ["5 bits", { activationBits: 5 as 4 }, '--activation-bits is "5", must be 4, 6 or 8'],
+  [
+    "a range of inputs that are not quantized",
+    { activationBits: undefined, phase: "optimize", activationRange: "minmax" },
+    "--activation-range needs --activation-bits",
+  ],
+  [
+    "a grouping of inputs that are not quantized",
+    { activationBits: undefined, phase: "optimize", grouping: "optimal" },
+    "--grouping needs --activation-bits",
+  ],
+  [
+    "a calibration for neither weights nor inputs",
+    { activationBits: undefined },
+    "--calibration needs --phase optimize, or --activation-bits",
+  ],
+  ["more groups than timesteps", { timeGroups: 13 }, "has 12 timesteps: give at most that"],
+  ["a layer without histograms, strictly", { strict: true }, "has no statistics of 1 layer"],
+];
+
+for (const [what, settings, message] of REFUSED) {
+  Deno.test(`a run is refused: ${what}`, () =>
+    withFiles(FILES, async (root) => {
+      const all = {
+        ...DEFAULT_SETTINGS,
+        ...SETTINGS,
+        calibration: join(root, "c.safetensors"),
+        ...settings,
+      };
+      await assert.rejects(
+        quantizeModel(join(root, "model"), join(root, "out"), all),
+        (error: unknown) => error instanceof BadInputError && error.message.includes(message),
+      );
+      assert.equal(namesIn(root).includes("out"), false);
+    }));
+}
+
+Deno.test("a run is refused whose calibration has no histograms", () =>
+  withFiles({
+    ...FILES,
+    "c.safetensors": encodeCalibration({
+      timesteps: [1, 2],
+      layers: new Map([["blocks.0.q", { square: new Float32Array(32).fill(1) }]]),
+    }),
+  }, async (root) => {
+    const flags = ["--calibration", join(root, "c.safetensors"), "--activation-bits", "6"];
+    const { code, stderr } = await runMain(
+      ...["--model", join(root, "model"), "--output", join(root, "out")],
+      ...["--report", join(root, "r.json"), "--num-time-groups", "2", ...flags],
+    );
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /^error: Cannot quantize inputs to 6 bits: calibration ".*" has histograms of none of the layers: record them, or leave --activation-bits out$/m,
+    );
+  }));
+
+Deno.test("a run and inspect show what time groups of activations are worth", () =>
+  withFiles(FILES, async (root) => {
+    const paths = ["--model", join(root, "model"), "--output", join(root, "out")];
+    const calibration = ["--calibration", join(root, "c.safetensors"), "--group-size", "32"];
+    const run = await runMain(
+      ...paths,
+      ...["--report", join(root, "r.json"), "--activation-bits", "8", ...calibration],
+    );
+    assert.equal(run.code, 0, run.stderr);
+    assert.match(
+      run.stdout,
+      /\nActivations over 12 timesteps, 8 bits, ranges minmax:\n {2}4 time groups of equal length, 3 layers\n {2}Smoothness score: 0\.\d{4} \(phase baseline 0\.\d{4}\)\n {2}Violation count: \d+\n {2}Expected SQNR: \d+\.\d\d dB; one range for all timesteps \d+\.\d\d dB, one for each \d+\.\d\d dB\n/,
+    );
+    const inspected = await runMain("inspect", join(root, "model"), ...calibration);
+    assert.equal(inspected.code, 0, inspected.stderr);
+    assert.match(
+      inspected.stdout,
+      /\nInputs quantized to 8 bits, expected SQNR in dB by the number of time groups:\n {2}layers +1 +2 +4 +8 +each +suggested\n {2}all( +\d+\.\d){5} +\d+\n {2}fc( +\d+\.\d){5} +\d+\n/,
+    );
+  }));
