@@ -69,11 +69,13 @@ class PlainTwin:
 
 
 class ErrorMeter:
-    """Sums x^2 and (x - v)^2 of every quantized layer: hooks before and after those of the example."""
+    """What quantizing costs the inputs of each layer: hooks before and after those of the example."""
 
     def __init__(self, model, names):
         self.modules = {name: model.get_submodule(name) for name in names}
-        self.signal, self.error, self.raw, self.hooks = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0), {}, []
+        self.raw, self.hooks = {}, []
+        # Relative errors of each call.
+        self.errors = {name: [] for name in names}
 
     def before(self):
         self.add(lambda name, x: self.raw.update({name: x}))
@@ -90,14 +92,13 @@ class ErrorMeter:
             hook.remove()
 
     def measure(self, name, x):
-        self.signal[name] += self.raw[name].square().sum().item()
-        self.error[name] += (self.raw[name] - x).square().sum().item()
+        self.errors[name].append(((self.raw[name] - x).square().sum() / self.raw[name].square().sum()).item())
 
     def sqnr_db(self):
         """Of the mean relative error, weighted by weights, as reports have it."""
         weights = {name: module.weight.numel() for name, module in self.modules.items()}
-        mean = sum(weights[name] * self.error[name] / self.signal[name] for name in weights) / sum(weights.values())
-        return -10 * math.log10(mean)
+        means = {name: sum(errors) / len(errors) for name, errors in self.errors.items()}
+        return -10 * math.log10(sum(weights[name] * means[name] for name in weights) / sum(weights.values()))
 
 
 def run_job(job):
