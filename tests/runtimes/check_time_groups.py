@@ -69,11 +69,13 @@ class PlainTwin:
 
 
 class ErrorMeter:
-    """Sums x^2 and (x - v)^2 of every quantized layer: hooks before and after those of the example."""
+    """What quantizing costs the inputs of each layer: hooks before and after those of the example."""
 
     def __init__(self, model, names):
         self.modules = {name: model.get_submodule(name) for name in names}
-        self.signal, self.error, self.raw, self.hooks = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0), {}, []
+        self.raw, self.hooks = {}, []
+        # Relative errors of each call.
+        self.errors = {name: [] for name in names}
 
     def before(self):
         self.add(lambda name, x: self.raw.update({name: x}))
@@ -85,19 +87,23 @@ class ErrorMeter:
         for name, module in self.modules.items():
             self.hooks.append(module.register_forward_pre_hook(lambda _, args, name=name: see(name, args[0].double())))
 
+    def remove(self):
+        for hook in self.hooks:
+            hook.remove()
+
     def measure(self, name, x):
-        self.signal[name] += self.raw[name].square().sum().item()
-        self.error[name] += (self.raw[name] - x).square().sum().item()
+        self.errors[name].append(((self.raw[name] - x).square().sum() / self.raw[name].square().sum()).item())
 
     def sqnr_db(self):
         """Of the mean relative error, weighted by weights, as reports have it."""
         weights = {name: module.weight.numel() for name, module in self.modules.items()}
-        mean = sum(weights[name] * self.error[name] / self.signal[name] for name in weights) / sum(weights.values())
-        return -10 * math.log10(mean)
+        means = {name: sum(errors) / len(errors) for name, errors in self.errors.items()}
+        return -10 * math.log10(sum(weights[name] * means[name] for name in weights) / sum(weights.values()))
 
 
 def run_job(job):
     twin, inputs = TWINS[job["model"]](), job["inputs"]
+    twin_error = twin.reference_error()
     plain, grouped = PlainTwin(twin, inputs), TimeGroupedInputs(twin.model, job["checkpoint"])
     differences = []
     for times in map(torch.tensor, job["timesteps"]):
@@ -115,8 +121,9 @@ def run_job(job):
             grouped.at(t)
             signal += original.square().sum().item()
             error += (twin.predict(torch.full([SAMPLES], t)) - original).square().sum().item()
+    meter.remove()
     return {
-        "twin_error": TWINS[job["model"]]().reference_error(),
+        "twin_error": twin_error,
         "layers": len(grouped.layers),
         "missing": grouped.missing,
         "plain_difference": max(differences),
@@ -238,6 +245,11 @@ def layers_are_found_by_name():
             assert [y.item() for y in model(torch.tensor([[1.1]]))] == [2, 2]
         refuses(lambda: TimeGroupedInputs(nn.ReLU(), path, strict=False), "4 of 4 layers")
         refuses(lambda: TimeGroupedInputs(model, path, prefix="a."), "4 of 4 layers")
+    with Example({"a.b": TOLD, "a.c": ([0, 4], [8.0], [0]), "x.a.b": TOLD}, TIMES) as path:
+        refuses(lambda: TimeGroupedInputs(model, path, prefix="m."), "3 of 3 layers")
+        with TimeGroupedInputs(model, path, strict=False) as inputs:
+            inputs.at(100)
+            assert [y.item() for y in model(torch.tensor([[5.0]]))] == [5, 8]
     with Example({f"l{i}": TOLD for i in range(10, 20)}, TIMES) as path:
         refuses(lambda: TimeGroupedInputs(model, path), "'l17' and 2 more: see")
 
@@ -269,6 +281,37 @@ def diffusers_scheduler(name):
     return getattr(diffusers, name)()
 
 
+class Told:
+    """A scheduler with six timesteps of which each has a scale of its own, so that it shows what was taken."""
+
+    def __init__(self, name):
+        self.scheduler = diffusers_scheduler(name)
+        self.scheduler.set_timesteps(6)
+        self.known = sorted({float(t) for t in self.scheduler.timesteps})
+        count = len(self.known)
+        self.file = Example({"": (list(range(count + 1)), [2.0**i for i in range(count)], [0] * count)}, self.known)
+
+    def __enter__(self):
+        self.inputs = TimeGroupedInputs(Echo(1), self.file.__enter__())
+        self.inputs.watch_scheduler(self.scheduler)
+        return self
+
+    def __exit__(self, *_):
+        self.file.__exit__()
+
+    def expect(self, timestep):
+        """Calls the model, which has to be at this timestep."""
+        scale = 2.0 ** self.known.index(float(timestep))
+        found = self.inputs.model(torch.full([2, 1], 0.9 * scale))
+        assert (found == scale).all(), (type(self.scheduler).__name__, timestep, found)
+
+    def step(self, timestep):
+        self.scheduler.step(torch.zeros(2, 1), timestep, torch.ones(2, 1))
+
+    def scale(self, timestep):
+        self.scheduler.scale_model_input(torch.ones(2, 1), timestep)
+
+
 def schedulers_of_every_kind():
     for name, scales in (
         ("DDIMScheduler", True),
@@ -280,26 +323,46 @@ def schedulers_of_every_kind():
         ("FlowMatchEulerDiscreteScheduler", False),
         ("FlowMatchHeunDiscreteScheduler", False),
     ):
-        scheduler, model = diffusers_scheduler(name), Echo(1)
-        scheduler.set_timesteps(6)
-        known = sorted({float(t) for t in scheduler.timesteps})
-        # Of each timestep another scale.
-        told = (list(range(len(known) + 1)), [2.0**i for i in range(len(known))], [0] * len(known))
-        with Example({"": told}, known) as path, torch.no_grad():
-            inputs = TimeGroupedInputs(model, path)
-            inputs.watch_scheduler(diffusers_scheduler(name))
-            inputs.watch_scheduler(scheduler)
-            with inputs:
-                for _ in range(2):
-                    scheduler.set_timesteps(6)
-                    x = torch.ones(2, 1)
-                    for t in scheduler.timesteps:
-                        y = scheduler.scale_model_input(x, t) if scales else x
-                        expected = 2.0 ** known.index(float(t))
-                        assert (model(torch.full([2, 1], 0.9 * expected)) == expected).all(), (name, t)
-                        x = scheduler.step(torch.zeros_like(y), t, x).prev_sample
-                if not scales:
-                    refuses(lambda: model(torch.ones(2, 1)), "no timestep left")
+        with Told(name) as told, told.inputs:
+            for _ in range(2):
+                told.scheduler.set_timesteps(6)
+                for t in told.scheduler.timesteps:
+                    if scales:
+                        told.scale(t)
+                    told.expect(t)
+                    told.step(t)
+            if not scales:
+                refuses(lambda: told.expect(t), "no timestep left")
+
+
+def schedulers_that_begin_late():
+    # Where the picture to begin with is known from what is scaled alone.
+    with Told("DDIMScheduler") as told, told.inputs:
+        timesteps = told.scheduler.timesteps
+        told.scale(timesteps[2])
+        told.expect(timesteps[2])
+        told.step(timesteps[2])
+        told.expect(timesteps[3])
+    with Told("DPMSolverMultistepScheduler") as told, told.inputs:
+        told.scheduler.set_begin_index(2)
+        told.expect(told.scheduler.timesteps[2])
+    # At the second of two equal timesteps.
+    with Told("HeunDiscreteScheduler") as told, told.inputs:
+        timesteps = told.scheduler.timesteps
+        assert timesteps[1] == timesteps[2]
+        told.scheduler.set_begin_index(2)
+        told.expect(timesteps[2])
+        told.step(timesteps[2])
+        told.expect(timesteps[3])
+    # Another scheduler, while the model is at work.
+    with Told("DDIMScheduler") as told, told.inputs:
+        first = told.scheduler
+        told.scheduler = diffusers_scheduler("DDIMScheduler")
+        told.scheduler.set_timesteps(6)
+        told.inputs.watch_scheduler(told.scheduler)
+        assert "step" not in vars(first)
+        told.scale(told.scheduler.timesteps[3])
+        told.expect(told.scheduler.timesteps[3])
 
 
 def pipeline_of_diffusers():
@@ -372,6 +435,7 @@ CHECKS = (
     layers_are_found_by_name,
     hooks_go,
     schedulers_of_every_kind,
+    schedulers_that_begin_late,
     pipeline_of_diffusers,
     malformed_files_are_named,
 )

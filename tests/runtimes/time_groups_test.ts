@@ -17,6 +17,7 @@ const CHECKS = [
   "layers_are_found_by_name",
   "hooks_go",
   "schedulers_of_every_kind",
+  "schedulers_that_begin_late",
   "pipeline_of_diffusers",
   "malformed_files_are_named",
 ];
