@@ -12,19 +12,9 @@ import { parseArgs } from "../lib/cli/parse_args.ts";
 import { HOSTILE_NAMES, inventCalibrated, inventReport, layerNames } from "./invent_report.ts";
 import { formatCount } from "../templates/client/format.js";
 import type { Report } from "../mod.ts";
+import { dataOf, markupOf } from "./read_page.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
-
-/** The embedded data of a page. */
-function dataOf(page: string) {
-  const [, text] = /<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(page)!;
-  return JSON.parse(text!);
-}
-
-/** A page without its style, data and script: the markup a reader sees. */
-function markupOf(page: string): string {
-  return page.replaceAll(/<(style|script)[^>]*>.*?<\/\1>/gs, "");
-}
 
 Deno.test("renderHtml() makes one page that asks for nothing else", async () => {
   const page = await renderHtml(PLAIN);
