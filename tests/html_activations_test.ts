@@ -61,7 +61,7 @@ Deno.test("renderHtml() says of quantized inputs what time groups are worth, bef
 
 Deno.test("renderHtml() carries curves and figures of quantized inputs", async () => {
   const report = inventActivations(PLAIN, { timesteps: 1000, groups: 2, isMoving: true });
-  const { activations: data } = dataOf(await renderHtml(report));
+  const data = dataOf(await renderHtml(report)).activations!;
   assert.equal(data.groups, 2);
   // 256 runs of 3 or 4 timesteps, each by the one in its middle.
   assert.deepEqual([data.points.length, ...data.points.slice(0, 3)], [256, 50, 170, 330]);
@@ -89,14 +89,14 @@ Deno.test("renderHtml() carries curves and figures of quantized inputs", async (
       activations!.layers.map(({ violation_count }) => violation_count),
     ],
   );
-  const steps = dataOf(await renderHtml(inventActivations(PLAIN))).activations;
-  assert.equal(steps.drawn[0].moving, null);
+  const steps = dataOf(await renderHtml(inventActivations(PLAIN))).activations!;
+  assert.equal(steps.drawn[0]!.moving, null);
   assert.deepEqual([steps.points.length, steps.points[19]], [20, 770]);
   assert.deepEqual(steps.edges, [10, 190, 390, 590, 770]);
   // A layer that the report does not list has no place to lead to.
   const { layers } = inventActivations(PLAIN);
   const fewer = { ...inventActivations(PLAIN), layers: layers.slice(0, 3) };
-  assert.deepEqual(dataOf(await renderHtml(fewer)).activations.layer, [1, 2]);
+  assert.deepEqual(dataOf(await renderHtml(fewer)).activations!.layer, [1, 2]);
 });
 
 Deno.test("renderHtml() draws no inputs of a report whose curves do not fit", async () => {
@@ -117,7 +117,7 @@ Deno.test("renderHtml() draws no inputs of a report whose curves do not fit", as
   ];
   for (const [what, change] of cases) {
     const page = await renderHtml({ ...report, activations: { ...activations!, ...change } });
-    assert.deepEqual(dataOf(page).activations.drawn, [], what);
+    assert.deepEqual(dataOf(page).activations!.drawn, [], what);
     assert.ok(markupOf(page).includes("The report has no range by timestep"), what);
     assert.ok(!markupOf(page).includes('class="inputs"'), what);
   }
@@ -136,7 +136,7 @@ Deno.test("renderHtml() stays below 4 MB when the inputs of 10,000 layers are qu
   });
   const page = await renderHtml(report);
   assert.ok(page.length < 4_000_000, `${page.length} bytes`);
-  assert.equal(dataOf(page).activations.layer.length, 9_999);
+  assert.equal(dataOf(page).activations!.layer.length, 9_999);
 });
 
 Deno.test("renderHtml() shows quantized inputs on cards, and gives no score without a boundary", async () => {
