@@ -12,6 +12,9 @@ import {
 } from "../lib/params/choose_input_range.ts";
 import { costAt, createCosts, groupPoints } from "../lib/params/group_timesteps.ts";
 import { addUp, errorOf, quantileOf, signalOf } from "../lib/params/input_errors.ts";
+import type { ActivationRecord } from "../lib/layer/activation_record.ts";
+import { middlesOf, planPoints } from "../lib/params/plan_points.ts";
+import { driftOf, reportActivations } from "../lib/report/report_activations.ts";
 import { planInputQuantizer } from "../lib/params/plan_input_quantizer.ts";
 import { costOfPath } from "../lib/params/optimize_path.ts";
 import {
@@ -275,6 +278,14 @@ Deno.test("a run stores a quantizer of inputs for each time group, of phase base
     assert.ok(one + 1 < groups && groups < each, `${one}, ${groups}, ${each}`);
     // The range of the input jumps from group to group.
     assert.ok(activations!.smoothness_score < 0.9);
+    // Each input once, and its range at each timestep.
+    const drawn = activations!.layers.filter(({ range }) => range !== undefined);
+    assert.deepEqual(drawn.map(({ name }) => name).sort(), ["blocks.0.fc", "blocks.0.k"]);
+    assert.deepEqual(
+      drawn.find(({ name }) => name === "blocks.0.k")!.range,
+      Array.from(max!, (most, t) => Number((most - min![t]!).toPrecision(4))),
+    );
+    for (const layer of activations!.layers) assert.equal(layer.moving_scale, undefined);
     assert.deepEqual(parseReport(formatReport(report)).activations, activations);
   }));
 
@@ -318,6 +329,10 @@ Deno.test("phase smooth moves the parameters of inputs over timesteps at nearly 
     );
     const layer = readTimeGroups(output)!.inputs!.layers[0]!;
     assert.equal(layer.scale.length, T);
+    assert.deepEqual(
+      activations!.layers.find(({ name }) => name === layer.name)!.moving_scale,
+      layer.scale.map((scale) => Number(scale.toPrecision(4))),
+    );
     // A third of the way on both sides of the first boundary.
     const [a, b, c, d] = layer.scale.slice(1, 5) as [number, number, number, number];
     assert.ok(
@@ -365,6 +380,34 @@ Deno.test("planInputQuantizer() says what more groups would come to", () =>
     assert.ok(found.limit_error < found.error_by_groups[3]!);
     assert.equal(found.signal.toFixed(9), T.toFixed(9));
   }));
+
+Deno.test("reportActivations() keeps the ranges of the six inputs that drift most, of at most 256 points", () => {
+  const ranges = [[1, 4], [1, 3], [0, 9], [2, 4], [1, 8], [5, 5], [1, 6], [1, 5]];
+  const shared = ranges[4]!;
+  const layers = [...ranges, shared].map((range, i): ActivationRecord => ({
+    ...{ name: `l${i}`, rows: 16, columns: 32, range },
+    ...{ scale: [1, 2], zero_point: [3, 3], schedule: null },
+    baseline: { scale: [1, 2], zero_point: [3, 3], error: 0.01 },
+    ...{ signal: 2, error: 0.01, static_error: 0.02, limit_error: 0.01, error_by_groups: [0.02] },
+  }));
+  const axis = { source: "calibrated", boundaries: [0, 1, 2] } as const;
+  const report = reportActivations(
+    {
+      ...{ bits: 8, timesteps: [10, 20], layers, missing: 0 },
+      axis: { ...axis, boundaries: [...axis.boundaries] },
+    },
+    { ...DEFAULT_SETTINGS, activationBits: 8 },
+  );
+  assert.deepEqual(
+    report.layers.flatMap(({ name, range }) => range === undefined ? [] : [[name, ...range]]),
+    [["l0", 1, 4], ["l1", 1, 3], ["l3", 2, 4], ["l4", 1, 8], ["l6", 1, 6], ["l7", 1, 5]],
+  );
+  assert.deepEqual([driftOf([2, 5, 4]), driftOf([0, 5])], [2.5, null]);
+  assert.deepEqual(planPoints(3), [0, 1, 2, 3]);
+  const starts = planPoints(1000);
+  assert.deepEqual([starts.length, ...starts.slice(0, 4)], [257, 0, 3, 7, 11]);
+  assert.deepEqual(middlesOf([0, 3, 7, 8]), [1, 4, 7]);
+});
 
 Deno.test("a gate judges activations where they are quantized, and refuses others", () =>
   withRun({}, (report) => {

@@ -341,6 +341,48 @@ Deno.test("renderComparison() stands reports side by side when there are several
   ]);
 });
 
+Deno.test("renderComparison() shows a figure that only some reports have as missing in the others", () => {
+  const baseline = makeReport();
+  const others = [
+    baseline,
+    makeReport({ activation_smoothness_score: 0.875, activation_sqnr_db: 15.25 }),
+    makeReport({ activation_smoothness_score: 0.9, activation_sqnr_db: null }),
+  ];
+  const text = renderComparison(others.map((other) => compareReports(baseline, other)), {
+    baseline: "b",
+    currents: ["c", "d", "e"],
+  });
+  const rowOf = (text: string, metric: string) =>
+    text.split("\n").find((line) => line.startsWith(`${metric} `))!.trim().split(/ {2,}/);
+  assert.deepEqual(rowOf(text, "activation_smoothness_score"), [
+    ...["activation_smoothness_score", "missing", "missing"],
+    ...["0.875", "changed", "0.9", "changed"],
+  ]);
+  assert.deepEqual(rowOf(text, "activation_sqnr_db"), [
+    ...["activation_sqnr_db", "missing", "missing"],
+    ...["15.25", "changed", "no noise", "changed"],
+  ]);
+  // And those behind them stand in their own rows.
+  assert.deepEqual(rowOf(text, "compression_ratio"), [
+    "compression_ratio",
+    ...["4", "4", "0", "same", "4", "0", "same", "4", "0", "same"],
+  ]);
+  const [first, second] = [15.25, 14.75].map((activation_sqnr_db) =>
+    makeReport({ activation_smoothness_score: 0.875, activation_sqnr_db })
+  );
+  const alone = renderComparison([compareReports(first!, second!)], {
+    baseline: "b",
+    currents: ["c"],
+  });
+  assert.deepEqual(rowOf(alone, "activation_sqnr_db"), [
+    "activation_sqnr_db",
+    "15.25",
+    "14.75",
+    "-0.5",
+    "worse",
+  ]);
+});
+
 Deno.test("renderComparison() lists ten layers of a kind when there are more", () => {
   const layers = Array.from({ length: 12 }, (_, i) => makeLayer(`n${i}`));
   const comparison = compareReports(makeReport({ layers: [] }), makeReport({ layers }));

@@ -163,6 +163,24 @@ Deno.test("renderComparisonHtml() shows a figure that only some reports have as 
   assert.deepEqual(rows[7], ["SQNR of the outputs, dB", "missing", "missing", "23.5|changed"]);
 });
 
+Deno.test("renderComparisonHtml() compares what is expected of quantized inputs", async () => {
+  const quantized = (activation_smoothness_score: number, activation_sqnr_db: number | null) =>
+    makeReport({ activation_smoothness_score, activation_sqnr_db });
+  const page = await renderAll([
+    quantized(0.875, 30),
+    quantized(0.9, 29.5),
+    quantized(0.875, null),
+  ]);
+  const rows = rowsOf(page, "Figures: ");
+  assert.deepEqual(
+    rows.filter(([name]) => name!.includes("activations")),
+    [
+      ["Smoothness of activations", "0.875", "0.9|+0.025 better", "0.875|same"],
+      ["Expected SQNR of activations, dB", "30", "29.5|-0.5 worse", "no noise|better"],
+    ],
+  );
+});
+
 Deno.test("renderComparisonHtml() grades a baseline that is no whole report as far as it can", async () => {
   const render = (baseline: Report | undefined) => {
     const figures = baseline && parseFigures(formatBaseline(baseline));

@@ -8,6 +8,7 @@ import { renderComparisonHtml, renderHtml } from "../lib/render/render_html.ts";
 import type { LayerReport } from "../lib/report/report_layer.ts";
 import {
   HOSTILE_NAMES,
+  inventActivations,
   inventCalibrated,
   inventPhase,
   inventReport,
@@ -88,6 +89,9 @@ const PAGES: Record<string, string> = {
   }),
   "calibrated.html": await renderHtml(
     inventCalibrated(inventPhase(REPORT, OPTIMIZE), [...HOSTILE_NAMES.slice(0, 10), NAMES[0]!]),
+  ),
+  "activations.html": await renderHtml(
+    inventActivations(inventReport({ names: [...HOSTILE_NAMES.slice(0, 5), ...NAMES] })),
   ),
   "large.html": await renderHtml(inventReport({ names: layerNames(10_000) })),
 };
@@ -346,6 +350,62 @@ browserTest(
   },
 );
 
+browserTest(
+  "a page lists what time groups are worth to each layer's inputs, sorts and filters them",
+  async (open) => {
+    await open("activations.html", {}, async ({ page }) => {
+      const status = page.locator("#input-table-status");
+      // The first layer's inputs are not known.
+      assert.equal(await status.textContent(), "1 to 25 of 44");
+      const columnOf = async (heading: string) =>
+        await column(page, "input-table", await findColumn(page, "input-table", heading));
+      const head = page.locator("#input-table th[scope=col]");
+      assert.deepEqual(await head.allTextContents(), [
+        "Layer",
+        "One range",
+        "Time groups",
+        "Limit",
+        "Score",
+        "Violations",
+        "Recommended groups",
+      ]);
+      assert.equal(await head.nth(2).getAttribute("aria-sort"), "ascending");
+      const row = page.locator("#input-table tbody tr").nth(1);
+      assert.deepEqual(await row.locator("th, td").allTextContents(), [
+        HOSTILE_NAMES[2],
+        "12.63",
+        "15.38",
+        "16.25",
+        "0.8244",
+        "1",
+        "2",
+      ]);
+      const grouped = page.locator("#input-table").getByRole("button", { name: "Time groups" });
+      await grouped.click();
+      assert.deepEqual((await columnOf("Time groups")).slice(0, 2), ["no error", "20.63"]);
+      await page.locator("#input-which").selectOption("more");
+      assert.deepEqual([...new Set(await columnOf("Recommended"))].sort(), ["16", "8"]);
+      await page.locator("#input-which").selectOption("violations");
+      const rough = [0, 1, 2, 2, 2, 2];
+      const count = Array.from({ length: 44 }, (_, i) => rough[i % 6]! > 0).filter(Boolean).length;
+      assert.equal(await status.textContent(), `1 to 25 of ${count}`);
+      assert.ok(!(await columnOf("Violations")).includes("0"));
+      assert.equal(
+        await page.locator("#input-which option").nth(1).textContent(),
+        `with violations (${count})`,
+      );
+      await page.locator("#input-which").selectOption("");
+      await page.locator("#input-table-filter").fill("layers.3.mlp.experts.2");
+      await page.locator("#input-table tbody button.layer").click();
+      assert.equal(await page.locator("#layer-name").textContent(), NAMES[14]);
+      assert.equal(await page.locator("main img, main b[onmouseover]").count(), 0);
+      const name = `${HOSTILE_NAMES[1]}, range and scale over time: range 2.0x, expected SQNR ` +
+        "12.50 dB with one range, 15.25 dB with the groups";
+      assert.equal(await page.getByRole("img", { name }).count(), 1);
+    });
+  },
+);
+
 browserTest("a page fits 320 pixels, paper and the dark", async (open) => {
   const ground = "getComputedStyle(document.body).backgroundColor";
   for (const file of Object.keys(PAGES)) {
@@ -396,6 +456,12 @@ browserTest(
 );
 
 browserTest("a page without scripts says so and shows nothing that stays empty", async (open) => {
+  await open("activations.html", { javaScriptEnabled: false }, async ({ page }) => {
+    assert.ok(await page.locator("#activations dl").isVisible());
+    for (const part of [".inputs", "#input-table", "#input-table-filter", "#input-table-status"]) {
+      assert.ok(!await page.locator(part).first().isVisible(), part);
+    }
+  });
   await open("phase.html", { javaScriptEnabled: false }, async ({ page }) => {
     assert.ok(await page.locator("noscript .notice").isVisible());
     assert.ok(await page.locator("#meaning").isVisible());
@@ -419,6 +485,7 @@ browserTest("a page has 0 violations of axe-core, light, dark and on a phone", a
     "four.html": looks,
     "phase.html": looks,
     "calibrated.html": looks,
+    "activations.html": looks,
     "hostile.html": [looks[0]!, looks[3]!],
     "older.html": [looks[1]!, looks[2]!],
     "single.html": [looks[0]!, looks[3]!],

@@ -6,6 +6,7 @@ import { renderHtml } from "../lib/render/render_html.ts";
 import { formatReport } from "../lib/report/build_report.ts";
 import {
   HOSTILE_NAMES,
+  inventActivations,
   inventCalibrated,
   inventPhase,
   inventReport,
@@ -37,6 +38,9 @@ const KNOWN = {
   })),
 };
 
+/** With timesteps at 10, 50 ... 770, and boundaries at 190, 390 and 590 between them. */
+const INPUTS = inventActivations(REPORT);
+
 /** More layers than a chart has pixels. */
 const MANY = inventReport({ names: layerNames(3_000), groups: 2 });
 
@@ -49,6 +53,11 @@ const browserTest = testPages({
   ),
   "many.html": await renderHtml(MANY),
   "calibrated.html": await renderHtml(inventCalibrated(REPORT)),
+  "activations.html": await renderHtml(INPUTS),
+  "moving.html": await renderHtml(
+    inventActivations(REPORT, { isMoving: true, timesteps: 1000, groups: 2 }),
+  ),
+  "crowded.html": await renderHtml(inventActivations(REPORT, { timesteps: 400, groups: 400 })),
   "partial.html": (await renderHtml(REPORT)).replace(
     /("series":\[\[)(.*?\]),(?=\[\[)/,
     (_, head: string) => `${head}null,`,
@@ -471,6 +480,68 @@ browserTest("drift is a curve of each kind of layer", async (open) => {
     isNear(heightAt(range, 0.97), 0.98, 0.04);
     isNear(heightAt(rms, 0.1) ?? heightAt(rms, 0.11), 2 / 3, 0.03);
     assert.ok((await seePlot(page, ".drift", 1, "series-1")).seen.every((one) => one === null));
+  });
+});
+
+browserTest(
+  "inputs are drawn with range, scale before and after, and the boundaries of their groups",
+  async (open) => {
+    await open("activations.html", {}, async ({ page }) => {
+      assert.equal(await page.locator("#activations .inputs .uplot").count(), 12);
+      // The third and the first one of the layers: of 5x and 7x.
+      for (const [chart, name, rangeEnd, scaleEnd] of [[0, 6, 30, 3], [2, 4, 20, 2]] as const) {
+        const layer = INPUTS.activations!.layers.find((one) => one.name === NAMES[name])!;
+        const box = `#activations figure:nth-child(${chart + 1}) .inputs`;
+        const range = await seePlot(page, box, 0, "series-2");
+        isNear(heightAt(range, 0.01)! * rangeEnd, 3, 0.6);
+        isNear(heightAt(range, 0.48)! * rangeEnd, 3 * (1 + name * 0.48), 0.6);
+        isNear(heightAt(range, 0.98)! * rangeEnd, 3 * (1 + name), 0.6);
+        const [after, before] = [
+          await seePlot(page, box, 1, "series-0"),
+          await seePlot(page, box, 1, "series-1"),
+        ];
+        for (let g = 0; g < 4; g++) {
+          for (const at of [0.1, 0.9]) {
+            const share = (g + at) / 4 + 0.0001;
+            isNear(heightAt(after, share)! * scaleEnd, layer.scale[g]!, 0.03 * scaleEnd);
+          }
+          // Its dashes leave holes.
+          const near = [0.4, 0.44, 0.48, 0.52, 0.56].map((at) => heightAt(before, (g + at) / 4));
+          const drawn = near.find((height) => height !== null)!;
+          isNear(drawn * scaleEnd, layer.baseline_scale[g]!, 0.03 * scaleEnd);
+        }
+        for (const panel of [0, 1]) {
+          const { seen, width, height } = await seePlot(page, box, panel, "muted");
+          const upright = seen.flatMap((rows, x) => rows && rows[2] > 0.8 * height ? [x] : []);
+          assert.equal(upright.length, 3);
+          for (const [b, x] of upright.entries()) {
+            isNear((x + 0.5) / width, (180 + 200 * b) / 760, 0.006);
+          }
+        }
+      }
+    });
+  },
+);
+
+browserTest("a scale that moves within time groups is drawn as it moves", async (open) => {
+  await open("moving.html", {}, async ({ page }) => {
+    const box = "#activations figure:nth-child(1) .inputs";
+    const after = await seePlot(page, box, 1, "series-0");
+    for (const share of [0.1, 0.4, 0.6, 0.9]) {
+      // From 3 / 15 to 21 / 15 on an axis up to 3.
+      isNear(heightAt(after, share)! * 3, 0.2 * (1 + 6 * share), 0.06);
+    }
+    const range = await seePlot(page, box, 0, "series-2");
+    isNear(heightAt(range, 0.5)! * 30, 12, 0.6);
+  });
+});
+
+browserTest("boundaries that lie too close to be told apart are thinned out", async (open) => {
+  await open("crowded.html", {}, async ({ page }) => {
+    const { seen, height } = await seePlot(page, "#activations .inputs", 0, "muted");
+    const upright = seen.flatMap((rows, x) => rows && rows[2] > 0.8 * height ? [x] : []);
+    assert.ok(upright.length > 30, String(upright.length));
+    for (const [i, x] of upright.entries()) assert.ok(i === 0 || x - upright[i - 1]! >= 4);
   });
 });
 

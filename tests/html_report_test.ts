@@ -12,19 +12,9 @@ import { parseArgs } from "../lib/cli/parse_args.ts";
 import { HOSTILE_NAMES, inventCalibrated, inventReport, layerNames } from "./invent_report.ts";
 import { formatCount } from "../templates/client/format.js";
 import type { Report } from "../mod.ts";
+import { dataOf, markupOf } from "./read_page.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
-
-/** The embedded data of a page. */
-function dataOf(page: string) {
-  const [, text] = /<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(page)!;
-  return JSON.parse(text!);
-}
-
-/** A page without its style, data and script: the markup a reader sees. */
-function markupOf(page: string): string {
-  return page.replaceAll(/<(style|script)[^>]*>.*?<\/\1>/gs, "");
-}
 
 Deno.test("renderHtml() makes one page that asks for nothing else", async () => {
   const page = await renderHtml(PLAIN);
@@ -152,7 +142,7 @@ Deno.test("renderHtml() keeps hostile names text when layers, tensors and settin
   assert.equal(layers.name[0], HOSTILE_NAMES[0]);
   assert.equal(layers.name[4], "ansi\\u{1b}[31m\\u{9b}2J");
   assert.equal(layers.name[7], "__proto__");
-  assert.ok(layers.name.at(-1).length < 300);
+  assert.ok(layers.name.at(-1)!.length < 300);
 });
 
 Deno.test("renderHtml() stays below 4 MB when there are 10,000 layers", async () => {
@@ -161,21 +151,21 @@ Deno.test("renderHtml() stays below 4 MB when there are 10,000 layers", async ()
   assert.ok(page.length < 4_000_000, `${page.length} bytes`);
   const { layers, series: [own] } = dataOf(page);
   assert.equal(layers.name.length, 10_000);
-  assert.equal(own.filter((one: unknown) => one === null).length, 0);
+  assert.equal(own!.filter((one) => one === null).length, 0);
   const comparison = compareReports(inventReport({ names: layerNames(10_000), seed: 1 }), large);
   const compared = await renderHtml(large, { comparison, others: [large] });
   assert.ok(compared.length < 4_000_000, `${compared.length} bytes`);
   const { series } = dataOf(compared);
   const kept: number[] = large.layers.flatMap(({ smoothness_score: score }, i) =>
-    series[0][i] === null ? [] : [score]
+    series[0]![i] === null ? [] : [score]
   );
   const left: number[] = large.layers.flatMap(({ smoothness_score: score }, i) =>
-    series[0][i] === null ? [score] : []
+    series[0]![i] === null ? [score] : []
   );
   assert.ok(kept.length > 3_000 && left.length > 0, `${kept.length} layers`);
   assert.deepEqual(
-    series[1].map((one: unknown) => one === null),
-    series[0].map((one: unknown) => one === null),
+    series[1]!.map((one) => one === null),
+    series[0]!.map((one) => one === null),
   );
   const most = (scores: number[]) => scores.reduce((a, b) => Math.max(a, b));
   assert.ok(most(kept) <= left.reduce((a, b) => Math.min(a, b)));
@@ -269,10 +259,11 @@ Deno.test("renderHtml() says of a calibrated run what its outputs come to and ho
     ]
   ) assert.ok(page.includes(text), text);
   const { drift } = dataOf(await renderHtml(inventCalibrated(PLAIN)));
-  assert.deepEqual([drift.timesteps[0], drift.timesteps.length], [10, 50]);
-  const [first, second] = drift.kinds;
-  assert.deepEqual([first.range[0], first.range[1], first.range[49]], [0.5, 0.52, 1.5]);
-  assert.deepEqual([first.rms, second.rms], [Array(50).fill(1), null]);
+  assert.deepEqual([drift!.timesteps[0], drift!.timesteps.length], [10, 50]);
+  const [first, second] = drift!.kinds;
+  const { range } = first!;
+  assert.deepEqual([range![0], range![1], range![49]], [0.5, 0.52, 1.5]);
+  assert.deepEqual([first!.rms, second!.rms], [Array(50).fill(1), null]);
   const plain = markupOf(await renderHtml(PLAIN));
   for (const text of ["Output SQNR", 'id="calibration"', "<dt>Calibration</dt>"]) {
     assert.ok(!plain.includes(text), text);
@@ -280,7 +271,7 @@ Deno.test("renderHtml() says of a calibrated run what its outputs come to and ho
   assert.equal(dataOf(await renderHtml(PLAIN)).layers.output, null);
   assert.equal(dataOf(await renderHtml(PLAIN)).drift, null);
   const { output } = dataOf(await renderHtml(inventCalibrated(PLAIN))).layers;
-  assert.deepEqual(output.slice(0, 3), [null, 19.88, 19.75]);
+  assert.deepEqual(output!.slice(0, 3), [null, 19.88, 19.75]);
 });
 
 Deno.test("renderHtml() draws nothing of a calibration without times, and keeps hostile kinds as text", async () => {

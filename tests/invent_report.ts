@@ -7,8 +7,11 @@ import {
   type Smoothness,
   weightJumps,
 } from "../lib/params/score_smoothness.ts";
+import { middlesOf, planPoints } from "../lib/params/plan_points.ts";
+import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
 import type { Report } from "../lib/report/build_report.ts";
 import type { PhaseFigures } from "../lib/report/phase_figures.ts";
+import type { ActivationsReport, LayerActivations } from "../lib/report/report_activations.ts";
 import type { LayerReport } from "../lib/report/report_layer.ts";
 import type { PhaseSettings } from "../lib/render/describe_phase.ts";
 import { describePatterns } from "../lib/report/interpret_scores.ts";
@@ -209,6 +212,82 @@ export function inventCalibrated(report: Report, kinds = ["attn.qkv", "mlp.fc2"]
       i === 0 ? layer : { ...layer, output_sqnr_db: 20 - i / 8, compensation_rank: 64 }
     ),
   };
+}
+
+/** What a test may choose of quantized inputs. */
+export interface ActivationParts {
+  /** Timesteps. */
+  timesteps?: number;
+  /** Time groups. */
+  groups?: number;
+  /** Whether parameters move within time groups. */
+  isMoving?: boolean;
+}
+
+/**
+ * A report as if the inputs of all its layers but the first had been quantized to 4 bits. The ranges of layers 1 to 6
+ * drift, layer 1 by 2x, layer 2 by 3x and so on; the scales are theirs.
+ */
+export function inventActivations(
+  report: Report,
+  { timesteps: count = 20, groups = 4, isMoving = false }: ActivationParts = {},
+): Report {
+  const boundaries = planTimeGroups(count, groups);
+  const middles = middlesOf(planPoints(count));
+  const layers = report.layers.slice(1).map(({ name }, i): LayerActivations => {
+    const drift = 1 + (i % 6 + 1);
+    const rangeAt = (t: number) => 3 * (1 + (drift - 1) * t / (count - 1));
+    const scale = boundaries.slice(1).map((end) => rangeAt(end - 1) / 15);
+    const zero_point = scale.map((_, g) => 3 + g % 2);
+    const jumps = measureJumps(scale.map((s, g) => ({ scale: s, zero_point: zero_point[g]! })), 4);
+    const { smoothness_score, violation_count } = scoreJumps(jumps);
+    return {
+      name,
+      static_sqnr_db: 12.5 + i / 8,
+      grouped_sqnr_db: i === 3 ? null : 15.25 + i / 8,
+      timestep_sqnr_db: 16.125 + i / 8,
+      smoothness_score,
+      violation_count,
+      scale,
+      zero_point,
+      baseline_scale: scale.map((one) => 1.5 * one),
+      recommended_groups: [1, 2, 4, 8, 16][i % 5]!,
+      ...i < 6 && { range: middles.map(rangeAt) },
+      ...i < 6 && isMoving && { moving_scale: middles.map((t) => rangeAt(t) / 15) },
+    };
+  });
+  const jumps = Array.from({ length: groups - 1 }, (_, b) => ({
+    scale_jump: b === 0 ? 0.4 : 0.1,
+    zero_point_jump: 0.05,
+  }));
+  const smoothness = scoreJumps(jumps);
+  const activations: ActivationsReport = {
+    bits: 4,
+    range: "p99.9",
+    grouping: "equal",
+    source: "calibrated",
+    timesteps: Array.from({ length: count }, (_, t) => 10 + 40 * t),
+    boundaries,
+    ...smoothness,
+    boundary_jumps: jumps,
+    ...isMoving && { stored_smoothness_score: smoothness.smoothness_score - 0.01 },
+    static_sqnr_db: 12.5,
+    grouped_sqnr_db: 15.25,
+    timestep_sqnr_db: 16.125,
+    baseline: { smoothness_score: 0.75, violation_count: 3, grouped_sqnr_db: 14 },
+    other_layers: 1,
+    layers,
+  };
+  const changed = {
+    ...report,
+    activation_bits: activations.bits,
+    activation_range: activations.range,
+    grouping: activations.grouping,
+    activation_smoothness_score: activations.smoothness_score,
+    activation_sqnr_db: activations.grouped_sqnr_db,
+    activations,
+  };
+  return { ...changed, ...interpretReport(changed) };
 }
 
 function inventLayer(name: string, groups: number, seed: number): LayerReport {

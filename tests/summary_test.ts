@@ -3,7 +3,13 @@ import { compareReports } from "../lib/compare/compare_reports.ts";
 import { judgeReports } from "../lib/gate/judge_reports.ts";
 import { codeSpan, escapeMarkdown } from "../lib/render/escape_markdown.ts";
 import { renderSummary } from "../lib/render/render_summary.ts";
-import { HOSTILE_NAMES, inventCalibrated, inventReport, layerNames } from "./invent_report.ts";
+import {
+  HOSTILE_NAMES,
+  inventActivations,
+  inventCalibrated,
+  inventReport,
+  layerNames,
+} from "./invent_report.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
 
@@ -118,6 +124,33 @@ Deno.test("renderSummary() shows what outputs come to where that is known", asyn
     compared,
   );
   assert.ok(!(await renderSummary(PLAIN)).includes("Output SQNR"));
+});
+
+Deno.test("renderSummary() shows what is expected of quantized inputs, alone and against a baseline", async () => {
+  const plain = inventReport({ names: layerNames(8) });
+  const report = inventActivations(plain);
+  const rowsOf = (text: string) =>
+    text.split("\n").filter((line) => line.startsWith("|") && line.includes("activations"));
+  assert.deepEqual(rowsOf(await renderSummary(report)), [
+    "| SQNR of activations | 15.25 dB |",
+    "| Smoothness of activations | 0.8750 |",
+  ]);
+  assert.deepEqual(rowsOf(await renderSummary(plain)), []);
+  const before = {
+    ...report,
+    activation_smoothness_score: 0.9,
+    activation_sqnr_db: 15.75,
+  };
+  const changed = await renderSummary(report, { comparison: compareReports(before, report) });
+  assert.deepEqual(rowsOf(changed), [
+    "| Smoothness of activations | 0.9 | 0.875 | -0.025 | \u2717 worse |",
+    "| Expected SQNR of activations, dB | 15.75 | 15.25 | -0.5 | \u2717 worse |",
+  ]);
+  const unlike = await renderSummary(report, { comparison: compareReports(plain, report) });
+  assert.deepEqual(rowsOf(unlike), [
+    "| Smoothness of activations | missing | 0.875 |  | changed |",
+    "| Expected SQNR of activations, dB | missing | 15.25 |  | changed |",
+  ]);
 });
 
 Deno.test("renderSummary() lists the layers that lost quality, and advises on them, when a gate failed", async () => {

@@ -10,6 +10,7 @@ import type {
   SmoothingMethod,
 } from "../types.ts";
 import { chooseInputParams, coupleInputs } from "./choose_input_range.ts";
+import { planPoints } from "./plan_points.ts";
 import { addUp, errorOf, type InputSums, signalOf } from "./input_errors.ts";
 import { storedParams, trackOf } from "./score_track.ts";
 import { smoothParams } from "./smooth_params.ts";
@@ -45,6 +46,8 @@ export interface InputQuantizer {
   static_error: number;
   /** Of a range of its own for each timestep: the limit; of more than 32 timesteps, by about as many of them. */
   limit_error: number;
+  /** [P] the range of the inputs, largest less least: the largest of the timesteps of each point of a chart. */
+  range: number[];
   /** Of so many equal groups as {@linkcode GROUP_COUNTS} has, chosen alike; those of more groups than timesteps are missing. */
   error_by_groups: number[];
 }
@@ -102,6 +105,7 @@ export function planInputQuantizer(
     static_error: error_by_groups[0]!,
     limit_error: limit_signal > 0 ? limit_error * signal / limit_signal : 0,
     error_by_groups,
+    range: rangesOf(all, planPoints(timesteps)),
   };
   if (smoothing === null) return { ...found, schedule: null, error: sumOf(groups) };
   const params: LayerParams = {
@@ -133,8 +137,17 @@ function weighAlike(all: InputHistograms, counts: Float64Array, t: number): Inpu
   return sumsOf(all, counts, t, t + 1);
 }
 
+/** The largest range of the inputs in each run of timesteps. */
+function rangesOf({ min, max }: InputHistograms, starts: readonly number[]): number[] {
+  return starts.slice(1).map((end, p) => {
+    let most = 0;
+    for (let t = starts[p]!; t < end; t++) most = Math.max(most, max[t]! - min[t]!);
+    return most;
+  });
+}
+
 /** The run of timesteps that one lies in. */
-function groupOf(starts: readonly number[], t: number): number {
+export function groupOf(starts: readonly number[], t: number): number {
   let [low, high] = [0, starts.length - 1];
   while (high - low > 1) {
     const middle = (low + high) >> 1;

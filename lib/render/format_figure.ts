@@ -1,11 +1,16 @@
 /** How a figure is shown where reports are compared: to the 6 significant digits that are compared. */
 
 import { gradeOfPoints } from "../report/grades.ts";
-import { sixDigits } from "../report/metrics.ts";
+import { METRICS, sixDigits } from "../report/metrics.ts";
+
+/** Figures that are endless, and `null` in JSON, where there is no noise. */
+const ENDLESS: ReadonlySet<string> = new Set(
+  METRICS.flatMap((metric) => "nullIs" in metric ? [metric.name] : []),
+);
 
 /** Shows a figure of a comparison or finding. */
 export function formatFigure(metric: string, value: number | null): string {
-  if (value === Infinity || (value === null && metric === "sqnr_db")) return "no noise";
+  if (value === Infinity || (value === null && ENDLESS.has(metric))) return "no noise";
   if (value === null) return "none";
   if (Number.isNaN(value)) return "missing";
   if (metric === "quality_grade") return gradeOfPoints(value) ?? String(value);

@@ -10,6 +10,7 @@ import type { Comparison, Direction } from "../report/comparison.ts";
 import type { Report } from "../report/build_report.ts";
 import { formatDifference } from "./format_figure.ts";
 import { judgeQuality, storedScore } from "../report/judge_quality.ts";
+import type { ActivationsReport } from "../report/report_activations.ts";
 import { countRough } from "../report/rank_damage.ts";
 import { type Grade, gradeScore, gradeViolations } from "../report/grades.ts";
 
@@ -34,6 +35,8 @@ const FORMATS = {
   cosine_similarity: formatScore,
   sqnr_db: formatDecibel,
   output_sqnr_db: formatDecibel,
+  activation_sqnr_db: formatDecibel,
+  activation_smoothness_score: formatScore,
   compression_ratio: (value: number) => `${value.toFixed(2)}x`,
   model_size_mb: (value: number) => formatBytes(Math.round(value * 1e6)),
   quantization_time_s: (value: number) => `${value.toFixed(2)} s`,
@@ -56,7 +59,7 @@ export function listCards(report: Report, comparison: Comparison | undefined): C
     change: showChange(metric, comparison),
   });
   const { violation_count: count, interpretation, backend, layers } = report;
-  const { quality, smoothness } = judgeQuality(report);
+  const { quality, smoothness, inputs } = judgeQuality(report);
   const isMeasured = quality.measure === "outputs";
   const stored = storedScore(report);
   const score = card("Smoothness", "smoothness_score", "score, 1 is smooth");
@@ -83,10 +86,39 @@ export function listCards(report: Report, comparison: Comparison | undefined): C
       `${interpretation.violations}; ${countRough(layers)} of ${layers.length} layers have some`,
       smoothness === null ? null : gradeViolations(count),
     ),
+    ...report.activations === undefined ? [] : [
+      card(
+        "SQNR of activations",
+        "activation_sqnr_db",
+        `expected of codes of ${report.activations.bits} bits`,
+        inputs?.grade ?? null,
+      ),
+      {
+        ...card("Smoothness of activations", "activation_smoothness_score", "over diffusion time"),
+        ...gradeInputs(report.activations),
+      },
+    ],
     card("Compression", "compression_ratio", "whole model"),
     card("Model size", "model_size_mb", "weights on disk"),
     card("Time", "quantization_time_s", `backend ${backend}`),
   ];
+}
+
+/** Of parameters as they are stored, as on the card of the weights. */
+function gradeInputs(activations: ActivationsReport): Partial<Card> {
+  if (activations.boundary_scores.length === 0) {
+    return { value: "n/a", note: "one time group has no boundary" };
+  }
+  const stored = storedScore(activations);
+  return {
+    value: formatScore(stored),
+    grade: gradeScore(stored),
+    ...activations.stored_smoothness_score !== undefined && {
+      note: `as stored; ${
+        formatScore(activations.smoothness_score)
+      } before zero points were rounded`,
+    },
+  };
 }
 
 function showChange(metric: CardMetric, comparison: Comparison | undefined): Card["change"] {
@@ -101,7 +133,7 @@ function showChange(metric: CardMetric, comparison: Comparison | undefined): Car
 }
 
 function showFigure(metric: CardMetric, value: number | null): string {
-  // Of these figures only the ratio of signal to noise can be null.
+  // Of these figures only the ratios of signal to noise can be null.
   if (value === null) return formatDecibel(null);
   return Number.isNaN(value) ? "missing" : FORMATS[metric](value);
 }

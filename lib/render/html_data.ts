@@ -14,6 +14,7 @@ import type { MetricName } from "../report/metrics.ts";
 import type { Report } from "../report/build_report.ts";
 import type { LayerReport } from "../report/report_layer.ts";
 import { codeAxis, qmaxOf } from "../types.ts";
+import { carryActivations } from "./html_activations.ts";
 import { HEAT_STEPS } from "./heat_steps.ts";
 import { layerSeries, modelSeries, poolLists, roundTo } from "./html_series.ts";
 
@@ -78,6 +79,9 @@ export function pageData(
       ? null
       : layerChanges(layers.map(({ name }) => bases.get(name))),
     drift: drift && carryDrift(drift),
+    activations: report.activations === undefined
+      ? null
+      : carryActivations(report.activations, layers.map(({ name }) => name)),
   };
   const room = MAX_DATA - sizeOf(data);
   const kept = chooseLayers(layers, series, room);

@@ -13,6 +13,8 @@ import groupChartSource from "../../templates/client/group_chart.js" with { type
 import groupPanelsSource from "../../templates/client/group_panels.js" with { type: "text" };
 import heatSource from "../../templates/client/heat.js" with { type: "text" };
 import heatMapSource from "../../templates/client/heat_map.js" with { type: "text" };
+import inputChartsSource from "../../templates/client/input_charts.js" with { type: "text" };
+import inputTableSource from "../../templates/client/input_table.js" with { type: "text" };
 import layerTableSource from "../../templates/client/layer_table.js" with { type: "text" };
 import layerViewSource from "../../templates/client/layer_view.js" with { type: "text" };
 import pageDataSource from "../../templates/client/page_data.js" with { type: "text" };
@@ -55,6 +57,8 @@ const SOURCES = [
   tableSource,
   violationTableSource,
   layerTableSource,
+  inputTableSource,
+  inputChartsSource,
   driftChartsSource,
   reportJsonSource,
   reportSource,

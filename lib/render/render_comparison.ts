@@ -6,7 +6,7 @@ import { describeSetting } from "../gate/judge_reports.ts";
 import { listPhase } from "./describe_phase.ts";
 import { formatDifference, formatFigure } from "./format_figure.ts";
 import { formatPercent } from "../../templates/client/format.js";
-import type { MetricName } from "../report/metrics.ts";
+import { type MetricName, METRICS } from "../report/metrics.ts";
 
 /** Names of a kind that are listed. */
 const SHOWN = 10;
@@ -53,14 +53,21 @@ function nameReport(label: string, report: ReportIdentity): string {
 
 function renderTable(comparisons: readonly Comparison[], heads: readonly string[]): string[] {
   const rows = [["metric", "baseline", ...heads.flatMap((head) => [head, "difference", ""])]];
-  for (const [i, { metric, baseline }] of comparisons[0]!.metrics.entries()) {
+  for (const { name: metric } of METRICS) {
+    // A figure that only some reports have is missing in the others.
+    const changes = comparisons.map(({ metrics }) => metrics.find((one) => one.metric === metric));
+    const known = changes.find((change) => change !== undefined);
+    if (known === undefined) continue;
     rows.push([
       metric,
-      formatFigure(metric, baseline),
-      ...comparisons.flatMap(({ metrics }) => {
-        const { current, difference, direction } = metrics[i]!;
-        return [formatFigure(metric, current), formatDifference(difference), direction];
-      }),
+      formatFigure(metric, known.baseline),
+      ...changes.flatMap((change) =>
+        change === undefined ? [formatFigure(metric, NaN), "", ""] : [
+          formatFigure(metric, change.current),
+          formatDifference(change.difference),
+          change.direction,
+        ]
+      ),
     ]);
   }
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

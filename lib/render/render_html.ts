@@ -1,5 +1,6 @@
 /** Renders a report as one page that needs nothing else: no network, no other file. */
 
+import activationsTemplate from "../../templates/activations.eta" with { type: "text" };
 import boundariesTemplate from "../../templates/boundaries.eta" with { type: "text" };
 import calibrationTemplate from "../../templates/calibration.eta" with { type: "text" };
 import comparedTemplate from "../../templates/compared.eta" with { type: "text" };
@@ -29,6 +30,7 @@ import {
   viewComparisons,
   viewPhaseComparison,
 } from "./html_comparison.ts";
+import { viewActivations } from "./html_activations.ts";
 import { drawableDrift, viewCalibration } from "./html_calibration.ts";
 import { type LabelledReport, pageData } from "./html_data.ts";
 import { carryJson } from "./html_json.ts";
@@ -48,6 +50,7 @@ const TEMPLATES = {
   report: pageTemplate,
   score: scoreTemplate,
   pictures: picturesTemplate,
+  activations: activationsTemplate,
   calibration: calibrationTemplate,
   comparison: comparisonTemplate,
   compared: comparedTemplate,
@@ -214,6 +217,7 @@ async function renderPage(
     ),
     pictures,
     calibration: report.calibration && viewCalibration(report.calibration, drift),
+    activations: report.activations && viewActivations(report.activations),
     readings: viewMeaning(report),
     first: many === undefined ? [] : [many.view],
     comparisons: [

@@ -1,6 +1,7 @@
 /** The quantizers of a run's layer inputs as a report has them: how smoothly they move, and what time groups are worth. */
 
-import { GROUP_COUNTS } from "../params/plan_input_quantizer.ts";
+import { GROUP_COUNTS, groupOf } from "../params/plan_input_quantizer.ts";
+import { middlesOf, planPoints } from "../params/plan_points.ts";
 import {
   type ActivationRecord,
   type ActivationRecords,
@@ -42,6 +43,14 @@ export interface LayerActivations
    * for each timestep; the most of them where none does.
    */
   recommended_groups: number;
+  /**
+   * [P] the range of the inputs, largest less least, to 4 digits: at each timestep, or in each of 256 runs of them
+   * where there are more. Only of the {@linkcode DRAWN_INPUTS} inputs that drift most; absent of the others, and
+   * of layers that share an input with one before them.
+   */
+  range?: number[];
+  /** [P] the scale at the same timesteps, to 4 digits, beside `range`; absent where it is that of the time groups. */
+  moving_scale?: number[];
 }
 
 /** The quantizers of a run. */
@@ -72,6 +81,9 @@ export interface ActivationsReport extends InputFigures, Smoothness {
   layers: LayerActivations[];
 }
 
+/** Inputs whose ranges a report keeps over time: those that a page draws. */
+export const DRAWN_INPUTS = 6;
+
 /** How near to the limit a number of groups has to come to be recommended, in dB. */
 export const ENOUGH_DB = 0.5;
 
@@ -97,6 +109,8 @@ export function reportActivations(
     );
     return { ...scoreJumps(jumps, threshold), boundary_jumps: jumps };
   };
+  const drawn = chooseDrawn(layers);
+  const middles = middlesOf(planPoints(timesteps.length));
   const isSmoothed = layers.some(({ schedule }) => schedule !== null);
   const { smoothness_score, violation_count } = scoreAll("baseline");
   return {
@@ -126,8 +140,46 @@ export function reportActivations(
         zero_point: layer.zero_point,
         baseline_scale: layer.baseline.scale,
         recommended_groups: recommendGroups(layer),
+        ...drawn.has(layer) && describeCurves(layer, middles),
       };
     }),
+  };
+}
+
+/**
+ * How far inputs drift: their largest range over their smallest, of all points; `null`: the smallest is 0, as where
+ * nothing was recorded at a timestep.
+ */
+export function driftOf(range: readonly number[]): number | null {
+  const least = range.reduce((a, b) => Math.min(a, b), Infinity);
+  return least > 0 ? range.reduce((a, b) => Math.max(a, b)) / least : null;
+}
+
+/** The layers whose inputs drift most, one of those that share an input. */
+function chooseDrawn(layers: readonly ActivationRecord[]): Set<ActivationRecord> {
+  const first = new Map<number[], ActivationRecord>();
+  for (const layer of layers) if (!first.has(layer.range)) first.set(layer.range, layer);
+  return new Set(
+    [...first.values()]
+      .map((layer) => ({ layer, drift: driftOf(layer.range) ?? 0 }))
+      .sort((a, b) => b.drift - a.drift)
+      .slice(0, DRAWN_INPUTS)
+      .map(({ layer }) => layer),
+  );
+}
+
+function describeCurves(
+  { range, schedule }: ActivationRecord,
+  middles: readonly number[],
+): Pick<LayerActivations, "range" | "moving_scale"> {
+  const fourDigits = (value: number) => Number(value.toPrecision(4));
+  return {
+    range: range.map(fourDigits),
+    ...schedule !== null && {
+      moving_scale: middles.map((t) =>
+        fourDigits(schedule.stored.scale[groupOf(schedule.stored.starts, t)]!)
+      ),
+    },
   };
 }
 

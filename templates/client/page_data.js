@@ -37,6 +37,7 @@
  * @property {LayerColumns} layers
  * @property {LayerChanges | null} changes
  * @property {{ timesteps: number[], kinds: DriftCurves[] } | null} drift of the inputs, by a calibration
+ * @property {InputColumns | null} activations quantizers of the inputs; null: inputs are not quantized
  */
 
 /**
@@ -72,6 +73,31 @@
  */
 
 /** Curves over the timesteps; `null`: not known. @typedef {{ range: number[] | null, rms: number[] | null }} DriftCurves */
+
+/**
+ * Quantizers of inputs, one entry a layer in every list behind `drawn`.
+ * @typedef {object} InputColumns
+ * @property {number} groups G, time groups
+ * @property {number[]} points [P], the timesteps or mask levels of curves
+ * @property {number[]} edges [G+1], where time groups begin and end among them
+ * @property {InputCurves[]} drawn those that drift most, the largest drift first
+ * @property {number[]} layer its place among the layers
+ * @property {(number | null)[]} once expected SQNR with one range for all timesteps; null: no error
+ * @property {(number | null)[]} grouped with the time groups
+ * @property {(number | null)[]} each with a range for each timestep
+ * @property {number[]} score
+ * @property {number[]} violations
+ * @property {number[]} recommended time groups
+ */
+
+/**
+ * The inputs of a layer over time.
+ * @typedef {object} InputCurves
+ * @property {number[]} range [P]
+ * @property {number[]} scale [G]
+ * @property {number[] | null} moving [P], the scale where it moves within time groups; null: it does not
+ * @property {number[]} before [G], the scale in phase baseline
+ */
 
 /** Words for the letters of a severity. */
 export const SEVERITIES = { h: "high", m: "medium", l: "low" };

@@ -5,6 +5,8 @@ import { showErrorBars } from "./error_bars.js";
 import { showErrorScatter } from "./error_scatter.js";
 import { showGroups } from "./group_chart.js";
 import { showHeatMap } from "./heat_map.js";
+import { showInputs } from "./input_charts.js";
+import { showInputTable } from "./input_table.js";
 import { showLayers } from "./layer_table.js";
 import { showLayerView } from "./layer_view.js";
 import { readPageData, seriesOf } from "./page_data.js";
@@ -16,6 +18,7 @@ import { showViolations } from "./violation_table.js";
 function startPage() {
   const data = readPageData("page-data");
   if (data.drift !== null) showDrift(data.drift);
+  if (data.activations !== null) showInputs(data.activations);
   if (data.layers.name.length > 0) {
     const drawModel = showGroups("model-groups", data, () => ({
       shown: seriesOf(data, null),
@@ -27,6 +30,7 @@ function startPage() {
     showLayers(data, choose, (rows) => charts.forEach((show) => show(rows)));
     if (data.groups > 1) showHeatMap(data, choose);
     showViolations(data, choose);
+    if (data.activations !== null) showInputTable(data, data.activations, choose);
     follow();
   }
   offerJson();
