@@ -117,7 +117,7 @@ Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least"
   const best = chooseInputParams(SUMS, "optimize", 4);
   const costOf = (params: typeof best) => {
     const { all, clipped } = errorOf(SUMS, params, 4);
-    return all + 3 * clipped;
+    return all + clipped;
   };
   assert.ok(costOf(best) <= costOf(minmax) && costOf(best) <= costOf(tails));
   assert.ok(best.error < minmax.error, `${best.error}, not below ${minmax.error}`);
@@ -144,7 +144,7 @@ Deno.test("coupleInputs() weighs jumps as optimizePath() does", () => {
         scale: [one.scale],
         zero_point: [one.zero_point],
         error: [
-          (one.error + 3 * errorOf(groups[g]!, one, 4).clipped) / signalOf(groups[g]!),
+          (one.error + errorOf(groups[g]!, one, 4).clipped) / signalOf(groups[g]!),
         ],
       })),
       [0, 0],

@@ -19,7 +19,7 @@ const SHARES = Array.from({ length: 24 }, (_, i) => 1 - i / 25);
  * ones. With 1 the digits model has 16.9, 25.5 and 35.8 dB at 4, 6 and 8 bits with one range, with 4 it has 18.0,
  * 27.5 and 38.2, with 16 18.1, 27.7 and 38.1; with four time groups 16 is worse at 4 bits.
  */
-const CLIPPING = 4;
+const CLIPPING = 2;
 
 /** Parameters with what search goes by. */
 interface RatedParams extends ChosenParams {
