@@ -3,6 +3,9 @@
 import type { Browser, BrowserContextOptions, Page } from "npm:playwright-core@1.65.1";
 import { findChromium } from "./find_chromium.ts";
 
+/** Milliseconds that a step may take: on a busy machine a browser needs minutes for what else takes a second. */
+const PATIENCE = 240_000;
+
 /** Starts Chromium. */
 export async function openBrowser(): Promise<Browser> {
   const executablePath = findChromium();
@@ -14,6 +17,7 @@ export async function openBrowser(): Promise<Browser> {
   Deno.env.delete("__IS_WSL_TEST__");
   return await chromium.launch({
     executablePath,
+    timeout: PATIENCE,
     args: [
       "--headless",
       "--no-sandbox",
@@ -45,6 +49,7 @@ export async function visitFile(
   use: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE);
   try {
     const page = await context.newPage();
     const [complaints, requests]: [string[], string[]] = [[], []];
