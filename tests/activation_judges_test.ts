@@ -55,17 +55,17 @@ const STATIC = { timeGroups: 1, activationRange: "minmax" } as const;
 const DECIBEL: [JudgedPart, Partial<QuantizeSettings>, number][] = [
   ["activations", { ...STATIC, activationBits: 8 }, 36.8],
   ["activations", { activationRange: "minmax", activationBits: 8 }, 37.1],
-  ["activations", { activationBits: 8 }, 38],
-  ["activations", { timeGroups: 8, activationBits: 8 }, 38.4],
+  ["activations", { activationBits: 8 }, 37.8],
+  ["activations", { timeGroups: 8, activationBits: 8 }, 38.3],
   ["activations", { ...STATIC, activationBits: 6 }, 24.6],
-  ["activations", { activationBits: 6 }, 27.4],
+  ["activations", { activationBits: 6 }, 27.7],
   ["activations", { ...STATIC, activationBits: 4 }, 4],
   ["activations", { activationRange: "minmax", activationBits: 4 }, 9.1],
   ["activations", { activationBits: 4 }, 18.4],
   ["both", { ...STATIC, activationBits: 8 }, 32.1],
-  ["both", { activationBits: 8 }, 32.7],
-  ["both", { activationBits: 6 }, 26.4],
-  ["both", { activationBits: 4 }, 18.4],
+  ["both", { activationBits: 8 }, 32.9],
+  ["both", { activationBits: 6 }, 26.9],
+  ["both", { activationBits: 4 }, 18.3],
 ];
 
 for (const [part, settings, least] of DECIBEL) {
@@ -82,10 +82,10 @@ for (const [part, settings, least] of DECIBEL) {
 const DIVERGENCE: [JudgedPart, Partial<QuantizeSettings>, number][] = [
   ["activations", { ...STATIC, activationBits: 8 }, 0.0102],
   ["activations", { activationRange: "minmax", activationBits: 8 }, 0.0088],
-  ["activations", { activationBits: 8 }, 0.005],
-  ["activations", { activationBits: 6 }, 0.31],
+  ["activations", { activationBits: 8 }, 0.0044],
+  ["activations", { activationBits: 6 }, 0.2],
   ["both", { ...STATIC, activationBits: 8 }, 0.012],
-  ["both", { activationBits: 8 }, 0.0069],
+  ["both", { activationBits: 8 }, 0.0062],
 ];
 
 for (const [part, settings, most] of DIVERGENCE) {
