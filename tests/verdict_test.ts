@@ -90,6 +90,7 @@ Deno.test("judgeQuality() judges by outputs where they are known, and by weights
   const db = -10 * Math.log10(0.1 / 4);
   assert.equal(found.unmeasured?.sqnr_db?.toFixed(9), db.toFixed(9));
   assert.deepEqual({ ...found, unmeasured: { ...found.unmeasured, sqnr_db: db } }, {
+    inputs: null,
     verdict: "fair",
     quality: { grade: "fair", measure: "outputs", sqnr_db: 25 },
     unmeasured: { grade: "fair", measure: "weights", sqnr_db: db, layers: 2 },

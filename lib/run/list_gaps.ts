@@ -22,8 +22,9 @@ export function listGaps(
     [
       missing,
       (layers) =>
-        `${subject} has no statistics of ${layers}, ` +
-        (isCompensated ? "which are quantized without" : "whose inputs are left as they are"),
+        isCompensated
+          ? `${subject} has no statistics of ${layers}, which are quantized without`
+          : `${subject} has no statistics of ${layers}, whose inputs are left as they are`,
     ],
     [
       isCompensated ? unsketched : [],
