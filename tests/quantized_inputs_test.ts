@@ -95,7 +95,7 @@ Deno.test("quantizeInputs() quantizes rows of the layers it knows, by groups and
       scheduleOf("a", [1, 2], [8, 0]),
       scheduleOf("b", [1, 2, 3, 4], [8, 8, 8, 8]),
     ],
-  }, [{ names: ["a"], first: a }, { names: ["b"], first: b }, { names: ["c"], first: c }]);
+  }, [{ names: ["c"], first: c }, { names: ["a"], first: a }, { names: ["b"], first: b }]);
   const apply = (layer: Linear, time: number, rows = 2) => {
     setTime(time);
     const [x, out] = [allocateRows(multiplier, 2, 2), allocateRows(multiplier, 2, layer.outputs)];

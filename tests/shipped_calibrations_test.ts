@@ -79,7 +79,9 @@ Deno.test("the calibration of the language model covers its attention and MLP, l
 
 Deno.test("recording the digits model again gives the bytes that ship", async () => {
   const bytes = await recordDigits({ weights: "snr" });
-  assert.deepEqual(bytes, Deno.readFileSync(pathOf("digits-dit")));
+  const shipped = Deno.readFileSync(pathOf("digits-dit"));
+  assert.equal(bytes.length, shipped.length);
+  assert.equal(bytes.findIndex((byte, i) => byte !== shipped[i]), -1);
 });
 
 Deno.test("recording a sixteenth of the text gives squares near those that ship", async () => {

@@ -57,10 +57,10 @@ Deno.test("the demo says what it does before it has done anything", async () => 
     let said = "";
     for await (const bytes of child.stderr) {
       said += text.decode(bytes, { stream: true });
-      if (said.includes("[1/16] Drawing with the unquantized model\n")) break;
+      if (said.includes("[1/20] Drawing with the unquantized model\n")) break;
     }
     // It is still at its first step: nothing is quantized.
-    assert.match(said, /^\[1\/16\] Drawing with the unquantized model$/m);
+    assert.match(said, /^\[1\/20\] Drawing with the unquantized model$/m);
     assert.deepEqual([...Deno.readDirSync(`${directory}/out`)], []);
     child.kill();
     await child.status;

@@ -52,7 +52,7 @@ Deno.test("the command line quantizes in workers and verifies when its own folde
 });
 
 Deno.test("the demo's parts find their files when the project's folder has a strange name", async () => {
-  await withCopy(["deno.json", "lib", "examples"], async (copy) => {
+  await withCopy(["deno.json", "deno.lock", "lib", "examples"], async (copy) => {
     const folder = join(copy, "examples/digits-dit-denoiser");
     const program = join(copy, "check.ts");
     const from = (name: string) => JSON.stringify(pathToFileURL(join(folder, name)).href);
@@ -66,7 +66,7 @@ Deno.test("the demo's parts find their files when the project's folder has a str
       import { readText } from ${from("../small-dlm-denoiser/read_text.ts")};
       const observers = startObservers(1);
       // The worker loads the multiplier, and says in words that this is no model.
-      const refused = await observers.observe(new Map()).then(() => "", (error) => error.name);
+      const refused = await observers.observe({ weights: new Map() }).then(() => "", (error) => error.name);
       observers.close();
       const { labels } = readDigits();
       const evaluator = await createEvaluator(Deno.args[1]!, 1, readText().slice(0, 1));
