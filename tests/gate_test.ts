@@ -385,6 +385,16 @@ const CASES: Case[] = [
     outcome: "pass",
   },
   {
+    what: "two rules of a file are about the same layer",
+    baseline: layers({ sqnr_db: 25 }),
+    current: layers({ sqnr_db: 23 }),
+    rules: [
+      { metric: "layers[blocks.*].sqnr_db", absolute: 1 },
+      { metric: "layers[blocks.0.*].sqnr_db", absolute: 3 },
+    ],
+    outcome: ["fail sqnr_db blocks.0.fc"],
+  },
+  {
     what: "there is no layer in either report",
     baseline: { layers: [] },
     current: { layers: [] },

@@ -20,10 +20,8 @@ const RULE_KEYS = ["metric", "direction", "absolute", "relative", "level", "must
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * const [rule] = parseRules(
- *   '{"rules": [{"metric": "layers[re:blocks\\\\.0\\\\.].sqnr_db", "absolute": 1}]}',
- * );
- * assert.deepEqual([rule?.layers, rule?.metric, rule?.level], ["re:blocks\\.0\\.", "sqnr_db", "fail"]);
+ * const [rule] = parseRules('{"rules": [{"metric": "layers[blocks.0.*].sqnr_db", "absolute": 1}]}');
+ * assert.deepEqual([rule?.layers, rule?.metric, rule?.level], ["blocks.0.*", "sqnr_db", "fail"]);
  * ```
  */
 export function parseRules(text: string): GateRule[] {
