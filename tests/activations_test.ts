@@ -4,7 +4,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodeCalibration, type RecordedLayer } from "../lib/calibration/encode_calibration.ts";
 import { openCalibration } from "../lib/calibration/open_calibration.ts";
-import { hasHistogram, withHistograms } from "../lib/calibration/read_histograms.ts";
+import {
+  hasHistogram,
+  type InputHistograms,
+  withHistograms,
+} from "../lib/calibration/read_histograms.ts";
 import {
   chooseInputParams,
   coupleInputs,
@@ -380,6 +384,80 @@ Deno.test("planInputQuantizer() says what more groups would come to", () =>
     assert.ok(found.limit_error < found.error_by_groups[3]!);
     assert.equal(found.signal.toFixed(9), T.toFixed(9));
   }));
+
+/** Histograms of four bins that are alike at every timestep, or by timestep. */
+function histogramsOf(timesteps: number, ends: (t: number) => number): InputHistograms {
+  const max = Float32Array.from({ length: timesteps }, (_, t) => ends(t));
+  return {
+    ...{ min: new Float32Array(timesteps), max, from: 0, width: Math.max(...max) / 4, bins: 4 },
+    visit: (see) => {
+      for (let t = 0; t < timesteps; t++) see(Float64Array.of(5, 3, 2, 1), t);
+    },
+  };
+}
+
+Deno.test("the limit of a long calibration is that of some of its timesteps", () => {
+  const [short, long] = [3, 100].map((timesteps) =>
+    planInputQuantizer(histogramsOf(timesteps, () => 2), {
+      ...{ boundaries: [0, timesteps], bits: 8, range: "minmax", smoothing: null, weight: 0 },
+    })
+  );
+  for (const { limit_error, static_error } of [short!, long!]) {
+    assert.ok(Math.abs(limit_error / static_error - 1) < 1e-9, `${limit_error} ${static_error}`);
+  }
+});
+
+Deno.test("neighbouring bins of a fine histogram are joined", async () => {
+  const bins = 4096 + 4;
+  const histogram = Int32Array.from({ length: bins }, (_, i) => i % 7);
+  const layer = { min: Float32Array.of(-1), max: Float32Array.of(3), histogram };
+  const file = encodeCalibration({ timesteps: [5], layers: new Map([["a", layer]]) });
+  await withFiles({ "c.safetensors": file }, (root) => {
+    const calibration = openCalibration(join(root, "c.safetensors"));
+    const statistics = calibration.layers.get("a")!;
+    assert.ok(hasHistogram(statistics));
+    withHistograms(calibration, statistics, ({ from, width, bins: joined, visit }) => {
+      assert.deepEqual([from, joined], [-1, 1367]);
+      assert.ok(Math.abs(width - 3 * 4 / bins) < 1e-12);
+      visit((counts) => {
+        assert.deepEqual([...counts.subarray(0, 3)], [0 + 1 + 2, 3 + 4 + 5, 6 + 0 + 1]);
+        assert.equal(counts[1366], (4098 % 7) + (4099 % 7));
+      });
+    });
+  });
+});
+
+Deno.test("optimal boundaries are chosen for all layers together", async () => {
+  // The inputs of the first jump after 3 timesteps and twice as far as those of the second, after 9.
+  const record = (at: number, far: number): RecordedLayer => {
+    const max = Float32Array.from({ length: T }, (_, t) => t < at ? 1 : far);
+    const histogram = Int32Array.from(
+      { length: T * 64 },
+      (_, i) => (i % 64 + 1) / 64 * far <= max[Math.floor(i / 64)]! ? 10 : 0,
+    );
+    return { min: new Float32Array(T), max, histogram };
+  };
+  const layers = new Map([["blocks.0.q", record(3, 8)], ["blocks.0.fc", record(9, 2)]]);
+  const timesteps = Array.from({ length: T }, (_, t) => t);
+  const files = { ...FILES, "c.safetensors": encodeCalibration({ timesteps, layers }) };
+  await withFiles(files, async (root) => {
+    const { activations } = await quantizeModel(join(root, "model"), join(root, "out"), {
+      ...{ ...DEFAULT_SETTINGS, ...SETTINGS, timeGroups: 2, grouping: "optimal" },
+      calibration: join(root, "c.safetensors"),
+    });
+    assert.deepEqual(activations!.boundaries, [0, 3, 12]);
+  });
+});
+
+Deno.test("phase optimize weighs jumps of inputs by --markov-weight", async () => {
+  const scores: number[] = [];
+  for (const markovWeight of [0, 100]) {
+    await withRun({ phase: "optimize", markovWeight }, ({ activations }) => {
+      scores.push(activations!.smoothness_score);
+    });
+  }
+  assert.ok(scores[1]! > scores[0]! + 0.02, `${scores}`);
+});
 
 Deno.test("reportActivations() keeps the ranges of the six inputs that drift most, of at most 256 points", () => {
   const ranges = [[1, 4], [1, 3], [0, 9], [2, 4], [1, 8], [5, 5], [1, 6], [1, 5]];

@@ -68,7 +68,8 @@ const inspect = (...more: string[]) => (model: string, calibration: string) => [
 
 const quantize = (...more: string[]) => (model: string, calibration: string) => [
   ...["--model", model, "--output", join(model, "../out"), "--report", join(model, "../r.json")],
-  ...["--phase", "optimize", "--calibration", calibration, ...ROWS, ...more],
+  ...more.includes("--phase") ? [] : ["--phase", "optimize"],
+  ...["--calibration", calibration, ...ROWS, ...more],
 ];
 
 /** What a calibration lacks, with FILE in place of its name. */
@@ -278,6 +279,25 @@ Deno.test("inspect predicts the same of one segment and of two that are alike", 
   for (const [i, { output_sqnr_db }] of two.predicted_errors.entries()) {
     assert.ok(Math.abs(output_sqnr_db! - one.predicted_errors[i]!.output_sqnr_db!) < 1e-6);
   }
+});
+
+Deno.test("a run that quantizes inputs alone warns of those it knows no histogram of", async () => {
+  const flags = ["--phase", "baseline", "--activation-bits", "8", "--num-time-groups", "2"];
+  await tell(MIXED, quantize("--dry-run", ...flags), ({ code, stderr }) => {
+    assert.equal(code, 0);
+    const warnings = stderr.split("\n").filter((line) => line.startsWith("Warning"))
+      .map((line) => line.replace(/calibration ".*?"/, "calibration FILE"));
+    assert.deepEqual(warnings, [
+      "Warning: calibration FILE has no statistics of 1 layer, whose inputs are left as they are: " +
+      'the first is "blocks.1.fc2"',
+      "Warning: calibration FILE has no histograms of the inputs of 2 layers, which are left as they " +
+      'are: the first is "blocks.0.fc1"',
+      "Warning: calibration FILE has statistics of 1 layer that the model does not have: " +
+      'the first is "strange"',
+    ]);
+  });
+  const { predicted_groups } = await summaryOf(MIXED, "--activation-bits", "4");
+  assert.equal(predicted_groups!.bits, 4);
 });
 
 Deno.test("inspect tells people the same, and --dry-run as well", async () => {
