@@ -437,7 +437,7 @@ Deno.test("optimal boundaries are chosen for all layers together", async () => {
     );
     return { min: new Float32Array(T), max, histogram };
   };
-  const layers = new Map([["blocks.0.q", record(3, 8)], ["blocks.0.fc", record(9, 2)]]);
+  const layers = new Map([["blocks.0.fc", record(3, 8)], ["blocks.0.q", record(9, 2)]]);
   const timesteps = Array.from({ length: T }, (_, t) => t);
   const files = { ...FILES, "c.safetensors": encodeCalibration({ timesteps, layers }) };
   await withFiles(files, async (root) => {
