@@ -19,6 +19,8 @@ import { addUp, errorOf, quantileOf, signalOf } from "../lib/params/input_errors
 import type { ActivationRecord } from "../lib/layer/activation_record.ts";
 import { middlesOf, planPoints } from "../lib/params/plan_points.ts";
 import { driftOf, reportActivations } from "../lib/report/report_activations.ts";
+import { histogramBytes } from "../lib/run/plan_activations.ts";
+import { openPlan } from "../lib/run/plan_run.ts";
 import { planInputQuantizer } from "../lib/params/plan_input_quantizer.ts";
 import { costOfPath } from "../lib/params/optimize_path.ts";
 import {
@@ -448,6 +450,18 @@ Deno.test("optimal boundaries are chosen for all layers together", async () => {
     assert.deepEqual(activations!.boundaries, [0, 3, 12]);
   });
 });
+
+Deno.test("histograms count as work where inputs are quantized", () =>
+  withFiles(FILES, async (root) => {
+    const settings = {
+      ...{ ...DEFAULT_SETTINGS, ...SETTINGS, phase: "optimize" as const },
+      calibration: join(root, "c.safetensors"),
+    };
+    const plan = await openPlan(join(root, "model"), settings);
+    // Those of q, which k shares, and of fc.
+    assert.equal(histogramBytes(plan, settings), 2 * T * BINS * 4);
+    assert.equal(histogramBytes(plan, { activationBits: undefined }), 0);
+  }));
 
 Deno.test("phase optimize weighs jumps of inputs by --markov-weight", async () => {
   const scores: number[] = [];

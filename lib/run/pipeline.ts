@@ -31,7 +31,7 @@ import {
   type RunPlan,
   sourceBytes,
 } from "./plan_run.ts";
-import { planActivations } from "./plan_activations.ts";
+import { histogramBytes, planActivations } from "./plan_activations.ts";
 import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
 import { writeFiles } from "./write_files.ts";
@@ -68,7 +68,8 @@ export async function runPlan(
   const { signal } = hooks;
   refuseAborted(signal);
   let finished = "";
-  const opening = openBackend(settings.backend, sourceBytes(plan), {
+  const work = sourceBytes(plan) + histogramBytes(plan, settings);
+  const opening = openBackend(settings.backend, work, {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
   });
   const filling = opening.then(fill);

@@ -13,7 +13,7 @@ import type { ActivationBits } from "../types.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** Most points between which boundaries are chosen: a finer axis is joined to runs of timesteps. */
-const MAX_POINTS = 64;
+const MAX_POINTS = 50;
 
 /** Layers of a run with what is known of their inputs, those that share an input once. */
 interface KnownInputs {
@@ -93,6 +93,18 @@ export async function planActivations(
     }
     return groupPoints(costs, settings.timeGroups).boundaries.map((point) => points[point]!);
   }
+}
+
+/** Bytes of the histograms that a run reads; the more there are, the longer quantizers take. */
+export function histogramBytes(
+  plan: Pick<RunPlan, "parts" | "calibration">,
+  { activationBits }: Pick<QuantizeSettings, "activationBits">,
+): number {
+  if (activationBits === undefined) return 0;
+  return knownInputs(plan).known.reduce(
+    (size, { statistics: { histogram } }) => size + histogram.end - histogram.begin,
+    0,
+  );
 }
 
 /** The inputs that are known of a planned run, and how many layers' are not. */
