@@ -6,6 +6,7 @@ import type { Report } from "../report/build_report.ts";
 import type { Grade, QualityMeasure } from "../report/grades.ts";
 import { judgeQuality, storedScore } from "../report/judge_quality.ts";
 import { isSameFigure, sixDigits } from "../report/metrics.ts";
+import { countRough } from "../report/rank_damage.ts";
 import { identifyCalibration } from "../report/report_calibration.ts";
 import { type ReportFigures, SETTING_KEYS } from "../report/report_figures.ts";
 import { COMMIT } from "./commit.ts";
@@ -103,7 +104,7 @@ export function makeHistoryEntry(report: Report, options: EntryOptions = {}): Hi
     settings: pickSettings(report),
     smoothness_score: num_time_groups === 1 ? null : sixDigits(score),
     violation_count: report.violation_count,
-    layers_with_violations: layers.filter(({ violation_count }) => violation_count > 0).length,
+    layers_with_violations: countRough(layers),
     grade,
     measure,
     sqnr_db: roundSqnr(report.sqnr_db),

@@ -73,6 +73,23 @@ export function measureOutputs(
   return elements === 0 ? undefined : -10 * Math.log10(error / elements);
 }
 
+/** The SQNR in dB of an error relative to its signal; `null`: there is no error. */
+export function sqnrOf(relative: number): number | null {
+  return relative === 0 ? null : -10 * Math.log10(relative);
+}
+
+/** The SQNR in dB of the mean relative error of layers, each weighted by its elements; `null`: there is no error. */
+export function meanSqnr(
+  layers: readonly { elements: number; error: number; signal: number }[],
+): number | null {
+  let [error, elements] = [0, 0];
+  for (const layer of layers) {
+    elements += layer.elements;
+    if (layer.signal > 0) error += layer.elements * layer.error / layer.signal;
+  }
+  return error === 0 ? null : sqnrOf(error / elements);
+}
+
 /**
  * The energies of several layers, or parts of one, together. Those of the output are left out where one of them
  * has none, since of a part nothing follows for the whole.

@@ -10,6 +10,7 @@ import type {
   SmoothingMethod,
 } from "../types.ts";
 import { chooseInputParams, coupleInputs } from "./choose_input_range.ts";
+import { planTimeGroups } from "../plan/plan_time_groups.ts";
 import { planPoints } from "./plan_points.ts";
 import { addUp, errorOf, type InputSums, signalOf } from "./input_errors.ts";
 import { storedParams, trackOf } from "./score_track.ts";
@@ -55,6 +56,21 @@ export interface InputQuantizer {
 /** Numbers of time groups of which it is said what they would come to. */
 export const GROUP_COUNTS = [1, 2, 4, 8, 16] as const;
 
+/** How near to the limit a number of groups has to come to be recommended, in dB. */
+const ENOUGH_DB = 0.5;
+
+/**
+ * The least number of equal time groups that comes near enough to a range for each timestep; the most where none does.
+ *
+ * @param errors Of so many groups as {@linkcode GROUP_COUNTS} has, or some of the first.
+ * @param limit The error with a range for each timestep.
+ */
+export function recommendGroups(errors: readonly number[], limit: number): number {
+  const most = limit * 10 ** (ENOUGH_DB / 10);
+  const enough = errors.findIndex((error) => error <= most);
+  return GROUP_COUNTS[enough === -1 ? errors.length - 1 : enough]!;
+}
+
 /** Most timesteps that are given a range of their own, to learn the limit: of more, some are taken. */
 const MAX_LIMITS = 32;
 
@@ -64,12 +80,12 @@ export function planInputQuantizer(
   { boundaries, bits, range, smoothing, weight }: InputQuantizerSettings,
 ): InputQuantizer {
   const timesteps = boundaries.at(-1)!;
-  const cuts = [
-    boundaries,
-    ...GROUP_COUNTS.filter((count) => count <= timesteps).map((count) =>
-      Array.from({ length: count + 1 }, (_, g) => Math.floor(g * timesteps / count))
-    ),
-  ];
+  const equal = GROUP_COUNTS.filter((count) => count <= timesteps)
+    .map((count) => planTimeGroups(timesteps, count));
+  // The groups of the run are looked at once where they are equal ones.
+  const isOwn = (cut: readonly number[]) =>
+    cut.length === boundaries.length && cut.every((start, g) => start === boundaries[g]);
+  const cuts = equal.some(isOwn) ? equal : [...equal, boundaries];
   let [limit_error, limit_signal, signal] = [0, 0, 0];
   const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
   const every = Math.ceil(timesteps / MAX_LIMITS);
@@ -85,15 +101,20 @@ export function planInputQuantizer(
       for (let bin = 0; bin < counts.length; bin++) group[bin] = group[bin]! + counts[bin]!;
     }
   });
-  const inputsOf = (i: number) =>
-    cuts[i]!.slice(1).map((end, g) => sumsOf(all, collected[i]![g]!, cuts[i]![g]!, end));
+  const inputs = cuts.map((cut, i) =>
+    cut.slice(1).map((end, g) => sumsOf(all, collected[i]![g]!, cut[g]!, end))
+  );
+  const own = cuts.findIndex(isOwn);
   const choose = (i: number, how: ActivationRange) =>
-    inputsOf(i).map((inputs) => chooseInputParams(inputs, how, bits));
+    inputs[i]!.map((sums) => chooseInputParams(sums, how, bits));
   const sumOf = (chosen: readonly { error: number }[]) =>
     chosen.reduce((sum, { error }) => sum + error, 0);
-  const groups = weight > 0 ? coupleInputs(inputsOf(0), bits, weight) : choose(0, range);
-  const plain = range === "minmax" ? groups : choose(0, "minmax");
-  const error_by_groups = cuts.slice(1).map((_, i) => sumOf(choose(i + 1, range)));
+  const chosen = equal.map((_, i) => choose(i, range));
+  const groups = weight > 0
+    ? coupleInputs(inputs[own]!, bits, weight)
+    : chosen[own] ?? choose(own, range);
+  const plain = range === "minmax" ? groups : choose(own, "minmax");
+  const error_by_groups = chosen.map(sumOf);
   const listed = (chosen: readonly QuantParams[]) => ({
     scale: chosen.map(({ scale }) => scale),
     zero_point: chosen.map(({ zero_point }) => zero_point),

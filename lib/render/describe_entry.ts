@@ -17,6 +17,11 @@ export function describeEntry(entry: HistoryEntry): string {
   ].join(", ");
 }
 
+/** `1 entry`, `2 entries`. */
+export function countEntries(count: number): string {
+  return count === 1 ? "1 entry" : `${count} entries`;
+}
+
 /** A size in 10^6 bytes, without its unit: a small model's to the kilobyte. */
 export function formatMegabytes(value: number): string {
   return value.toFixed(value < 10 ? 3 : 2);

@@ -6,6 +6,8 @@ import { countNouns, escapeText } from "../base/text.ts";
 import { middlesOf, planPoints } from "../params/plan_points.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
 import { storedScore } from "../report/judge_quality.ts";
+import { sixDigits } from "../report/metrics.ts";
+import { countRough } from "../report/rank_damage.ts";
 import {
   type ActivationsReport,
   DRAWN_INPUTS,
@@ -39,7 +41,7 @@ export function viewActivations(activations: ActivationsReport): ActivationsView
       name: escapeText(layer.name),
       note: describeDrawn(layer),
     })),
-    rough: formatCount(layers.filter(({ violation_count }) => violation_count > 0).length),
+    rough: formatCount(countRough(layers)),
   };
 }
 
@@ -150,12 +152,11 @@ function describeDrawn({ range, static_sqnr_db, grouped_sqnr_db }: DrawnLayer): 
 function carryAxis(
   { timesteps, boundaries }: ActivationsReport,
 ): { points: number[]; edges: number[] } {
-  const shorten = (time: number) => Number(time.toPrecision(6));
   const last = timesteps.length - 1;
   return {
-    points: middlesOf(planPoints(timesteps.length)).map((t) => shorten(timesteps[t]!)),
+    points: middlesOf(planPoints(timesteps.length)).map((t) => sixDigits(timesteps[t]!)),
     edges: boundaries.map((t) =>
-      shorten(t === 0 || t > last ? timesteps[Math.min(t, last)]! : mean(timesteps, t))
+      sixDigits(t === 0 || t > last ? timesteps[Math.min(t, last)]! : mean(timesteps, t))
     ),
   };
 }

@@ -17,7 +17,7 @@ import { type HistoryEntry, listBreaches } from "../history/entry.ts";
 import { identify, nameIdentities } from "../history/identify.ts";
 import { type Grade, GRADES, type QualityMeasure } from "../report/grades.ts";
 import { labelOf } from "../report/metrics.ts";
-import { describeEntry, formatMegabytes, formatSeconds } from "./describe_entry.ts";
+import { countEntries, describeEntry, formatMegabytes, formatSeconds } from "./describe_entry.ts";
 import { fillTemplate } from "./fill_template.ts";
 import { joinParts } from "./page_parts.ts";
 
@@ -91,7 +91,7 @@ export async function renderHistoryHtml(entries: readonly HistoryEntry[]): Promi
     version: config.version,
     title: listModels(entries),
     facts: [
-      entries.length === 1 ? "1 entry" : `${entries.length} entries`,
+      countEntries(entries.length),
       countNouns(new Set(entries.flatMap(({ commit }) => commit ?? [])).size, "commit"),
       countNouns(lines.length, "line"),
     ],

@@ -2,7 +2,7 @@
 
 import type { LayerReport } from "./report_layer.ts";
 import type { OutputFigures } from "./report_calibration.ts";
-import type { Quality } from "../params/measure_quality.ts";
+import { meanSqnr, type Quality } from "../params/measure_quality.ts";
 import type { Smoothness } from "../params/score_smoothness.ts";
 import {
   type Grade,
@@ -75,7 +75,7 @@ export function judgeQuality(report: JudgedFigures): Verdict {
     : layers.filter(({ output_sqnr_db }) => output_sqnr_db === undefined);
   const unmeasured = rest.length === 0
     ? null
-    : { ...gradeBy("weights", meanSqnr(rest)), layers: rest.length };
+    : { ...gradeBy("weights", meanSqnr(rest.map(weighWeights))), layers: rest.length };
   const smoothness = gradeSmoothness(report);
   const { activation_sqnr_db: db } = report;
   // An error of the input is one of the output as well, about as large beside the signal.
@@ -137,14 +137,10 @@ function gradeSmoothness(report: JudgedFigures): Grade | null {
   );
 }
 
-/** The SQNR of the mean relative error of some layers, weighted by elements. */
-function meanSqnr(
-  layers: readonly Pick<LayerReport, "rows" | "columns" | "sqnr_db">[],
-): number | null {
-  let [error, elements] = [0, 0];
-  for (const { rows, columns, sqnr_db } of layers) {
-    elements += rows * columns;
-    if (sqnr_db !== null) error += rows * columns * 10 ** (-sqnr_db / 10);
-  }
-  return error === 0 ? null : -10 * Math.log10(error / elements);
+/** The error of a layer's weights relative to them, and what it weighs. */
+function weighWeights(
+  { rows, columns, sqnr_db }: Pick<LayerReport, "rows" | "columns" | "sqnr_db">,
+): { elements: number; error: number; signal: number } {
+  const error = sqnr_db === null ? 0 : 10 ** (-sqnr_db / 10);
+  return { elements: rows * columns, error, signal: 1 };
 }

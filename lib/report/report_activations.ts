@@ -1,6 +1,7 @@
 /** The quantizers of a run's layer inputs as a report has them: how smoothly they move, and what time groups are worth. */
 
-import { GROUP_COUNTS, groupOf } from "../params/plan_input_quantizer.ts";
+import { groupOf, recommendGroups } from "../params/plan_input_quantizer.ts";
+import { meanSqnr } from "../params/measure_quality.ts";
 import { middlesOf, planPoints } from "../params/plan_points.ts";
 import {
   type ActivationRecord,
@@ -39,7 +40,7 @@ export interface LayerActivations
   /** [G] scales of phase baseline: from the least to the largest input. */
   baseline_scale: number[];
   /**
-   * The least of 1, 2, 4, 8 and 16 equal groups with which it would come within {@linkcode ENOUGH_DB} of a range
+   * The least of 1, 2, 4, 8 and 16 equal groups with which it would come within 0.5 dB of a range
    * for each timestep; the most of them where none does.
    */
   recommended_groups: number;
@@ -84,9 +85,6 @@ export interface ActivationsReport extends InputFigures, Smoothness {
 /** Inputs whose ranges a report keeps over time: those that a page draws. */
 export const DRAWN_INPUTS = 6;
 
-/** How near to the limit a number of groups has to come to be recommended, in dB. */
-export const ENOUGH_DB = 0.5;
-
 /** Reports the quantizers of a run. */
 export function reportActivations(
   records: ActivationRecords,
@@ -126,7 +124,7 @@ export function reportActivations(
     baseline: {
       smoothness_score,
       violation_count,
-      grouped_sqnr_db: meanSqnr(layers, ({ baseline }) => baseline.error),
+      grouped_sqnr_db: sqnrBy(layers, ({ baseline }) => baseline.error),
     },
     other_layers: missing,
     layers: layers.map((layer) => {
@@ -139,7 +137,7 @@ export function reportActivations(
         scale: layer.scale,
         zero_point: layer.zero_point,
         baseline_scale: layer.baseline.scale,
-        recommended_groups: recommendGroups(layer),
+        recommended_groups: recommendGroups(layer.error_by_groups, layer.limit_error),
         ...drawn.has(layer) && describeCurves(layer, middles),
       };
     }),
@@ -185,28 +183,19 @@ function describeCurves(
 
 function figuresOf(layers: readonly ActivationRecord[]): InputFigures {
   return {
-    static_sqnr_db: meanSqnr(layers, ({ static_error }) => static_error),
-    grouped_sqnr_db: meanSqnr(layers, ({ error }) => error),
-    timestep_sqnr_db: meanSqnr(layers, ({ limit_error }) => limit_error),
+    static_sqnr_db: sqnrBy(layers, ({ static_error }) => static_error),
+    grouped_sqnr_db: sqnrBy(layers, ({ error }) => error),
+    timestep_sqnr_db: sqnrBy(layers, ({ limit_error }) => limit_error),
   };
 }
 
-/** The SQNR of the mean relative error, weighted by elements. */
-function meanSqnr(
+function sqnrBy(
   layers: readonly ActivationRecord[],
   errorOf: (layer: ActivationRecord) => number,
 ): number | null {
-  let [error, elements] = [0, 0];
-  for (const layer of layers) {
-    const own = layer.rows * layer.columns;
-    elements += own;
-    if (layer.signal > 0) error += own * errorOf(layer) / layer.signal;
-  }
-  return error === 0 ? null : -10 * Math.log10(error / elements);
-}
-
-function recommendGroups({ error_by_groups, limit_error }: ActivationRecord): number {
-  const most = limit_error * 10 ** (ENOUGH_DB / 10);
-  const enough = error_by_groups.findIndex((error) => error <= most);
-  return GROUP_COUNTS[enough === -1 ? error_by_groups.length - 1 : enough]!;
+  return meanSqnr(layers.map((layer) => ({
+    elements: layer.rows * layer.columns,
+    error: errorOf(layer),
+    signal: layer.signal,
+  })));
 }

@@ -4,6 +4,7 @@ import type { Calibration } from "../calibration/calibration.ts";
 import { type LayerInputs, readInputs } from "../calibration/read_inputs.ts";
 import type { Model } from "../model/open_model.ts";
 import { estimateScheme, isWithinBounds, roundHalfEven } from "../params/estimate_params.ts";
+import { sqnrOf } from "../params/measure_quality.ts";
 import { fullName, type LayerPlan } from "../plan/plan_layer.ts";
 import { decodeFloats, floatBytes } from "../safetensors/dtype.ts";
 import { openSource } from "../safetensors/read.ts";
@@ -65,18 +66,14 @@ export function predictErrors(
     const layers = found.map(({ name, elements, relative }) => ({
       name,
       share: whole === 0 ? 0 : elements * relative[i]! / whole,
-      output_sqnr_db: decibel(relative[i]!),
+      output_sqnr_db: sqnrOf(relative[i]!),
     }));
     return {
       bits,
-      output_sqnr_db: decibel(whole / elements),
+      output_sqnr_db: sqnrOf(whole / elements),
       layers: layers.sort((a, b) => b.share - a.share || (a.name < b.name ? -1 : 1)),
     };
   });
-}
-
-function decibel(relative: number): number | null {
-  return relative === 0 ? null : -10 * Math.log10(relative);
 }
 
 /** Error over signal at each width; `undefined` where nothing follows. */

@@ -3,8 +3,12 @@
 import type { Calibration } from "../calibration/calibration.ts";
 import { kindOfLayer } from "../calibration/measure_drift.ts";
 import { withHistograms } from "../calibration/read_histograms.ts";
-import { GROUP_COUNTS, planInputQuantizer } from "../params/plan_input_quantizer.ts";
-import { ENOUGH_DB } from "../report/report_activations.ts";
+import {
+  GROUP_COUNTS,
+  planInputQuantizer,
+  recommendGroups,
+} from "../params/plan_input_quantizer.ts";
+import { sqnrOf } from "../params/measure_quality.ts";
 import { activationRangeOf, type QuantizeSettings } from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import { knownInputs } from "./plan_activations.ts";
@@ -89,24 +93,16 @@ export function predictGroups(
   return {
     bits,
     group_counts: [...counts],
-    kinds: [...kinds].map(([kind, { layers, errors, limit }]) => {
-      const most = limit * 10 ** (ENOUGH_DB / 10);
-      const enough = errors.findIndex((error) => error <= most);
-      return {
-        kind,
-        layers,
-        sqnr_db: errors.map((error) => decibel(error / layers)),
-        timestep_sqnr_db: decibel(limit / layers),
-        suggested_groups: counts[enough === -1 ? counts.length - 1 : enough]!,
-      };
-    }),
+    kinds: [...kinds].map(([kind, { layers, errors, limit }]) => ({
+      kind,
+      layers,
+      sqnr_db: errors.map((error) => sqnrOf(error / layers)),
+      timestep_sqnr_db: sqnrOf(limit / layers),
+      suggested_groups: recommendGroups(errors, limit),
+    })),
   };
 }
 
 function relative(error: number, signal: number): number {
   return signal > 0 ? error / signal : 0;
-}
-
-function decibel(error: number): number | null {
-  return error === 0 ? null : -10 * Math.log10(error);
 }

@@ -14,7 +14,7 @@ import {
   loadReport,
 } from "../../report/load_report.ts";
 import { holdsFile } from "../../run/pending_output.ts";
-import { describeEntry } from "../../render/describe_entry.ts";
+import { countEntries, describeEntry } from "../../render/describe_entry.ts";
 import type { Invocation } from "../parse_args.ts";
 import type { Io } from "./io.ts";
 import { writeText } from "./write_text.ts";
@@ -95,8 +95,4 @@ function checkTarget(
       `it cannot be read as a ${kind} of Isotherm: give another ${flag}, or remove it yourself`,
     );
   }
-}
-
-function countEntries(count: number): string {
-  return count === 1 ? "1 entry" : `${count} entries`;
 }
