@@ -94,25 +94,38 @@ export function optimizePath(
     const next = new Float64Array(right.error.length);
     const from = new Uint32Array(next.length);
     const inverse = Float64Array.from(left.scale, (scale) => weight / scale);
+    const cheapest = indexOfLeast(costs);
     for (let r = 0; r < next.length; r++) {
       const [scale, zeroPoint] = [right.scale[r]!, right.zero_point[r]!];
-      let least = Infinity;
+      const costFrom = (l: number) =>
+        costs[l]! + Math.abs(scale - left.scale[l]!) * inverse[l]! +
+        Math.abs(zeroPoint - left.zero_point[l]!) * zeroPointWeight;
+      let [best, least] = [cheapest, costFrom(cheapest)];
       for (let l = 0; l < costs.length; l++) {
-        const cost = costs[l]! + Math.abs(scale - left.scale[l]!) * inverse[l]! +
-          Math.abs(zeroPoint - left.zero_point[l]!) * zeroPointWeight;
-        if (cost >= least) continue;
-        least = cost;
-        from[r] = l;
+        // A jump costs nothing or more, so most candidates are done with here.
+        if (costs[l]! > least) continue;
+        const cost = costFrom(l);
+        if (cost < least || (cost === least && l < best)) [best, least] = [l, cost];
       }
+      from[r] = best;
       next[r] = least + right.error[r]!;
     }
     costs = next;
     before.push(from);
   }
-  const path = [costs.indexOf(costs.reduce((a, b) => Math.min(a, b)))];
+  const path = [indexOfLeast(costs)];
   for (const from of before.toReversed()) path.push(from[path.at(-1)!]!);
   path.reverse();
   return { path, cost: costOfPath(groups, path, bits, weight) };
+}
+
+/** The first of the least. */
+function indexOfLeast(costs: Float64Array): number {
+  let least = 0;
+  for (let i = 1; i < costs.length; i++) {
+    if (costs[i]! < costs[least]!) least = i;
+  }
+  return least;
 }
 
 function checkWeight(weight: number): void {

@@ -1,10 +1,10 @@
 /**
  * What a block's weights lose by each of the parameters that phase optimize may give it. The loss is
- * measured on the block's histogram, so its cost does not grow with the number of weights.
+ * measured on the values it has, so its cost does not grow with the number of weights.
  */
 
 import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
-import { type Cells, gatherCells } from "./read_histogram.ts";
+import { type Cells, gatherCells, type UsedBins } from "./read_histogram.ts";
 import { type Candidate, createRater, meanSquare } from "./rate_candidate.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf, type Scheme } from "../types.ts";
@@ -66,20 +66,20 @@ const ZERO_POINTS = 5;
  * each the codes are made with it, and what is stored is that scale times sum x^2 / sum x v: clipping
  * then does not shrink the layer's output. The error is that of the stored scale.
  *
- * @param counts [BINS] weights by the upper 16 bits of their representation, all finite.
+ * @param bins Of its weights, all finite.
  * @param range Of the block; not [0, 0].
  * @param dtype Of the weights.
  * @param scheme What the parameters may be.
  */
 export function rateBlock(
-  counts: Uint32Array,
+  bins: UsedBins,
   range: BlockRange,
   dtype: FloatDtype,
   scheme: Scheme,
 ): BlockRating {
   const { bits, symmetric } = scheme;
   const own = estimateScheme(range.lo, range.hi, scheme);
-  const cells = gatherCells(counts, dtype, range);
+  const cells = gatherCells(bins, dtype, range);
   const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
   // No smaller than kernels take: its inverse has to be finite.
   const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
