@@ -16,6 +16,9 @@ const CELLS_IN_OCTAVE = 4;
 /** Octaves below the largest weight that are looked at: what is smaller adds nothing to any sum. */
 const OCTAVES = 20;
 
+/** Cells at most: of both signs. */
+export const MAX_CELLS = 2 * (OCTAVES << CELLS_IN_OCTAVE);
+
 /** Weights as runs of equal density. */
 export interface Cells {
   /** [N] where each begins. */
