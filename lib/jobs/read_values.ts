@@ -81,10 +81,13 @@ export function createValueReader(
       const left = Math.floor(plan.column / blockColumns);
       const first = Math.max(span.first, left);
       const last = Math.min(span.first + span.count, left + blocksAcross(tile));
-      if (first >= last) continue;
+      const isWanted = first < last;
+      // What is held has to be there for the blocks that are asked for next.
+      if (!isWanted && (isHeld || !holdsAll)) continue;
       const bytes = isHeld || holdsAll
         ? await readTile(desk, band, plan, isHeld, place)
         : await readAlone(desk, band, plan);
+      if (!isWanted) continue;
       await counter.add(bytes, plan, tile, { first: first - left, count: last - first });
       await tell(plan.rows * (plan.columns / blocksAcross(tile)) * (last - first) * width);
     }
