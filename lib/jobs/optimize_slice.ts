@@ -3,7 +3,8 @@
 import { type BlockParams, type FoundParams, MAX_HISTOGRAMS } from "../compute/kernels.ts";
 import { chooseParams } from "../params/choose_params.ts";
 import { estimateLayerParams, estimateScheme, isWithinBounds } from "../params/estimate_params.ts";
-import { type BlockRating, rateBlock } from "../params/rate_block.ts";
+import { rateBlock } from "../params/rate_block.ts";
+import { createRatingRoom, type RatingRoom } from "../params/rating_room.ts";
 import { measureBins, type UsedBins } from "../params/read_histogram.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
 import { middleOf, type QualitySums, type Scheme } from "../types.ts";
@@ -77,6 +78,15 @@ export function cutBlocks(
   return cutSpans(columns / blockColumns, Math.max(blocksAtOnce(groups), held));
 }
 
+/** The room of each desk, which has one job at a time. */
+const rooms = new WeakMap<Desk, RatingRoom>();
+
+function roomOf(desk: Desk): RatingRoom {
+  const room = rooms.get(desk) ?? createRatingRoom();
+  rooms.set(desk, room);
+  return room;
+}
+
 /** Runs the job; `undefined` where a block cannot be quantized. */
 export async function optimizeSlice(
   job: OptimizeJob,
@@ -104,15 +114,17 @@ export async function optimizeSlice(
   const spans = cutSpans(blocks, blocksAtOnce(groups));
   const reading = { slice, bands, isReadAgain: spans.length > 1 };
   const read = createValueReader(reading, desk, halfOver(1, desk.onBytes));
+  const room = roomOf(desk);
   for (const span of spans) {
-    const ratings = Array.from({ length: span.count }, (): (BlockRating | undefined)[] => []);
+    room.clear();
+    const ratings = Array.from({ length: span.count }, (): (number | undefined)[] => []);
     for (let group = 0; group < groups; group++) {
       for (const [i, { bins, ...range }] of (await read(group, span)).entries()) {
         if (!isWithinBounds(range)) return undefined;
         const at = group * blocks + span.first + i;
         [lo[at], hi[at]] = [range.lo, range.hi];
         const isZero = range.lo === range.hi;
-        ratings[i]!.push(isZero ? undefined : rateBlock(bins, range, dtype, job));
+        ratings[i]!.push(isZero ? undefined : room.keep(rateBlock(bins, range, dtype, job)));
         if (dtype === "F32") continue;
         kept += bins.bin.length;
         if (kept > VALUES_KEPT) values = undefined;
@@ -126,7 +138,8 @@ export async function optimizeSlice(
       }
     }
     for (const [i, ofBlock] of ratings.entries()) {
-      for (const [group, chosen] of chooseParams(ofBlock, bits, weight).entries()) {
+      const candidates = ofBlock.map((kept) => kept === undefined ? undefined : room.look(kept));
+      for (const [group, chosen] of chooseParams(candidates, bits, weight).entries()) {
         const at = group * blocks + span.first + i;
         params.scale[at] = chosen.scale;
         params.code_scale[at] = chosen.code_scale;

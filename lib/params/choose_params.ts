@@ -2,7 +2,7 @@
 
 import type { Bits } from "../types.ts";
 import { costOfPath, optimizePath } from "./optimize_path.ts";
-import type { BlockRating } from "./rate_block.ts";
+import type { BlockCandidates } from "./rate_block.ts";
 
 /**
  * Least share of its cost that a block has to save. New parameters round every weight anew, and that
@@ -30,7 +30,7 @@ export interface ChosenParams {
  *   the right; empty where all are zero.
  */
 export function chooseParams(
-  ratings: readonly (BlockRating | undefined)[],
+  ratings: readonly (BlockCandidates | undefined)[],
   bits: Bits,
   weight: number,
 ): ChosenParams[] {
@@ -50,7 +50,7 @@ export function chooseParams(
 }
 
 /** The best choice, or the blocks' own parameters where it saves too little. */
-function choosePath(ratings: readonly BlockRating[], bits: Bits, weight: number): number[] {
+function choosePath(ratings: readonly BlockCandidates[], bits: Bits, weight: number): number[] {
   const { path, cost } = optimizePath(ratings, bits, weight);
   const own = ratings.map(({ error }) => error.length - 1);
   const isWorth = cost <= costOfPath(ratings, own, bits, weight) * (1 - LEAST_GAIN);

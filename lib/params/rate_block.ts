@@ -4,6 +4,7 @@
  */
 
 import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
+import type { CandidateList } from "./optimize_path.ts";
 import { type Cells, gatherCells, type UsedBins } from "./read_histogram.ts";
 import { type Candidate, createRater, meanSquare } from "./rate_candidate.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
@@ -18,16 +19,13 @@ export interface BlockRange {
 }
 
 /** Candidates for a block's parameters and what each costs: [K] each, the parameters of its own range last. */
-export interface BlockRating {
-  /** Scales that make the codes. */
-  code_scale: number[];
-  /** Scales to be stored, exact in the dtype they are stored in. */
-  scale: number[];
-  /** 0 to qmax. */
-  zero_point: number[];
-  /** Error relative to the least that a candidate has, as a power: 1 and more. */
-  error: number[];
+export interface BlockCandidates extends CandidateList {
+  /** Scales that make the codes; those to be stored are exact in the dtype they are stored in. */
+  code_scale: ArrayLike<number>;
 }
+
+/** Candidates of which each error is relative to the least one, as a power: 1 and more. */
+export type BlockRating = Record<keyof BlockCandidates, number[]>;
 
 /**
  * The norm of the error at each width: mean |x - v|^p. A squared error clips large weights, which
