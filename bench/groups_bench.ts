@@ -27,8 +27,8 @@ interface Shape {
 const SHAPES: Record<string, Shape> = {
   "1000 x 1024": { layers: 1, rows: 1000, columns: 1024, dtype: "BF16" },
   "4000 x 1024": { layers: 1, rows: 4000, columns: 1024, dtype: "BF16" },
-  "4000 x 4096": { layers: 1, rows: 4000, columns: 4096, dtype: "BF16" },
-  "4000 x 4096 F32": { layers: 1, rows: 4000, columns: 4096, dtype: "F32" },
+  "8192 x 4096": { layers: 1, rows: 8192, columns: 4096, dtype: "BF16" },
+  "4096 x 4096, F32": { layers: 1, rows: 4096, columns: 4096, dtype: "F32" },
   "8192 x 28672": { layers: 1, rows: 8192, columns: 28672, dtype: "BF16" },
   "16 x 1048576": { layers: 1, rows: 16, columns: 2 ** 20, dtype: "BF16" },
   "100 x (1000 x 256)": { layers: 100, rows: 1000, columns: 256, dtype: "BF16" },
