@@ -425,6 +425,18 @@ Deno.test("optimize() has the candidates of 4096 blocks of time groups in memory
   }
 });
 
+Deno.test("optimize() gives no energies of the choice where it would have to keep too many values", async () => {
+  for (const [groups, isKnown] of [[20, true], [220, false]] as const) {
+    await withSlice({ rows: groups, columns: 16384, dtype: "F16" }, async (slice) => {
+      const backend = createInline("wasm", "", createWasmKernels(), silent.onBytes);
+      const found = await backend.run(optimizeJob(slice, groups));
+      backend.close();
+      assert.equal(found!.sums !== undefined, isKnown, `${groups} time groups`);
+      assert.equal(found!.ownSums!.error.every((error) => error > 0), true);
+    });
+  }
+});
+
 Deno.test("cutBlocks() gives a job what it can hold, or the blocks it looks at together", () => {
   const cut = (rows: number, columns: number, blockColumns: number, groups: number) => {
     const spans = cutBlocks({ rows, columns, blockColumns, dtype: "BF16" }, groups);
