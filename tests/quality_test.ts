@@ -8,7 +8,6 @@ import type { Backend } from "../lib/jobs/backend.ts";
 import { quantizeLayer } from "../lib/layer/quantize_layer.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { GRANULARITIES } from "../lib/settings/settings.ts";
-import { BINS } from "../lib/types.ts";
 import {
   type Bits,
   DEFAULT_SETTINGS,

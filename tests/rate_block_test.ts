@@ -219,3 +219,8 @@ Deno.test("sortBins() and listBins() find the same bins, and rangeOfBins() the r
     assert.deepEqual(rangeOfBins(sortBins(Uint16Array.of(0x3f80, word)), "BF16"), [NaN, NaN]);
   }
 });
+
+Deno.test("gatherCells() leaves out what is 20 octaves and more below the largest weight", () => {
+  const { counts, range } = block(Float32Array.of(1, 2 ** -18, 2 ** -25, -(2 ** -25)), "BF16");
+  assert.deepEqual([...gatherCells(listBins(counts), "BF16", range).count], [1, 1]);
+});
