@@ -79,6 +79,10 @@ Deno.test("optimizePath() takes the first of equal choices", () => {
   const twins = { scale: [0.1, 0.1], zero_point: [1, 1], error: [1, 1] };
   assert.deepEqual(optimizePath([twins, twins, twins], 4, 1).path, [0, 0, 0]);
   assert.deepEqual(optimizePath([], 4, 1), { path: [], cost: 0 });
+  // 2 without a jump, or 1 and a jump of 1.
+  const left = { scale: [1, 1], zero_point: [0, 3], error: [2, 1] };
+  const right = { scale: [1], zero_point: [0], error: [1] };
+  assert.deepEqual(optimizePath([left, right], 2, 1), { path: [0, 0], cost: 3 });
 });
 
 Deno.test("optimizePath() refuses a negative weight and a group without candidates", () => {

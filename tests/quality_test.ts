@@ -6,10 +6,8 @@ import { join } from "node:path";
 import { COMPRESSED_TENSORS } from "../lib/format/compressed_tensors/format.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
 import { quantizeLayer } from "../lib/layer/quantize_layer.ts";
-import { rateBlock } from "../lib/params/rate_block.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
 import { GRANULARITIES } from "../lib/settings/settings.ts";
-import { BINS } from "../lib/types.ts";
 import {
   type Bits,
   DEFAULT_SETTINGS,
@@ -73,9 +71,6 @@ async function assertStops(settings: QuantizeSettings, isFirstGood: boolean): Pr
   const bad = { signal: 1, decoded: 1, error: NaN };
   const first = isFirstGood ? { ...bad, error: 1 } : bad;
   const range = { lo: Float32Array.of(-1), hi: Float32Array.of(1) };
-  const counts = new Uint32Array(BINS).fill(1, 0x3e80, 0x3f80);
-  const scheme = { bits: 2, scaleDtype: "F32", symmetric: false } as const;
-  const ratings = [rateBlock(counts, { lo: -1, hi: 1 }, "F32", scheme)];
   const rows = { scale: new Float64Array(8).fill(0.5), zero_point: new Float64Array(8).fill(2) };
   const params = {
     scale: new Float32Array(8).fill(0.5),
@@ -88,7 +83,17 @@ async function assertStops(settings: QuantizeSettings, isFirstGood: boolean): Pr
     quantizeRows: { params, filled, rows, sums: first, own: { rows, sums: bad } },
     encode: bad,
     reencode: { before: bad, after: bad },
-    rate: { ...range, ratings, sums: bad },
+    assess: bad,
+    optimize: {
+      params: {
+        scale: Float32Array.of(1, 1),
+        code_scale: Float32Array.of(1, 1),
+        zero_point: new Uint8Array(2),
+      },
+      own: { scale: Float32Array.of(1, 1), zero_point: new Uint8Array(2) },
+      ownSums: undefined,
+      sums: undefined,
+    },
   };
   const backend = {
     run: ({ verb }: { verb: string }) => Promise.resolve(answers[verb]),

@@ -3,7 +3,13 @@
 import assert from "node:assert/strict";
 import { estimateParams, roundHalfEven } from "../lib/params/estimate_params.ts";
 import { type BlockRating, rateBlock } from "../lib/params/rate_block.ts";
-import { gatherCells, listValues, measureValues } from "../lib/params/read_histogram.ts";
+import {
+  gatherCells,
+  listBins,
+  measureBins,
+  rangeOfBins,
+  sortBins,
+} from "../lib/params/read_histogram.ts";
 import { BINS, type Bits, qmaxOf, type Scheme } from "../lib/types.ts";
 import {
   decodeFloats,
@@ -74,7 +80,7 @@ for (const bits of [2, 4, 8] as const) {
     Deno.test(`rateBlock() agrees with the weights themselves at INT${bits} of ${dtype}`, () => {
       for (const shift of [0, 1.5]) {
         const { x, counts, range } = block(weights(20_000, shift), dtype);
-        const rating = rateBlock(counts, range, dtype, schemeOf(bits, dtype));
+        const rating = rateBlock(listBins(counts), range, dtype, schemeOf(bits, dtype));
         const count = rating.error.length;
         const own = estimateParams(range.lo, range.hi, bits, dtype);
         assert.equal(rating.scale[count - 1], own.scale);
@@ -97,7 +103,7 @@ for (const bits of [2, 4, 8] as const) {
 
 Deno.test("rateBlock() stores a scale that keeps sum x v at sum x^2", () => {
   const { x, counts, range } = block(weights(20_000), "BF16");
-  const rating = rateBlock(counts, range, "BF16", schemeOf(2, "BF16"));
+  const rating = rateBlock(listBins(counts), range, "BF16", schemeOf(2, "BF16"));
   for (let k = 0; k < rating.error.length - 1; k++) {
     const steps = stepsOf(x, rating.code_scale[k]!, rating.zero_point[k]!, 2);
     let [square, product] = [0, 0];
@@ -115,17 +121,17 @@ Deno.test("rateBlock() finds less error than the block's own range has when ther
   const x = weights(20_000);
   x[77] = 0.15;
   const { counts, range } = block(x, "BF16");
-  const two = rateBlock(counts, range, "BF16", schemeOf(2, "BF16"));
+  const two = rateBlock(listBins(counts), range, "BF16", schemeOf(2, "BF16"));
   assert.ok(two.error.at(-1)! > 1.05, `${two.error.at(-1)}`);
   // At 8 bits a large weight is worth more than finer steps.
-  assert.ok(rateBlock(counts, range, "BF16", schemeOf(8, "BF16")).error.at(-1)! < 1.1);
+  assert.ok(rateBlock(listBins(counts), range, "BF16", schemeOf(8, "BF16")).error.at(-1)! < 1.1);
 });
 
 Deno.test("rateBlock() gives symmetric candidates the middle zero point alone", () => {
   for (const bits of [2, 4, 8] as const) {
     const { x, counts, range } = block(weights(20_000, 0.5), "BF16");
     const scheme = { ...schemeOf(bits, "BF16"), symmetric: true };
-    const rating = rateBlock(counts, range, "BF16", scheme);
+    const rating = rateBlock(listBins(counts), range, "BF16", scheme);
     assert.ok(rating.error.length > 3, `${rating.error.length} candidates`);
     assert.ok(rating.zero_point.every((zeroPoint) => zeroPoint === 2 ** (bits - 1)));
     const errors = Array.from(rating.error, (_, k) => errorByHand(x, rating, k, bits));
@@ -147,7 +153,7 @@ Deno.test("rateBlock() rates blocks of one value, of two, and of one weight", ()
       ) {
         const { counts, range } = block(Float32Array.from(values), dtype);
         if (range.lo === range.hi) continue;
-        const rating = rateBlock(counts, range, dtype, schemeOf(bits, dtype));
+        const rating = rateBlock(listBins(counts), range, dtype, schemeOf(bits, dtype));
         assert.ok(rating.error.length >= 1);
         assert.ok(rating.error.every((error) => error >= 1), `${values}: ${rating.error}`);
         assert.ok(rating.scale.every((scale) => scale > 0 && Number.isFinite(scale)));
@@ -160,7 +166,7 @@ Deno.test("rateBlock() rates blocks of one value, of two, and of one weight", ()
 Deno.test("gatherCells() keeps every weight that counts, in ascending cells within the range", () => {
   for (const dtype of ["BF16", "F16", "F32"] as const) {
     const { x, counts, range } = block(weights(5000, 0.3), dtype);
-    const { from, to, count } = gatherCells(counts, dtype, range);
+    const { from, to, count } = gatherCells(listBins(counts), dtype, range);
     assert.equal(count.reduce((a, b) => a + b), x.length);
     assert.equal(from[0], range.lo);
     assert.equal(to.at(-1), range.hi);
@@ -175,12 +181,12 @@ Deno.test("gatherCells() keeps every weight that counts, in ascending cells with
   }
 });
 
-Deno.test("measureValues() has the energies of the weights themselves", () => {
+Deno.test("measureBins() has the energies of the weights themselves", () => {
   for (const dtype of ["BF16", "F16"] as const) {
     const { x, counts, range } = block(weights(5000), dtype);
     for (const bits of [2, 4, 8] as const) {
       const params = estimateParams(range.lo, range.hi, bits, dtype);
-      const sums = measureValues(listValues(counts, dtype), params, bits);
+      const sums = measureBins(listBins(counts), dtype, params, bits);
       const steps = stepsOf(x, params.scale, params.zero_point, bits);
       const direct = { signal: 0, decoded: 0, error: 0 };
       for (const [i, step] of steps.entries()) {
@@ -193,4 +199,28 @@ Deno.test("measureValues() has the energies of the weights themselves", () => {
       }
     }
   }
+});
+
+Deno.test("sortBins() and listBins() find the same bins, and rangeOfBins() the range", () => {
+  for (const dtype of ["BF16", "F16"] as const) {
+    for (
+      const values of [[], [0], [-0, 0], [-2, -2, 1.5, 0, -0, 1.5], [...weights(300)], [-1], [3]]
+    ) {
+      const { x, counts } = block(Float32Array.from(values), dtype);
+      const words = [...counts].flatMap((count, bin) => Array<number>(count).fill(bin));
+      const bins = sortBins(Uint16Array.from(words.reverse()));
+      assert.deepEqual(bins, listBins(counts), `${values}`);
+      assert.equal(bins.count.reduce((a, b) => a + b, 0), x.length);
+      const range = [Math.min(0, ...x) || 0, Math.max(0, ...x) || 0];
+      assert.deepEqual(rangeOfBins(bins, dtype), range, `${values}`);
+    }
+  }
+  for (const word of [0x7f80, 0xff80, 0x7fc0, 0xffc0]) {
+    assert.deepEqual(rangeOfBins(sortBins(Uint16Array.of(0x3f80, word)), "BF16"), [NaN, NaN]);
+  }
+});
+
+Deno.test("gatherCells() leaves out what is 20 octaves and more below the largest weight", () => {
+  const { counts, range } = block(Float32Array.of(1, 2 ** -18, 2 ** -25, -(2 ** -25)), "BF16");
+  assert.deepEqual([...gatherCells(listBins(counts), "BF16", range).count], [1, 1]);
 });

@@ -11,6 +11,7 @@ import {
   estimateScheme,
 } from "../lib/params/estimate_params.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
+import { listBins } from "../lib/params/read_histogram.ts";
 import {
   decodeFloats,
   encodeFloats,
@@ -304,7 +305,7 @@ Deno.test("rateBlock() rates no candidate but those with the middle zero point",
         for (const word of words) counts[word]!++;
         const range = { lo: Math.min(0, ...values), hi: Math.max(0, ...values) };
         const scheme = { bits, scaleDtype: dtype, symmetric: true };
-        const rating = rateBlock(counts, range, dtype, scheme);
+        const rating = rateBlock(listBins(counts), range, dtype, scheme);
         const count = rating.error.length;
         assert.ok(count > 3, `${count} candidates`);
         assert.ok(rating.zero_point.every((zero) => zero === middleOf(bits)));

@@ -31,13 +31,26 @@ const BY_WORDS: readonly { words: RegExp; meaning: string }[] = [
   { words: /^Text file busy/, meaning: "the file is busy" },
 ];
 
+/** A file or stream that takes no more bytes. */
+export const WriteZero = Deno.errors.WriteZero;
+
+/** Whether an error says that there is nothing of a name. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound;
+}
+
+/** Whether an error says that a part of a path, but for its end, is no directory. */
+export function isBelowFile(error: unknown): boolean {
+  return error instanceof Deno.errors.NotADirectory;
+}
+
 /** Says in a few words why a file operation failed, without the path and without engine text. */
 export function describeIoError(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
     const flag = /--allow-(read|write|env|sys)/.exec(error.message)?.[0] ?? "the permission flag";
     return `Deno was not given the permission: add ${flag} for this path`;
   }
-  if (error instanceof Deno.errors.WriteZero) return "it takes no more bytes";
+  if (error instanceof WriteZero) return "it takes no more bytes";
   if (!(error instanceof Error)) return "the operating system refused";
   const code = "code" in error ? String(error.code) : undefined;
   const known = code === undefined

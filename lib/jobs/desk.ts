@@ -63,43 +63,67 @@ export function firstBlockOf(slice: Slice, plan: TilePlan): number {
   return above + Math.floor(plan.column / blockColumns);
 }
 
-/** Where a tile's bytes lie in a slice's, and how many they are. */
-function spanOf({ columns, dtype }: Slice, plan: TilePlan): { offset: number; length: number } {
+/** Bytes of a tile's weights. */
+function tileBytesOf({ rows, columns }: TilePlan, { dtype }: Slice): number {
+  return rows * columns * floatBytes(dtype);
+}
+
+/** Reads a tile: at once where its rows lie one behind the other, else row by row. */
+async function readInto(
+  { files }: Desk,
+  { source, dtype, columns, stride = columns }: Slice,
+  plan: TilePlan,
+  bytes: Uint8Array,
+): Promise<void> {
   const width = floatBytes(dtype);
-  return {
-    offset: (plan.row * columns + plan.column) * width,
-    length: plan.rows * plan.columns * width,
-  };
+  const offsetOf = (row: number) => (row * stride + plan.column) * width;
+  if (plan.columns === stride || plan.rows === 1) {
+    await files.read(source, offsetOf(plan.row), bytes);
+    return;
+  }
+  const rowBytes = plan.columns * width;
+  for (let i = 0; i < plan.rows; i++) {
+    // What may wait for the disk gives no promise, and a promise for each row would take longer than to read it.
+    const reading = files.read(
+      source,
+      offsetOf(plan.row + i),
+      bytes.subarray(i * rowBytes, (i + 1) * rowBytes),
+    );
+    if (reading !== undefined) await reading;
+  }
 }
 
 /** Reads a tile in place of the one before, for those who are done with it when they leave it. */
 export async function readAlone(
-  { kernels, files }: Desk,
+  desk: Desk,
   slice: Slice,
   plan: TilePlan,
 ): Promise<Uint8Array> {
-  const { offset, length } = spanOf(slice, plan);
-  const bytes = kernels.input(length);
-  await files.read(slice.source, offset, bytes);
+  const bytes = desk.kernels.input(tileBytesOf(plan, slice));
+  await readInto(desk, slice, plan, bytes);
   return bytes;
 }
 
 /**
  * A tile's bytes: read from the file unless they are held already. The whole slice has its place in
  * the buffer if it is small enough; else each tile takes the place of the one before.
+ *
+ * @param place First byte of the slice in the buffer, where others lie before it.
  */
 export async function readTile(
-  { kernels, files }: Desk,
+  desk: Desk,
   slice: Slice,
   plan: TilePlan,
   isHeld: boolean,
+  place = 0,
 ): Promise<Uint8Array> {
-  const { offset, length } = spanOf(slice, plan);
+  const length = tileBytesOf(plan, slice);
   const fits = fitsInBuffer(slice);
   // Asked for anew for each tile: kernels may move their memory, keeping its content.
-  const buffer = kernels.input(fits ? sliceBytes(slice) : length);
+  const buffer = desk.kernels.input(fits ? place + sliceBytes(slice) : length);
+  const offset = place + (plan.row * slice.columns + plan.column) * floatBytes(slice.dtype);
   const bytes = fits ? buffer.subarray(offset, offset + length) : buffer;
-  if (!isHeld) await files.read(slice.source, offset, bytes);
+  if (!isHeld) await readInto(desk, slice, plan, bytes);
   return bytes;
 }
 

@@ -46,6 +46,20 @@ export function encodeSlice(job: EncodeJob, desk: Desk): Promise<QualitySums> {
   return writeCodes(job, desk, false, halfOver(1, desk.onBytes));
 }
 
+/** Asks for the energies of a slice with given parameters; writes nothing, and is not told of as progress. */
+export interface AssessJob {
+  verb: "assess";
+  slice: Slice;
+  /** Width of a code. */
+  bits: Bits;
+  params: BlockParams;
+}
+
+/** Runs the job. */
+export function assessSlice(job: AssessJob, desk: Desk): Promise<QualitySums> {
+  return encodeTiles(job, desk, false, () => {});
+}
+
 /**
  * Encodes a slice and writes its packed rows.
  *

@@ -20,17 +20,22 @@ function blocksOf({ rows, columns, blockRows, blockColumns }: Slice): number {
   return Math.ceil(rows / blockRows) * (columns / blockColumns);
 }
 
-/** Measures a slice, telling of its tiles as they are done. */
+/**
+ * Measures a slice, telling of its tiles as they are done.
+ *
+ * @param place See {@linkcode readTile}.
+ */
 export async function measureTiles(
   slice: Slice,
   desk: Desk,
   tell: OnBytes,
+  place = 0,
 ): Promise<BlockRanges> {
   const blocks = blocksOf(slice);
   const lo = new Float32Array(blocks);
   const hi = new Float32Array(blocks);
   for (const [plan, tile] of tilesOf(slice, desk.kernels.tileBytes)) {
-    const bytes = await readTile(desk, slice, plan, false);
+    const bytes = await readTile(desk, slice, plan, false, place);
     const found = await desk.kernels.range(bytes, tile);
     const first = firstBlockOf(slice, plan);
     for (let i = 0; i < found.lo.length; i++) {

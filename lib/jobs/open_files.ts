@@ -4,8 +4,8 @@ import { type FileSource, openSource } from "../safetensors/read.ts";
 import { type ByteSink, openSink } from "../safetensors/write.ts";
 import type { FilePlace } from "../types.ts";
 
-/** Files open at once, each of sources and targets: a job has one or two of each. */
-const MAX_OPEN = 4;
+/** Files open at once, each of sources and targets: as many as a job has of each. */
+const MAX_OPEN = 2;
 
 /** Open files. */
 export interface OpenFiles {

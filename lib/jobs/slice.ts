@@ -3,9 +3,9 @@
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import type { BlockGrid, FilePlace } from "../types.ts";
 
-/** A run of whole rows of a matrix, and how it is cut into blocks. */
+/** A run of rows of a matrix, whole or some columns of them, and how it is cut into blocks. */
 export interface Slice extends BlockGrid {
-  /** Where the weights lie, row behind row. */
+  /** Where the first weight lies. */
   source: FilePlace;
   /** Dtype of the weights. */
   dtype: FloatDtype;
@@ -13,4 +13,6 @@ export interface Slice extends BlockGrid {
   rows: number;
   /** Columns, at least 1. */
   columns: number;
+  /** Columns of the matrix, where these are some of them. */
+  stride?: number | undefined;
 }

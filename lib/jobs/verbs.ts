@@ -4,6 +4,7 @@ import type { Desk } from "./desk.ts";
 
 /** Loaded when the first job of its kind comes, since a worker's start is time that a run waits. */
 const VERBS = {
+  assess: async () => (await import("./encode_slice.ts")).assessSlice,
   check: async () => (await import("./check_slice.ts")).checkSlice,
   compare: async () => (await import("./compare_bytes.ts")).compareBytes,
   compareRows: async () => (await import("./rewrite_rows.ts")).compareRows,
@@ -11,11 +12,11 @@ const VERBS = {
   countCodes: async () => (await import("./count_codes.ts")).countCodes,
   encode: async () => (await import("./encode_slice.ts")).encodeSlice,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
+  optimize: async () => (await import("./optimize_slice.ts")).optimizeSlice,
   planInputs: async () => (await import("./plan_inputs.ts")).planInputs,
   quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
   quantizeRows: async () => (await import("./quantize_rows.ts")).quantizeRows,
   quantizeInputs: async () => (await import("./quantize_inputs.ts")).quantizeInputs,
-  rate: async () => (await import("./rate_slice.ts")).rateSlice,
   rateGroups: async () => (await import("./rate_groups.ts")).rateGroups,
   rateRatios: async () => (await import("./rate_ratios.ts")).rateRatios,
   reencode: async () => (await import("./reencode_slice.ts")).reencodeSlice,

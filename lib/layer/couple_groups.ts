@@ -7,8 +7,9 @@ import type { Backend } from "../jobs/backend.ts";
 import { optimizePath } from "../params/optimize_path.ts";
 import { NORM } from "../params/rate_block.ts";
 import type { GroupFindings } from "./layer_record.ts";
-import { inBatches, reencodeRows } from "./reencode_rows.ts";
+import { reencodeRows } from "./reencode_rows.ts";
 import { copyRows, type KeptParams, multiplyScales, viewParams } from "./row_params.ts";
+import { runInOrder } from "./run_in_order.ts";
 import { cutRows, type LayerJob, sliceRows } from "./slice_layer.ts";
 
 /** Ratios that a time group may be given: 2^(k/16), k = -4..4. Beyond them an error grows by more than any jump counts. */
@@ -40,7 +41,7 @@ export async function coupleGroups(
   );
   const errors = runsOf.map(() => RATIOS.map(() => 0));
   const groupsOfRuns = runsOf.flatMap((runs, group) => runs.map((run) => ({ run, group })));
-  await inBatches(groupsOfRuns, async ({ run, group }) => {
+  await runInOrder(groupsOfRuns, async ({ run, group }) => {
     const found = await backend.run({
       verb: "rateRatios",
       slice: sliceRows(job, run.from, run.to, 1).slice,

@@ -3,7 +3,7 @@
 import type { Backend } from "../jobs/backend.ts";
 import { estimateLayerParams } from "../params/estimate_params.ts";
 import { addSums } from "../params/measure_quality.ts";
-import { storedParams, trackOf } from "../params/score_track.ts";
+import { trackOf } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { markovWeightOf } from "../settings/settings.ts";
 import type { QuantizedParams } from "../types.ts";
@@ -44,14 +44,8 @@ export async function quantizeBySlices(
     return { ...groups, schedule: null, baseline };
   }
   const smoothing = { window, method: settings.smoothingMethod, dtype: job.layer.scaleDtype };
-  const smooth = await smoothLayer(job, backend, found, smoothing);
-  await onParams(smooth.params);
-  return {
-    ...groups,
-    sums: smooth.sums,
-    schedule: { exact: trackOf(smooth.params), stored: trackOf(storedParams(smooth.params)) },
-    baseline: baseline ?? groups,
-  };
+  const smooth = await smoothLayer(job, backend, found, smoothing, onParams);
+  return { ...groups, ...smooth, baseline: baseline ?? groups };
 }
 
 function recordGroups({ params, sums }: QuantizedParams): GroupsRecord {

@@ -4,26 +4,8 @@ import type { Backend } from "../jobs/backend.ts";
 import { replaceSums } from "../params/measure_quality.ts";
 import type { QualitySums } from "../types.ts";
 import { copyRows, type KeptParams } from "./row_params.ts";
+import { runInOrder } from "./run_in_order.ts";
 import { type LayerJob, type RowRun, sliceRows } from "./slice_layer.ts";
-
-/** Runs of rows at work at once, since each takes copies of its parameters along. */
-const RUNS_AT_ONCE = 16;
-
-/**
- * Works through runs of rows, a few at a time.
- *
- * @param take Told of each result, in the order of the runs.
- */
-export async function inBatches<Run, Found>(
-  runs: readonly Run[],
-  work: (run: Run) => Promise<Found>,
-  take: (found: Found) => void,
-): Promise<void> {
-  for (let first = 0; first < runs.length; first += RUNS_AT_ONCE) {
-    const batch = runs.slice(first, first + RUNS_AT_ONCE);
-    for (const found of await Promise.all(batch.map(work))) take(found);
-  }
-}
 
 /**
  * Moves the parameters of some rows and encodes them again.
@@ -42,7 +24,7 @@ export async function reencodeRows(
 ): Promise<QualitySums> {
   const blocks = job.layer.columns / job.layer.grid.blockColumns;
   let total = sums;
-  await inBatches(runs, async (run) => {
+  await runInOrder(runs, async (run) => {
     const before = copyRows(kept, run, blocks);
     move(run);
     const after = copyRows(kept, run, blocks);

@@ -6,6 +6,7 @@ import type { RowOrder } from "../format/checkpoint_format.ts";
 import type { Packing } from "../format/pack_rows.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
 import { type CodesTarget, copyParams } from "../jobs/encode_slice.ts";
+import type { BlockSpan } from "../jobs/read_values.ts";
 import type { Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
@@ -108,6 +109,19 @@ export function cutRows(
  */
 export function sliceBands(job: LayerJob, bands: readonly number[]): SliceJob[] {
   return bands.slice(1).map((end, b) => sliceRows(job, bands[b]!, end, end - bands[b]!));
+}
+
+/** Some blocks side by side of all rows of a layer as a slice. */
+export function sliceBlocks(job: LayerJob, { first, count }: BlockSpan): Slice {
+  const { rows, columns, dtype, grid: { blockColumns } } = job.layer;
+  const { slice } = sliceRows(job, 0, rows, rows);
+  const begin = slice.source.begin + first * blockColumns * floatBytes(dtype);
+  return {
+    ...slice,
+    source: { ...slice.source, begin },
+    columns: count * blockColumns,
+    stride: columns,
+  };
 }
 
 /** The parameters of one band: [K]. */

@@ -2,35 +2,79 @@
 
 import type { Backend } from "../jobs/backend.ts";
 import type { BlockParams } from "../compute/kernels.ts";
-import { planWindows, type Smoothing, smoothParams, type Window } from "../params/smooth_params.ts";
 import { replaceSums } from "../params/measure_quality.ts";
-import type { LayerParams, QuantizedParams } from "../types.ts";
-import { type LayerJob, sliceRows } from "./slice_layer.ts";
+import { storedParams, trackOf } from "../params/score_track.ts";
+import {
+  cutSegments,
+  planSegments,
+  planWindows,
+  type Segment,
+  type Smoothing,
+  smoothSegments,
+  type Window,
+} from "../params/smooth_params.ts";
+import type { LayerParams, ParamTrack, QuantizedParams } from "../types.ts";
+import type { GroupFindings } from "./layer_record.ts";
+import { runInOrder } from "./run_in_order.ts";
+import { cutRows, type LayerJob, type OnParams, sliceRows } from "./slice_layer.ts";
 
 /**
- * Smooths a layer that is already encoded.
+ * Smooths a layer that is already encoded. Rows in windows have parameters of their own, so that there may be as
+ * many as in a layer by rows: they are made some rows at a time.
  *
  * @param found Its time groups and energies so far.
+ * @param onParams Told of the parameters of all rows.
  */
 export async function smoothLayer(
   job: LayerJob,
   backend: Backend,
-  { params: before, sums }: QuantizedParams,
+  { params: groups, sums }: QuantizedParams,
   smoothing: Smoothing,
-): Promise<QuantizedParams> {
-  const after = smoothParams(before, smoothing);
-  const changes = await Promise.all(
-    planWindows(before.bands, smoothing.window).map((window) =>
-      backend.run({
+  onParams: OnParams,
+): Promise<Pick<GroupFindings, "sums" | "schedule">> {
+  const { layer, inputs } = job;
+  const segments = planSegments(groups.bands, smoothing);
+  const smooth = (run: Window) =>
+    smoothSegments(groups, cutSegments(segments, run), run.to, smoothing.dtype);
+  const changes: Parameters<typeof replaceSums>[1][number][] = [];
+  await runInOrder(
+    planWindows(groups.bands, smoothing.window),
+    (window) => {
+      // In a window each row is a band.
+      const { scale, zero_point, code_scale } = smooth(window);
+      return backend.run({
         verb: "reencode",
         ...sliceRows(job, window.from, window.to, 1),
-        before: paramsOf(before, window),
-        after: paramsOf(after, window),
-        inputs: job.inputs,
-      })
-    ),
+        before: paramsOf(groups, window),
+        after: { scale, zero_point, code_scale },
+        inputs,
+      });
+    },
+    (change) => void changes.push(change),
   );
-  return { params: after, sums: replaceSums(sums, changes) };
+  const [exact, stored] = [emptyTrack(), emptyTrack()];
+  for (const run of cutRows(layer, { from: 0, to: layer.rows })) {
+    const params = smooth(run);
+    await onParams(params);
+    addTrack(exact, trackOf(params), segments);
+    addTrack(stored, trackOf(storedParams(params)), segments);
+  }
+  for (const track of [exact, stored]) track.starts.push(layer.rows);
+  return { sums: replaceSums(sums, changes), schedule: { exact, stored } };
+}
+
+function emptyTrack(): ParamTrack {
+  return { starts: [], scale: [], zero_point: [] };
+}
+
+/** Adds the segments that begin in a run of rows; one that began before is there already. */
+function addTrack(all: ParamTrack, run: ParamTrack, segments: readonly Segment[]): void {
+  for (let i = 0; i < run.scale.length; i++) {
+    if (segments[all.scale.length]?.start !== run.starts[i]) continue;
+    all.starts.push(run.starts[i]!);
+    all.scale.push(run.scale[i]!);
+    all.zero_point.push(run.zero_point[i]!);
+  }
 }
 
 /** The parameters of each row of a window: [rows * K]. */

@@ -84,35 +84,66 @@ export function optimizePath(
   checkWeight(weight);
   const empty = groups.findIndex(({ error }) => error.length === 0);
   if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
-  const zeroPointWeight = weight / qmaxOf(bits);
   const first = groups[0];
   if (first === undefined) return { path: [], cost: 0 };
-  let costs = Float64Array.from(first.error);
+  // Of one kind, whatever lists were given: this is where the time goes.
+  let left = copyList(first);
   const before: Uint32Array[] = [];
-  for (let g = 1; g < groups.length; g++) {
-    const [left, right] = [groups[g - 1]!, groups[g]!];
-    const next = new Float64Array(right.error.length);
-    const from = new Uint32Array(next.length);
-    const inverse = Float64Array.from(left.scale, (scale) => weight / scale);
-    for (let r = 0; r < next.length; r++) {
-      const [scale, zeroPoint] = [right.scale[r]!, right.zero_point[r]!];
-      let least = Infinity;
-      for (let l = 0; l < costs.length; l++) {
-        const cost = costs[l]! + Math.abs(scale - left.scale[l]!) * inverse[l]! +
-          Math.abs(zeroPoint - left.zero_point[l]!) * zeroPointWeight;
-        if (cost >= least) continue;
-        least = cost;
-        from[r] = l;
-      }
-      next[r] = least + right.error[r]!;
-    }
-    costs = next;
-    before.push(from);
+  for (const group of groups.slice(1)) {
+    const right = copyList(group);
+    before.push(addCosts(left, right, weight, qmaxOf(bits)));
+    left = right;
   }
-  const path = [costs.indexOf(costs.reduce((a, b) => Math.min(a, b)))];
+  const path = [indexOfLeast(left.error)];
   for (const from of before.toReversed()) path.push(from[path.at(-1)!]!);
   path.reverse();
   return { path, cost: costOfPath(groups, path, bits, weight) };
+}
+
+/** Candidates, and what the best choice up to each one costs. */
+type Costs = Record<keyof CandidateList, Float64Array>;
+
+function copyList({ scale, zero_point, error }: CandidateList): Costs {
+  return {
+    scale: new Float64Array(scale),
+    zero_point: new Float64Array(zero_point),
+    error: new Float64Array(error),
+  };
+}
+
+/** Adds to the candidates of a time group what the best choice before them costs; gives the candidate it ends with. */
+function addCosts(left: Costs, right: Costs, weight: number, qmax: number): Uint32Array {
+  const { scale, zero_point: zeroPoint, error: costs } = left;
+  const inverse = scale.map((scale) => weight / scale);
+  const zeroPointWeight = weight / qmax;
+  const from = new Uint32Array(right.error.length);
+  const cheapest = indexOfLeast(costs);
+  for (let r = 0; r < from.length; r++) {
+    const [ownScale, ownZeroPoint] = [right.scale[r]!, right.zero_point[r]!];
+    let best = cheapest;
+    let least = costs[best]! + Math.abs(ownScale - scale[best]!) * inverse[best]! +
+      Math.abs(ownZeroPoint - zeroPoint[best]!) * zeroPointWeight;
+    for (let l = 0; l < costs.length; l++) {
+      // A jump costs nothing or more, so most candidates are done with here.
+      if (costs[l]! > least) continue;
+      const cost = costs[l]! + Math.abs(ownScale - scale[l]!) * inverse[l]! +
+        Math.abs(ownZeroPoint - zeroPoint[l]!) * zeroPointWeight;
+      if (cost > least || (cost === least && l >= best)) continue;
+      [best, least] = [l, cost];
+    }
+    from[r] = best;
+    right.error[r] = least + right.error[r]!;
+  }
+  return from;
+}
+
+/** The first of the least. */
+function indexOfLeast(costs: Float64Array): number {
+  let least = 0;
+  for (let i = 1; i < costs.length; i++) {
+    if (costs[i]! < costs[least]!) least = i;
+  }
+  return least;
 }
 
 function checkWeight(weight: number): void {

@@ -1,10 +1,11 @@
 /**
  * What a block's weights lose by each of the parameters that phase optimize may give it. The loss is
- * measured on the block's histogram, so its cost does not grow with the number of weights.
+ * measured on the values it has, so its cost does not grow with the number of weights.
  */
 
 import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
-import { type Cells, gatherCells } from "./read_histogram.ts";
+import type { CandidateList } from "./optimize_path.ts";
+import { type Cells, gatherCells, type UsedBins } from "./read_histogram.ts";
 import { type Candidate, createRater, meanSquare } from "./rate_candidate.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf, type Scheme } from "../types.ts";
@@ -18,16 +19,13 @@ export interface BlockRange {
 }
 
 /** Candidates for a block's parameters and what each costs: [K] each, the parameters of its own range last. */
-export interface BlockRating {
-  /** Scales that make the codes. */
-  code_scale: Float32Array;
-  /** Scales to be stored, exact in the dtype they are stored in. */
-  scale: Float32Array;
-  /** 0 to qmax. */
-  zero_point: Uint8Array;
-  /** Error relative to the least that a candidate has, as a power: 1 and more. */
-  error: Float64Array;
+export interface BlockCandidates extends CandidateList {
+  /** Scales that make the codes; those to be stored are exact in the dtype they are stored in. */
+  code_scale: ArrayLike<number>;
 }
+
+/** Candidates of which each error is relative to the least one, as a power: 1 and more. */
+export type BlockRating = Record<keyof BlockCandidates, number[]>;
 
 /**
  * The norm of the error at each width: mean |x - v|^p. A squared error clips large weights, which
@@ -56,7 +54,7 @@ const MOST = 1.2;
 /** The least normal F32: scales that make codes are no smaller. */
 const LEAST_SCALE = 2 ** -126;
 
-/** Zero points tried for a scale. */
+/** Zero points tried for a scale, at most: the first and the last that make sense, and some between them. */
 const ZERO_POINTS = 5;
 
 /**
@@ -66,93 +64,96 @@ const ZERO_POINTS = 5;
  * each the codes are made with it, and what is stored is that scale times sum x^2 / sum x v: clipping
  * then does not shrink the layer's output. The error is that of the stored scale.
  *
- * @param counts [BINS] weights by the upper 16 bits of their representation, all finite.
+ * @param bins Of its weights, all finite.
  * @param range Of the block; not [0, 0].
  * @param dtype Of the weights.
  * @param scheme What the parameters may be.
  */
 export function rateBlock(
-  counts: Uint32Array,
+  bins: UsedBins,
   range: BlockRange,
   dtype: FloatDtype,
   scheme: Scheme,
 ): BlockRating {
   const { bits, symmetric } = scheme;
   const own = estimateScheme(range.lo, range.hi, scheme);
-  const cells = gatherCells(counts, dtype, range);
+  const cells = gatherCells(bins, dtype, range);
   const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
   // No smaller than kernels take: its inverse has to be finite.
   const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
   const rater = createRater(cells, scheme, { norm: NORM[bits], least, unit: own.scale });
-  const tried = new Map<number, Candidate>();
-  const choices = (code: number, near: Candidate | undefined): number[] =>
-    symmetric
-      ? [own.zero_point]
-      : near
-      ? zeroPointsNear(near, bits)
-      : zeroPoints(range, code, bits);
+  const tried: Candidate[] = [];
   const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
+    const known = tried.length;
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
-      const fineStep = step * STEPS.fine / perOctave;
-      const code = Math.fround(2 ** (fineStep / STEPS.fine));
-      for (const zeroPoint of choices(code, near)) {
-        const key = fineStep * 256 + zeroPoint;
-        if (tried.has(key)) continue;
+      const code = Math.fround(2 ** (step / perOctave));
+      const [low, high] = symmetric
+        ? [own.zero_point, own.zero_point]
+        : near === undefined
+        ? zeroPointsOf(range, code, bits)
+        : zeroPointsNear(near, bits);
+      const choices = Math.min(high - low + 1, ZERO_POINTS);
+      for (let i = 0; i < choices; i++) {
+        const share = choices === 1 ? 0 : (high - low) * i / (choices - 1);
+        const zeroPoint = low + Math.round(share);
+        if (isAmong(tried, known, code, zeroPoint)) continue;
         const candidate = rater(code, zeroPoint);
-        if (candidate !== undefined) tried.set(key, candidate);
+        if (candidate !== undefined) tried.push(candidate);
       }
     }
   };
   const most = own.scale * MOST;
   tryAll(STEPS.coarse, least, most);
-  const best = [...tried.values()].reduce<Candidate | undefined>(
-    (a, b) => a === undefined || b.error < a.error ? b : a,
-    undefined,
-  );
   // At 8 bits, scales closer together differ by less than a choice has to gain.
-  if (best !== undefined && bits < 8) {
+  if (tried.length > 0 && bits < 8) {
+    const best = tried.reduce((a, b) => b.error < a.error ? b : a);
     const [from, to] = [best.code * 2 ** -REACH, best.code * 2 ** REACH];
     tryAll(STEPS.fine, Math.max(least, from), Math.min(most, to), best);
   }
-  const ownRating = rater(own.scale, own.zero_point, own.scale)!;
-  return listRatings([...tried.values(), ownRating], NORM[bits]);
+  tried.push(rater(own.scale, own.zero_point, own.scale)!);
+  return listRatings(tried, NORM[bits]);
+}
+
+/** Whether one of the first candidates has these parameters. */
+function isAmong(
+  candidates: readonly Candidate[],
+  count: number,
+  code: number,
+  zeroPoint: number,
+): boolean {
+  for (let i = 0; i < count; i++) {
+    const other = candidates[i]!;
+    if (other.code === code && other.zeroPoint === zeroPoint) return true;
+  }
+  return false;
 }
 
 /** As columns, errors as powers relative to the least. */
 function listRatings(candidates: readonly Candidate[], norm: number): BlockRating {
-  const least = candidates.reduce((error, candidate) => Math.min(error, candidate.error), Infinity);
-  return {
-    code_scale: Float32Array.from(candidates, ({ code }) => code),
-    scale: Float32Array.from(candidates, ({ scale }) => scale),
-    zero_point: Uint8Array.from(candidates, ({ zeroPoint }) => zeroPoint),
-    error: Float64Array.from(
-      candidates,
-      ({ error }) => error === least ? 1 : (error / least) ** (2 / norm),
-    ),
-  };
+  const ratings: BlockRating = { code_scale: [], scale: [], zero_point: [], error: [] };
+  let least = Infinity;
+  for (const { error } of candidates) least = Math.min(least, error);
+  for (const { code, scale, zeroPoint, error } of candidates) {
+    ratings.code_scale.push(code);
+    ratings.scale.push(scale);
+    ratings.zero_point.push(zeroPoint);
+    ratings.error.push(error === least ? 1 : (error / least) ** (2 / norm));
+  }
+  return ratings;
 }
 
 /** Zero points worth a try: from the one that keeps the smallest value to the one that keeps the largest. */
-function zeroPoints({ lo, hi }: BlockRange, code: number, bits: Bits): number[] {
+function zeroPointsOf({ lo, hi }: BlockRange, code: number, bits: Bits): [number, number] {
   const qmax = qmaxOf(bits);
   const clamp = (value: number) => Math.min(Math.max(roundHalfEven(value), 0), qmax);
-  const ends = [clamp(-lo / code), clamp(qmax - hi / code)];
-  return spread(Math.max(0, Math.min(...ends) - 1), Math.min(qmax, Math.max(...ends) + 1));
+  const [a, b] = [clamp(-lo / code), clamp(qmax - hi / code)];
+  return [Math.max(0, Math.min(a, b) - 1), Math.min(qmax, Math.max(a, b) + 1)];
 }
 
 /** A zero point and its neighbours. */
-function zeroPointsNear({ zeroPoint }: Candidate, bits: Bits): number[] {
-  return spread(Math.max(0, zeroPoint - 1), Math.min(qmaxOf(bits), zeroPoint + 1));
-}
-
-/** Up to {@linkcode ZERO_POINTS} integers from one to another, both included. */
-function spread(from: number, to: number): number[] {
-  const count = Math.min(to - from + 1, ZERO_POINTS);
-  return Array.from(
-    { length: count },
-    (_, i) => from + Math.round(count === 1 ? 0 : (to - from) * i / (count - 1)),
-  );
+function zeroPointsNear({ zeroPoint }: Candidate, bits: Bits): [number, number] {
+  return [Math.max(0, zeroPoint - 1), Math.min(qmaxOf(bits), zeroPoint + 1)];
 }
 
 /** Of what is not negligible: zeros and the like need no step of their own. */

@@ -2,7 +2,7 @@
 
 import { roundToDtype, scaleRange } from "../safetensors/dtype.ts";
 import { qmaxOf, type Scheme } from "../types.ts";
-import type { Cells } from "./read_histogram.ts";
+import { type Cells, MAX_CELLS } from "./read_histogram.ts";
 
 /** Least width of a cell, as a share of its values and of the scale of its block's own range. */
 const LEAST_WIDTH = 1e-6;
@@ -27,8 +27,19 @@ export function meanSquare(a: number, b: number): number {
 /** Rates a scale of the codes and a zero point; `undefined` where every weight would become 0. */
 export type Rater = (code: number, zeroPoint: number, stored?: number) => Candidate | undefined;
 
+/** Cells as raters need them: made once, since a block of a few weights is rated in less time than they are. */
+const room = {
+  from: new Float64Array(MAX_CELLS),
+  to: new Float64Array(MAX_CELLS),
+  count: new Float64Array(MAX_CELLS),
+  /** Weights in each cell by its width. */
+  density: new Float64Array(MAX_CELLS),
+  /** The sum of x over all cells before each one, and over all at the end. */
+  firstMoment: new Float64Array(MAX_CELLS + 1),
+};
+
 /**
- * Makes a rater of cells.
+ * Makes a rater of cells; it is of use until the next one is made.
  *
  * @param scheme Width of a code, and the dtype of the scales that are stored.
  * @param limits.norm The error is the mean of |x - v| to this power.
@@ -41,72 +52,76 @@ export function createRater(
   { norm, least, unit }: { norm: 3 | 4 | 8; least: number; unit: number },
 ): Rater {
   const { min, max } = scaleRange(scaleDtype);
-  const { from, to, count } = widen(cells, unit);
-  const densities = new Float64Array(count.length);
+  const qmax = qmaxOf(bits);
+  const { from, to, count, density } = room;
   let [signal, rest, used] = [0, 0, 0];
-  for (let i = 0; i < count.length; i++) {
-    const [a, b, weights] = [from[i]!, to[i]!, count[i]!];
-    const density = weights / (b - a);
+  let isAscending = true;
+  for (let i = 0; i < cells.count.length; i++) {
+    let [a, b] = [cells.from[i]! / unit, cells.to[i]! / unit];
+    const weights = cells.count[i]!;
+    // None so narrow that a difference of two integrals would be lost.
+    const missing = Math.max(0, LEAST_WIDTH * Math.max(-a, b, 1) - (b - a)) / 2;
+    a -= missing;
+    b += missing;
+    const own = weights / (b - a);
     signal += weights * meanSquare(a, b);
     // What no candidate tells from 0 is the same for all.
     if (Math.max(-a, b) < least / unit / 2) {
-      rest += density * (integral(b, norm) - integral(a, norm));
+      rest += own * (integral(b, norm) - integral(a, norm));
       continue;
     }
-    [from[used], to[used], count[used], densities[used]] = [a, b, weights, density];
-    used++;
+    if (used > 0 && b < to[used - 1]!) isAscending = false;
+    from[used] = a;
+    to[used] = b;
+    count[used] = weights;
+    density[used++] = own;
   }
-  const large: Cells = {
-    from: from.subarray(0, used),
-    to: to.subarray(0, used),
-    count: count.subarray(0, used),
-  };
-  const firstMoments = addUpFirstMoments(large);
+  addUpFirstMoments(used);
+  // Of few steps the cells between two of them are leapt over.
+  const leaps = isAscending && (qmax + 1) * Math.log2(used) < used;
   return (code, zeroPoint, stored) => {
-    const steps: Steps = {
-      code: code / unit,
-      lowest: -zeroPoint,
-      highest: qmaxOf(bits) - zeroPoint,
-    };
+    const [step, lowest, highest] = [code / unit, -zeroPoint, qmax - zeroPoint];
     let scale = stored;
     if (scale === undefined) {
-      const product = sumProducts(large, firstMoments, steps);
+      const product = sumProducts(used, step, lowest, highest, leaps);
       if (!(product > 0)) return undefined;
       scale = Math.min(Math.max(roundToDtype(code * signal / product, scaleDtype), min), max);
     }
-    const error = (rest + sumErrors(large, densities, steps, scale / unit, norm)) / (norm + 1);
+    const error = (rest + sumErrors(used, step, lowest, highest, scale / unit, norm)) / (norm + 1);
     return { code, scale, zeroPoint, error };
   };
 }
 
-/** How weights become codes: steps of `code` from the zero point, from `lowest` to `highest`. */
-interface Steps {
-  code: number;
-  lowest: number;
-  highest: number;
-}
-
-/** The sum of x over all cells before each one, and over all at the end: [N+1]. */
-function addUpFirstMoments({ from, to, count }: Cells): Float64Array {
-  const sums = new Float64Array(count.length + 1);
-  for (let i = 0; i < count.length; i++) {
-    sums[i + 1] = sums[i]! + count[i]! * (from[i]! + to[i]!) / 2;
+function addUpFirstMoments(cells: number): void {
+  const { from, to, count, firstMoment } = room;
+  for (let i = 0; i < cells; i++) {
+    firstMoment[i + 1] = firstMoment[i]! + count[i]! * (from[i]! + to[i]!) / 2;
   }
-  return sums;
 }
 
-/** The sum of x v, v = step * code: each step's share is the sum of x between two halfway points. */
-function sumProducts(cells: Cells, firstMoments: Float64Array, steps: Steps): number {
-  const { from, to, count } = cells;
-  const { code, lowest, highest } = steps;
+/**
+ * The sum of x v, v = step * code: each step's share is the sum of x between two halfway points. Weights become
+ * codes in steps of `code` from the zero point, from `lowest` to `highest`.
+ *
+ * @param leaps Whether the cell of each halfway point is searched by halves; cells end in ascending order then.
+ */
+function sumProducts(
+  cells: number,
+  code: number,
+  lowest: number,
+  highest: number,
+  leaps: boolean,
+): number {
+  const { from, to, count, firstMoment } = room;
   let [sum, before, cell] = [0, 0, 0];
   for (let step = lowest; step <= highest; step++) {
     const edge = step === highest ? Infinity : (step + 0.5) * code;
-    while (cell < count.length && to[cell]! <= edge) cell++;
-    let moment = firstMoments[cell]!;
-    if (cell < count.length && from[cell]! < edge) {
-      const [a, b] = [from[cell]!, to[cell]!];
-      moment += count[cell]! * (edge - a) / (b - a) * (a + edge) / 2;
+    if (leaps) cell = findBeyond(edge, cell, cells);
+    else while (cell < cells && to[cell]! <= edge) cell++;
+    let moment = firstMoment[cell]!;
+    if (cell < cells && from[cell]! < edge) {
+      const a = from[cell]!;
+      moment += count[cell]! * (edge - a) / (to[cell]! - a) * (a + edge) / 2;
     }
     sum += step * code * (moment - before);
     before = moment;
@@ -114,51 +129,46 @@ function sumProducts(cells: Cells, firstMoments: Float64Array, steps: Steps): nu
   return sum;
 }
 
+/** The first of the cells [from, to) that ends beyond an edge, or `to`; they end in ascending order. */
+function findBeyond(edge: number, from: number, to: number): number {
+  let [first, last] = [from, to];
+  while (first < last) {
+    const middle = (first + last) >>> 1;
+    if (room.to[middle]! <= edge) first = middle + 1;
+    else last = middle;
+  }
+  return first;
+}
+
 /**
  * (norm + 1) times the sum of |x - v|^norm, v = step * scale: a cell that several steps share is cut at
- * the halfway points.
- *
- * @param densities Weights in each cell by its width.
+ * the halfway points. Weights become codes as in {@linkcode sumProducts}.
  */
 function sumErrors(
-  { from, to }: Cells,
-  densities: Float64Array,
-  { code, lowest, highest }: Steps,
+  cells: number,
+  code: number,
+  lowest: number,
+  highest: number,
   scale: number,
   norm: number,
 ): number {
+  const { from, to, density } = room;
   let total = 0;
   let step = lowest;
   let edge = (step + 0.5) * code;
-  for (let i = 0; i < from.length; i++) {
+  for (let i = 0; i < cells; i++) {
     let a = from[i]!;
     const b = to[i]!;
-    const density = densities[i]!;
+    const own = density[i]!;
     while (step < highest && edge <= a) edge = (++step + 0.5) * code;
     while (step < highest && edge < b) {
-      total += density * (integral(edge - step * scale, norm) - integral(a - step * scale, norm));
+      total += own * (integral(edge - step * scale, norm) - integral(a - step * scale, norm));
       a = edge;
       edge = (++step + 0.5) * code;
     }
-    total += density * (integral(b - step * scale, norm) - integral(a - step * scale, norm));
+    total += own * (integral(b - step * scale, norm) - integral(a - step * scale, norm));
   }
   return total;
-}
-
-/** New cells in another unit, none so narrow that a difference of two integrals would be lost. */
-function widen({ from, to, count }: Cells, unit: number): Cells {
-  const wide = {
-    from: new Float64Array(count.length),
-    to: new Float64Array(count.length),
-    count: count.slice(),
-  };
-  for (let i = 0; i < count.length; i++) {
-    const [a, b] = [from[i]! / unit, to[i]! / unit];
-    const missing = Math.max(0, LEAST_WIDTH * Math.max(-a, b, 1) - (b - a)) / 2;
-    wide.from[i] = a - missing;
-    wide.to[i] = b + missing;
-  }
-  return wide;
 }
 
 /** The antiderivative of (norm + 1) |x|^norm: x |x|^norm. */

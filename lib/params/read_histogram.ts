@@ -1,4 +1,4 @@
-/** Reads the histogram of a block's weights: as cells of uniform density, and value by value. */
+/** Reads which values a block's weights have and how often: as cells of uniform density, and value by value. */
 
 import { decodeFloats, type FloatDtype } from "../safetensors/dtype.ts";
 import { roundHalfEven } from "./estimate_params.ts";
@@ -15,6 +15,9 @@ const CELLS_IN_OCTAVE = 4;
 
 /** Octaves below the largest weight that are looked at: what is smaller adds nothing to any sum. */
 const OCTAVES = 20;
+
+/** Cells at most: of both signs. */
+export const MAX_CELLS = 2 * (OCTAVES << CELLS_IN_OCTAVE);
 
 /** Weights as runs of equal density. */
 export interface Cells {
@@ -45,64 +48,11 @@ function binOf(value: number, dtype: FloatDtype): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16;
 }
 
-/**
- * Gathers bins to cells, 16 in an octave, in ascending order. A bin of BF16 or F16 stands for all that
- * rounds to its value, one of F32 for all that begins with its bits.
- *
- * @param counts [BINS].
- * @param range.lo Smallest value; no cell goes beyond.
- * @param range.hi Largest value.
- */
-export function gatherCells(
-  counts: Uint32Array,
-  dtype: FloatDtype,
-  { lo, hi }: { lo: number; hi: number },
-): Cells {
-  const value = valuesOf(dtype);
-  const width = 2 ** (MANTISSA[dtype] - CELLS_IN_OCTAVE);
-  const offset = dtype === "F32" ? 0 : 1 / (2 * width);
-  const end = Math.floor(binOf(Math.max(-lo, hi), dtype) / width) + 1;
-  const begin = Math.max(0, end - (OCTAVES << CELLS_IN_OCTAVE));
-  const size = 2 * (end - begin);
-  const cells = {
-    from: new Float64Array(size),
-    to: new Float64Array(size),
-    count: new Float64Array(size),
-  };
-  let used = 0;
-  for (let i = 0; i < size; i++) {
-    // From the lowest negative value up, then from the least positive one.
-    const isNegative = i < size / 2;
-    const first = (isNegative ? end - 1 - i : begin + i - size / 2) * width;
-    const sign = isNegative ? HALF : 0;
-    let count = 0;
-    for (let bin = sign + first; bin < sign + first + width; bin++) count += counts[bin]!;
-    if (count === 0) continue;
-    const near = value[first]!;
-    const next = value[first + width]!;
-    // Behind the largest F16 comes infinity.
-    const far = Number.isFinite(next) ? next : 2 * near - value[first - width]!;
-    const shift = (far - near) * offset;
-    // Neither the sign nor the range holds what an edge may be rounded to.
-    const [inner, outer] = [Math.max(0, near - shift), far - shift];
-    const least = Math.max(isNegative ? -outer : inner, lo);
-    const most = Math.min(isNegative ? -inner : outer, hi);
-    cells.from[used] = Math.min(least, most);
-    cells.to[used] = Math.max(least, most);
-    cells.count[used++] = count;
-  }
-  return {
-    from: cells.from.subarray(0, used),
-    to: cells.to.subarray(0, used),
-    count: cells.count.subarray(0, used),
-  };
-}
-
-/** The values of a block and how often each occurs: [N] each. */
-export interface ValueCounts {
-  /** Ascending by their bits. */
-  value: Float32Array;
-  /** Above 0. */
+/** The bins in use of a block's weights, by the upper 16 bits of their representation: [N] each. */
+export interface UsedBins {
+  /** Ascending. */
+  bin: Uint16Array;
+  /** Weights in it, above 0. */
   count: Uint32Array;
 }
 
@@ -110,40 +60,118 @@ export interface ValueCounts {
 const scratch = new Uint16Array(BINS);
 
 /**
- * The values of a block of BF16 or F16 weights: each of their bins holds one.
+ * The bins in use of a histogram.
  *
- * @param counts [BINS]; all weights finite.
+ * @param counts [BINS].
  */
-export function listValues(counts: Uint32Array, dtype: "BF16" | "F16"): ValueCounts {
-  const valueOf = valuesOf(dtype);
+export function listBins(counts: Uint32Array): UsedBins {
   let used = 0;
   for (let bin = 0; bin < BINS; bin++) {
     if (counts[bin] !== 0) scratch[used++] = bin;
   }
-  const found = { value: new Float32Array(used), count: new Uint32Array(used) };
-  for (let i = 0; i < used; i++) {
-    const bin = scratch[i]!;
-    found.value[i] = valueOf[bin]!;
-    found.count[i] = counts[bin]!;
-  }
-  return found;
+  const bin = scratch.slice(0, used);
+  return { bin, count: Uint32Array.from(bin, (bin) => counts[bin]!) };
 }
 
 /**
- * The range of a block of BF16 or F16 weights: [lo, hi], lo at most and hi at least 0; NaN both where a
- * weight is infinite or NaN.
+ * The bins in use of a few weights, for which a histogram of all bins would cost more than they do.
  *
- * @param counts [BINS].
+ * @param words The upper 16 bits of each weight; sorted in place.
  */
-export function rangeOfCounts(counts: Uint32Array, dtype: "BF16" | "F16"): [number, number] {
+export function sortBins(words: Uint16Array): UsedBins {
+  words.sort();
+  let used = 0;
+  const count = new Uint32Array(words.length);
+  for (let i = 0; i < words.length; i++) {
+    const bin = words[i]!;
+    if (used === 0 || scratch[used - 1] !== bin) scratch[used++] = bin;
+    count[used - 1] = count[used - 1]! + 1;
+  }
+  return { bin: scratch.slice(0, used), count: count.subarray(0, used) };
+}
+
+/** How many of the bins are of positive values: these come first. */
+function countPositive({ bin }: UsedBins): number {
+  let [from, to] = [0, bin.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (bin[middle]! < HALF) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+/**
+ * Gathers bins to cells, 16 in an octave, in ascending order. A bin of BF16 or F16 stands for all that
+ * rounds to its value, one of F32 for all that begins with its bits.
+ *
+ * @param range.lo Smallest value; no cell goes beyond.
+ * @param range.hi Largest value.
+ */
+export function gatherCells(
+  bins: UsedBins,
+  dtype: FloatDtype,
+  { lo, hi }: { lo: number; hi: number },
+): Cells {
   const value = valuesOf(dtype);
-  const largest = (sign: number) => {
-    let bin = HALF - 1;
-    while (bin > 0 && counts[sign + bin] === 0) bin--;
-    return value[sign + bin]!;
+  const shift = MANTISSA[dtype] - CELLS_IN_OCTAVE;
+  const width = 2 ** shift;
+  const offset = dtype === "F32" ? 0 : 1 / (2 * width);
+  const end = (binOf(Math.max(-lo, hi), dtype) >>> shift) + 1;
+  const begin = Math.max(0, end - (OCTAVES << CELLS_IN_OCTAVE));
+  const { bin, count } = bins;
+  const size = Math.min(bin.length, 2 * (end - begin));
+  const cells = {
+    from: new Float64Array(size),
+    to: new Float64Array(size),
+    count: new Float64Array(size),
   };
-  const [lo, hi] = [largest(HALF), largest(0)];
+  let used = 0;
+  const add = (cell: number, isNegative: boolean, weights: number) => {
+    const first = cell << shift;
+    const near = value[first]!;
+    const next = value[first + width]!;
+    // Behind the largest F16 comes infinity.
+    const far = Number.isFinite(next) ? next : 2 * near - value[first - width]!;
+    const half = (far - near) * offset;
+    // Neither the sign nor the range holds what an edge may be rounded to.
+    const [inner, outer] = [Math.max(0, near - half), far - half];
+    const least = Math.max(isNegative ? -outer : inner, lo);
+    const most = Math.min(isNegative ? -inner : outer, hi);
+    cells.from[used] = Math.min(least, most);
+    cells.to[used] = Math.max(least, most);
+    cells.count[used++] = weights;
+  };
+  /** Adds the cells of a run of bins, whose magnitudes ascend or descend all along. */
+  const addRun = (from: number, to: number, step: 1 | -1) => {
+    for (let i = from; i !== to;) {
+      const cell = (bin[i]! & (HALF - 1)) >>> shift;
+      let weights = 0;
+      for (; i !== to && (bin[i]! & (HALF - 1)) >>> shift === cell; i += step) weights += count[i]!;
+      if (cell >= begin && cell < end) add(cell, step < 0, weights);
+    }
+  };
+  const positive = countPositive(bins);
+  // From the lowest negative value up, then from the least positive one.
+  addRun(bin.length - 1, positive - 1, -1);
+  addRun(0, positive, 1);
+  return {
+    from: cells.from.subarray(0, used),
+    to: cells.to.subarray(0, used),
+    count: cells.count.subarray(0, used),
+  };
+}
+
+/**
+ * The range of a block of BF16 or F16 weights, each of whose bins holds one value: [lo, hi], lo at most
+ * and hi at least 0; NaN both where a weight is infinite or NaN.
+ */
+export function rangeOfBins(bins: UsedBins, dtype: "BF16" | "F16"): [number, number] {
+  const value = valuesOf(dtype);
+  const positive = countPositive(bins);
   // The values beyond the finite ones are the largest of all.
+  const lo = positive < bins.bin.length ? value[bins.bin.at(-1)!]! : 0;
+  const hi = positive > 0 ? value[bins.bin[positive - 1]!]! : 0;
   return Number.isFinite(lo) && Number.isFinite(hi) ? [lo === 0 ? 0 : lo, hi] : [NaN, NaN];
 }
 
@@ -157,17 +185,19 @@ export interface CodeParams {
   code_scale?: number;
 }
 
-/** The energies of a block quantized with given parameters: exactly those of its weights. */
-export function measureValues(
-  { value, count }: ValueCounts,
+/** The energies of a block of BF16 or F16 weights quantized with given parameters: exactly those of its weights. */
+export function measureBins(
+  { bin, count }: UsedBins,
+  dtype: "BF16" | "F16",
   { scale, zero_point, code_scale = scale }: CodeParams,
   bits: Bits,
 ): QualitySums {
+  const value = valuesOf(dtype);
   const inverse = Math.fround(1 / code_scale);
   const [least, most] = [-zero_point, qmaxOf(bits) - zero_point];
   const sums = { signal: 0, decoded: 0, error: 0 };
   for (let i = 0; i < count.length; i++) {
-    const x = value[i]!;
+    const x = value[bin[i]!]!;
     const step = Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), least), most);
     const decoded = step * scale;
     sums.signal += count[i]! * x ** 2;

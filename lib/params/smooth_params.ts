@@ -151,6 +151,9 @@ export function smoothTrack(groups: ParamTrack, segments: readonly Segment[]): P
   };
 }
 
+/** Parameters of which zero points before rounding are kept, since the score is theirs. */
+export type SmoothedParams = LayerParams & Required<Pick<LayerParams, "exact_zero_point">>;
+
 /**
  * Smooths the parameters of the slices of a layer, see {@linkcode planSegments};
  * scales are rounded to the stored dtype, zero points to integers, half to even; the zero points before
@@ -159,13 +162,24 @@ export function smoothTrack(groups: ParamTrack, segments: readonly Segment[]): P
  * @param groups One band for each time group.
  * @returns A band for each step in a window, and one for each run of steps between windows.
  */
-export function smoothParams(
+export function smoothParams(groups: LayerParams, smoothing: Smoothing): SmoothedParams {
+  const { bands } = groups;
+  return smoothSegments(groups, planSegments(bands, smoothing), bands.at(-1)!, smoothing.dtype);
+}
+
+/**
+ * Smooths the parameters of some segments, see {@linkcode smoothParams}.
+ *
+ * @param segments Those that lie one behind the other.
+ * @param end The step behind the last one.
+ */
+export function smoothSegments(
   groups: LayerParams,
-  smoothing: Smoothing,
-): LayerParams & Required<Pick<LayerParams, "exact_zero_point">> {
-  const { bands: starts, blocks } = groups;
-  const { dtype } = smoothing;
-  const segments = planSegments(starts, smoothing);
+  segments: readonly Segment[],
+  end: number,
+  dtype: FloatDtype,
+): SmoothedParams {
+  const { blocks, code_scale } = groups;
   const fill = <T extends Float32Array | Uint8Array>(
     out: T,
     values: ArrayLike<number>,
@@ -179,15 +193,36 @@ export function smoothParams(
     return out;
   };
   const size = segments.length * blocks;
-  const { code_scale } = groups;
   return {
-    bands: [...segments.map(({ start }) => start), starts.at(-1)!],
+    bands: [...segments.map(({ start }) => start), end],
     blocks,
     scale: fill(new Float32Array(size), groups.scale, (scale) => roundToDtype(scale, dtype)),
     zero_point: fill(new Uint8Array(size), groups.zero_point, roundHalfEven),
     exact_zero_point: fill(new Float32Array(size), groups.zero_point, Math.fround),
     ...code_scale && { code_scale: fill(new Float32Array(size), code_scale, Math.fround) },
   };
+}
+
+/**
+ * The segments of the steps from `from` to `to`, the first one cut where they begin.
+ *
+ * @param segments All of a time axis.
+ */
+export function cutSegments(segments: readonly Segment[], { from, to }: Window): Segment[] {
+  const [first, last] = [segmentOf(segments, from), segmentOf(segments, to - 1)];
+  const found = segments.slice(first, last + 1);
+  return found.map((segment, i) => i === 0 ? { ...segment, start: from } : segment);
+}
+
+/** The segment that a step is in. */
+function segmentOf(segments: readonly Segment[], step: number): number {
+  let [first, last] = [0, segments.length - 1];
+  while (first < last) {
+    const middle = Math.ceil((first + last) / 2);
+    if (segments[middle]!.start <= step) first = middle;
+    else last = middle - 1;
+  }
+  return first;
 }
 
 /**

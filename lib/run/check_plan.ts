@@ -7,7 +7,7 @@ import type { Selection } from "../plan/select_layers.ts";
 import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
 import { listGaps } from "./list_gaps.ts";
 import { knownInputs } from "./plan_activations.ts";
-import { OUTPUT_MARK } from "./pending_output.ts";
+import { OUTPUT_MARK } from "./check_output.ts";
 import type { PartPlan, PlannedCalibration, RunPlan } from "./plan_run.ts";
 
 /**

@@ -162,9 +162,6 @@ export function rowsOf({ shape, begin, end }: TensorInfo): { count: number; rowB
 /** Layers at work at once whose inputs are known: a few megabytes each, twice the sketch. */
 const CALIBRATED_AT_ONCE = 6;
 
-/** Blocks of slices whose candidates may be in memory at once: each takes a few kB, in its layer's every time group. */
-const RATED_AT_ONCE = 2 ** 12;
-
 /** Blocks whose parameters may be in memory at once, with all that is made of them on the way. */
 const KEPT_AT_ONCE = 2 ** 21;
 
@@ -174,11 +171,10 @@ const KEPT_AT_ONCE = 2 ** 21;
  */
 function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   const keepsRows = keepsParams({ ...settings, granularity: "row" });
-  const isRated = settings.phase === "optimize";
   const most = layers.reduce((most, { rows, columns, grid }) => {
     const blocks = columns / grid.blockColumns;
     const share = grid.bands !== null
-      ? settings.timeGroups * blocks / (isRated ? RATED_AT_ONCE : KEPT_AT_ONCE)
+      ? settings.timeGroups * blocks / KEPT_AT_ONCE
       : keepsRows
       ? rows * blocks / KEPT_AT_ONCE
       : 0;

@@ -4,7 +4,7 @@ import { relative, sep } from "node:path";
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { isLeftByRun } from "../../report/load_report.ts";
-import { holdsFile, isInside, OUTPUT_MARK, resolvePath } from "../../run/pending_output.ts";
+import { holdsFile, isInside, OUTPUT_MARK, resolvePath } from "../../run/check_output.ts";
 import { fullName } from "../../plan/plan_layer.ts";
 import type { RunPlan } from "../../run/plan_run.ts";
 import type { Invocation } from "../parse_args.ts";

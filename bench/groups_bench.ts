@@ -1,0 +1,172 @@
+/**
+ * What many time groups and narrow blocks cost: peak memory of the process, and processor seconds a million weights,
+ * over the number of time groups, the width of blocks, shapes, phases and granularities. Each run is a process of its
+ * own. `deno run --allow-all bench/groups_bench.ts [PART OF A NAME]...` prints a table; `WORKERS=8` in the environment
+ * starts as many workers as if there were as many cores.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
+import { encodeHeader } from "../lib/safetensors/header.ts";
+import { createFile, openSink } from "../lib/safetensors/write.ts";
+import { encodeFloats, floatBytes, type FloatDtype } from "../lib/safetensors/dtype.ts";
+import type { Bits, Granularity, Phase } from "../lib/types.ts";
+import { noise } from "../tests/make_model.ts";
+
+/** A model of layers of one shape. */
+interface Shape {
+  layers: number;
+  rows: number;
+  columns: number;
+  dtype: FloatDtype;
+}
+
+const SHAPES: Record<string, Shape> = {
+  "1000 x 1024": { layers: 1, rows: 1000, columns: 1024, dtype: "BF16" },
+  "4000 x 1024": { layers: 1, rows: 4000, columns: 1024, dtype: "BF16" },
+  "8192 x 4096": { layers: 1, rows: 8192, columns: 4096, dtype: "BF16" },
+  "4096 x 4096, F32": { layers: 1, rows: 4096, columns: 4096, dtype: "F32" },
+  "8192 x 28672": { layers: 1, rows: 8192, columns: 28672, dtype: "BF16" },
+  "16 x 1048576": { layers: 1, rows: 16, columns: 2 ** 20, dtype: "BF16" },
+  "100 x (1000 x 256)": { layers: 100, rows: 1000, columns: 256, dtype: "BF16" },
+  "4 x (16384 x 64)": { layers: 4, rows: 16384, columns: 64, dtype: "BF16" },
+};
+
+/** A run. */
+interface Case {
+  shape: string;
+  phase: Phase;
+  granularity: Granularity;
+  bits: Bits;
+  timeGroups: number;
+  groupSize: number | null;
+}
+
+/** What it took. */
+interface Cost {
+  seconds: number;
+  cpuSeconds: number;
+  peakMb: number;
+}
+
+/** Weights made once and repeated from a different place for each tensor. */
+const POOL = 2 ** 21;
+
+/** Writes a model; gives its number of weights. */
+async function makeModel(directory: string, { layers, rows, columns, dtype }: Shape) {
+  const byteLength = rows * columns * floatBytes(dtype);
+  const tensors = Array.from({ length: layers }, (_, i) => ({
+    name: `layers.${i}.weight`,
+    dtype,
+    shape: [rows, columns],
+    byteLength,
+  }));
+  const header = encodeHeader(tensors, new Map([["format", "pt"]]));
+  const sample = noise(1);
+  // Roughly normal, as trained weights are: the sum of three uniform values.
+  const pool = encodeFloats(
+    Float32Array.from(
+      { length: POOL },
+      (_, i) => 0.02 * (sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2)),
+    ),
+    dtype,
+  );
+  const path = join(directory, "model.safetensors");
+  await createFile(path, "model.safetensors", header.byteLength, header.bytes);
+  const sink = openSink(path, "model.safetensors");
+  for (const [index, { name }] of tensors.entries()) {
+    for (let done = 0, from = index * 4096; done < byteLength; from = 0) {
+      const part = pool.subarray(from, Math.min(pool.length, from + byteLength - done));
+      sink.write(header.begins.get(name)! + done, part);
+      done += part.length;
+    }
+  }
+  sink.close();
+  return layers * rows * columns;
+}
+
+/** Runs a case in this process and prints its cost. */
+async function runHere(model: string, output: string, run: Case): Promise<void> {
+  const workers = Number(Deno.env.get("WORKERS") ?? 0);
+  if (workers > 0) Object.defineProperty(navigator, "hardwareConcurrency", { value: workers });
+  const { phase, granularity, bits, timeGroups, groupSize } = run;
+  const start = performance.now();
+  const before = process.cpuUsage();
+  await quantizeModel(model, output, {
+    ...DEFAULT_SETTINGS,
+    ...{ phase, granularity, bits, timeGroups, overwrite: true },
+    groupSize: groupSize ?? (granularity === "row" ? "row" : undefined),
+  });
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(before);
+  const status = Deno.readTextFileSync("/proc/self/status");
+  const peakMb = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)![1]) * 1024 / 1e6;
+  print(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, peakMb } satisfies Cost));
+}
+
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
+
+/** Runs a case in a process of its own. */
+async function runCase(model: string, output: string, run: Case): Promise<Cost> {
+  const self = fileURLToPath(import.meta.url);
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", self, "--run", model, output, JSON.stringify(run)],
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return JSON.parse(new TextDecoder().decode(stdout)) as Cost;
+}
+
+function nameOf({ phase, granularity, bits, shape, timeGroups, groupSize }: Case): string {
+  const blocks = groupSize === null ? "whole" : `of ${groupSize}`;
+  return `${phase}, ${granularity}, INT${bits}, ${shape}, G=${timeGroups}, blocks ${blocks}`;
+}
+
+/** All that make sense: slices of as many rows as groups at least. */
+function* listCases(): Generator<Case> {
+  for (const shape of Object.keys(SHAPES)) {
+    for (const phase of ["optimize", "smooth", "baseline"] as const) {
+      for (const granularity of ["slice", "row"] as const) {
+        for (const timeGroups of [2, 4, 16, 100, 1000]) {
+          if (timeGroups > SHAPES[shape]!.rows) continue;
+          for (const groupSize of [16, 32, 128, null]) {
+            for (const bits of [2, 4, 8] as const) {
+              yield { shape, phase, granularity, bits, timeGroups, groupSize };
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+const [mode, model, output, run] = Deno.args;
+if (mode === "--run") {
+  await runHere(model!, output!, JSON.parse(run!) as Case);
+} else {
+  const cases = [...listCases()].filter((run) =>
+    Deno.args.every((part) => `${nameOf(run)},`.includes(part))
+  );
+  const directory = Deno.makeTempDirSync({ prefix: "isotherm-bench-" });
+  try {
+    print("| run | MB at most | processor seconds a million weights | seconds |");
+    print("| --- | --- | --- | --- |");
+    for (const [shape, own] of Map.groupBy(cases, ({ shape }) => shape)) {
+      const model = join(directory, "model");
+      Deno.mkdirSync(model);
+      const weights = await makeModel(model, SHAPES[shape]!);
+      for (const run of own) {
+        const { seconds, cpuSeconds, peakMb } = await runCase(model, join(directory, "out"), run);
+        const each = (cpuSeconds * 1e6 / weights).toFixed(3);
+        print(`| ${nameOf(run)} | ${peakMb.toFixed(0)} | ${each} | ${seconds.toFixed(2)} |`);
+      }
+      Deno.removeSync(model, { recursive: true });
+    }
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+}
