@@ -6,6 +6,7 @@ import { type Model, readJsonFile } from "../../model/open_model.ts";
 import type { LayerPlan } from "../../plan/plan_layer.ts";
 import { isFloatDtype, type NarrowDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
+import { startClaims } from "../claim_names.ts";
 import type { CheckpointFormat, FilePlan, StoredCopy, StoredLayer } from "../checkpoint_format.ts";
 import { BLOCK_TYPES, blockBytes, type BlockType } from "./block_types.ts";
 import { describeModel } from "./describe_model.ts";
@@ -60,9 +61,11 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
   const own: StoredLayer[] = [];
   const copies: StoredCopy[] = [];
+  const claim = startClaims("rename one of them, or give another --format");
   const written = tensors.map(({ shard, tensor }): NewGgufTensor => {
     const { name, headRows } = targets.get(tensor.name)!;
     const layer = byTensor.get(tensor.name);
+    claim([name], { tensor: tensor.name, shard });
     if (layer === undefined) {
       const { type, widen, byteLength } = planCopy(tensor);
       copies.push({ tensor, shard, name, headRows, widen });
