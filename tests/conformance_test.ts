@@ -98,7 +98,7 @@ function planLayers(
       layers.push(planLayer(tensor, shard.name, options, storage)!);
     }
   }
-  return { layers, skipped, tooFewRows: [], unheld: [], unusedPatterns: [] };
+  return { layers, skipped, tooFewRows: [], unheld: [], obstacles: new Map(), unusedPatterns: [] };
 }
 
 /** What a run would write into a file, if its layers had these codes and parameters. */

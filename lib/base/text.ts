@@ -34,6 +34,11 @@ export function quote(text: string): string {
   return `"${escapeText(text).replaceAll('"', '\\"')}"`;
 }
 
+/** How many tensors a run does not touch. */
+export function countLeft(tensors: number): string {
+  return `${countNouns(tensors, "tensor")} left as ${tensors === 1 ? "it is" : "they are"}`;
+}
+
 /** A number and what is counted, in the singular where it is one: `1 layer`, `2 layers`. */
 export function countNouns(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;

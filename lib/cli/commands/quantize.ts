@@ -1,7 +1,7 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { countNouns, escapeText } from "../../base/text.ts";
+import { countLeft, countNouns, escapeText } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { groupSizeOf } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
@@ -153,7 +153,7 @@ function headline({ source, parts }: RunPlan, { settings }: Invocation): string 
   const which = components.length === 0 ? "" : ` (${components.join(", ")})`;
   return `Quantizing ${escapeText(source.name)}${which}: ${countNouns(layers, "layer")} to ` +
     `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}, ` +
-    `by ${settings.granularity}s${blocks}, ${countNouns(skipped, "tensor")} left as they are, ` +
+    `by ${settings.granularity}s${blocks}, ${countLeft(skipped)}, ` +
     `for ${settings.format}`;
 }
 
