@@ -5,6 +5,7 @@ import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import { describeGroupSize, type QuantizeSettings } from "../settings/settings.ts";
+import { checkSideFiles } from "./checkpoint_files.ts";
 import { listGaps } from "./list_gaps.ts";
 import { knownInputs } from "./plan_activations.ts";
 import { OUTPUT_MARK } from "./pending_output.ts";
@@ -15,15 +16,17 @@ import { describeBlocks, refuseEmpty } from "./refuse_empty.ts";
  * Checks that a planned run may start; its settings were checked when it was planned.
  *
  * @throws {BadInputError} A model is already quantized, nothing is left to quantize, the calibration is
- *   of another model, or `strict` forbids it.
+ *   of another model, a file that goes along is in the way of the checkpoint's, or `strict` forbids it.
  */
-export function checkPlan({ parts, calibration }: RunPlan, settings: QuantizeSettings): void {
+export function checkPlan(plan: RunPlan, settings: QuantizeSettings): void {
+  const { parts, calibration } = plan;
   for (const part of parts) {
     refuseQuantized(part.model);
     if (part.selection.layers.length === 0) refuseEmpty(part, settings);
     checkGroupSize(part.selection, settings);
     if (settings.strict) checkStrictly(part.selection, settings);
   }
+  checkSideFiles(plan);
   if (calibration !== undefined) checkCalibration(calibration, settings);
   if (settings.activationBits !== undefined) checkInputs({ parts, calibration }, settings);
 }

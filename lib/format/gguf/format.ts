@@ -1,7 +1,7 @@
 /** GGUF: what diffusers, ComfyUI-GGUF and stable-diffusion.cpp read, and llama.cpp of language models. */
 
 import { BadInputError } from "../../base/errors.ts";
-import { quote } from "../../base/text.ts";
+import { cutToBytes, quote } from "../../base/text.ts";
 import { type Model, readJsonFile } from "../../model/open_model.ts";
 import type { LayerPlan } from "../../plan/plan_layer.ts";
 import { isFloatDtype, type NarrowDtype } from "../../safetensors/dtype.ts";
@@ -82,12 +82,22 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     tokenizer: readTokenizer(model, architecture),
   });
   return {
-    name: `${model.name.slice(model.name.lastIndexOf("/") + 1)}.gguf`,
+    name: fileName(model),
     header: encodeGgufHeader(pairs, written, isLanguage(architecture) ? GGML_LIMITS : undefined),
     layers: own,
     copies,
     tensorNames: written.map(({ name }) => name),
   };
+}
+
+/** Longest file name, in bytes, on the file systems in use. */
+const MAX_NAME_BYTES = 255;
+
+/** The model's own name, since a reader of GGUF shows it. */
+function fileName({ name }: Model): string {
+  const ending = ".gguf";
+  const own = name.slice(name.lastIndexOf("/") + 1);
+  return `${cutToBytes(own, MAX_NAME_BYTES - ending.length)}${ending}`;
 }
 
 function refuseArchitecture({ name }: Model): never {
