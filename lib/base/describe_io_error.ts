@@ -37,6 +37,19 @@ const BY_WORDS: readonly { words: RegExp; meaning: string }[] = [
 /** Beginnings of what Deno says when a file system has no room for another file, which a disk may lack that is not full. */
 const CREATING = /\): (open|mkdir|link|symlink) '/;
 
+/** A file or stream that takes no more bytes. */
+export const WriteZero = Deno.errors.WriteZero;
+
+/** Whether an error says that there is nothing of a name. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound;
+}
+
+/** Whether an error says that a part of a path, but for its end, is no directory. */
+export function isBelowFile(error: unknown): boolean {
+  return error instanceof Deno.errors.NotADirectory;
+}
+
 /** Says in a few words why a file operation failed, without the path and without engine text. */
 export function describeIoError(error: unknown): string {
   if (error instanceof Deno.errors.NotCapable) {
@@ -47,7 +60,7 @@ export function describeIoError(error: unknown): string {
     const flag = /--allow-(read|write|env|sys)/.exec(error.message)?.[0] ?? "the permission flag";
     return `Deno was not given the permission: add ${flag} for this path`;
   }
-  if (error instanceof Deno.errors.WriteZero) return "it takes no more bytes";
+  if (error instanceof WriteZero) return "it takes no more bytes";
   if (!(error instanceof Error)) return "the operating system refused";
   const code = "code" in error ? String(error.code) : undefined;
   if (code === "ENOSPC" && CREATING.test(error.message)) {

@@ -1,3 +1,5 @@
+import { WriteZero } from "./describe_io_error.ts";
+
 /** Writes all of a text; a stream may take less at a time. */
 export function writeAll(
   stream: { writeSync: (bytes: Uint8Array) => number },
@@ -6,7 +8,7 @@ export function writeAll(
   const bytes = new TextEncoder().encode(text);
   for (let done = 0; done < bytes.length;) {
     const count = stream.writeSync(bytes.subarray(done));
-    if (count === 0) throw new Deno.errors.WriteZero();
+    if (count === 0) throw new WriteZero();
     done += count;
   }
 }

@@ -1,7 +1,8 @@
 /** Lists a model directory: which files hold weights, which go along, and that no link leaves it. */
 
 import { basename, dirname, join, sep } from "node:path";
-import { describeIoError } from "../base/describe_io_error.ts";
+import { describeIoError, isMissing } from "../base/describe_io_error.ts";
+import { type DirectoryEntry, disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 
@@ -83,18 +84,18 @@ function resolveDirectory(path: string): string {
   const hint =
     "a model directory holds config.json and model.safetensors, or shards with model.safetensors.index.json";
   try {
-    const real = Deno.realPathSync(path);
-    if (Deno.statSync(real).isDirectory) return real;
+    const real = disk.realPathSync(path);
+    if (disk.statSync(real).isDirectory) return real;
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound ? "" : `: ${describeIoError(error)}`;
+    const reason = isMissing(error) ? "" : `: ${describeIoError(error)}`;
     throw new BadInputError(`Model not found: ${quote(path)}${reason}: ${hint}`);
   }
   throw new BadInputError(`Model is not a directory: ${quote(path)}: give its directory: ${hint}`);
 }
 
-function readDirectory(path: string, label: string): Deno.DirEntry[] {
+function readDirectory(path: string, label: string): DirectoryEntry[] {
   try {
-    return [...Deno.readDirSync(path)];
+    return disk.readDirSync(path);
   } catch (error) {
     throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
   }
@@ -102,7 +103,7 @@ function readDirectory(path: string, label: string): Deno.DirEntry[] {
 
 function isFile(path: string, label: string): boolean {
   try {
-    return Deno.statSync(path).isFile;
+    return disk.statSync(path).isFile;
   } catch (error) {
     throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
   }
@@ -112,7 +113,7 @@ function isFile(path: string, label: string): boolean {
 function followLink(directory: string, relative: string): string {
   let real: string;
   try {
-    real = Deno.realPathSync(join(directory, relative));
+    real = disk.realPathSync(join(directory, relative));
   } catch (error) {
     throw new BadInputError(
       `Cannot follow the link ${quote(relative)} in the model directory: ${describeIoError(error)}`,

@@ -1,6 +1,7 @@
 /** Reads reports, baselines and rules from files; the only part of the gate that does. */
 
-import { describeIoError } from "../base/describe_io_error.ts";
+import { describeIoError, isBelowFile, isMissing } from "../base/describe_io_error.ts";
+import { disk } from "../base/disk.ts";
 import { BadInputError, BaselineError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Report } from "./build_report.ts";
@@ -95,11 +96,10 @@ export function loadHistory<T>(path: string, parse: (text: string) => T): T {
 /** Whether anything has that name. */
 export function exists(path: string): boolean {
   try {
-    Deno.statSync(path);
+    disk.statSync(path);
     return true;
   } catch (error) {
-    const { NotFound, NotADirectory } = Deno.errors;
-    if (error instanceof NotFound || error instanceof NotADirectory) return false;
+    if (isMissing(error) || isBelowFile(error)) return false;
     throw new BadInputError(`Cannot read ${quote(path)}: ${describeIoError(error)}`);
   }
 }

@@ -8,7 +8,7 @@ import { describeGroupSize, type QuantizeSettings } from "../settings/settings.t
 import { checkSideFiles } from "./checkpoint_files.ts";
 import { listGaps } from "./list_gaps.ts";
 import { knownInputs } from "./plan_activations.ts";
-import { OUTPUT_MARK } from "./pending_output.ts";
+import { OUTPUT_MARK } from "./check_output.ts";
 import type { PlannedCalibration, RunPlan } from "./plan_run.ts";
 import { describeBlocks, refuseEmpty } from "./refuse_empty.ts";
 

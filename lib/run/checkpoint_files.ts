@@ -4,7 +4,7 @@ import { sep } from "node:path";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { fullName } from "../plan/plan_layer.ts";
-import { OUTPUT_MARK } from "./pending_output.ts";
+import { OUTPUT_MARK } from "./check_output.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** Paths of the files that a run makes itself, relative to the output. */

@@ -3,16 +3,12 @@
  * it is complete, so that the target is absent, old or whole, never half.
  */
 
-import { basename, dirname, join, normalize, relative, sep } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { describeIoError } from "../base/describe_io_error.ts";
+import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-
-/**
- * The file of schedules, by which a directory is known as an earlier output that may be replaced; of a pipeline
- * it is in the folders of its parts. No loader takes a file of this name for weights.
- */
-export const OUTPUT_MARK = "time_groups.isotherm";
+import { isInside, missingParent, namesIn, resolvePath, statOf } from "./check_output.ts";
 
 /** A directory or file in the making. */
 export interface PendingOutput {
@@ -28,117 +24,12 @@ export interface PendingOutput {
   discard(): Promise<void>;
 }
 
-/** Real path of the nearest ancestor that exists, and the rest as it is written. */
-export function resolvePath(path: string): string {
-  let existing = normalize(path);
-  const rest: string[] = [];
-  for (;;) {
-    try {
-      return join(Deno.realPathSync(existing), ...rest);
-    } catch (error) {
-      const parent = dirname(existing);
-      const { NotFound, NotADirectory } = Deno.errors;
-      const isMissing = error instanceof NotFound || error instanceof NotADirectory;
-      if (!isMissing || parent === existing) {
-        throw new BadInputError(`Cannot write ${quote(path)}: ${describeIoError(error)}`);
-      }
-      rest.unshift(basename(existing));
-      existing = parent;
-    }
-  }
-}
-
-/** Whether a directory was written by a run. */
-function isOutput(directory: string, names: readonly string[]): boolean {
-  const paths = ["", ...names].map((name) => join(directory, name));
-  return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
-}
-
-/** Whether a path is a directory or lies below it; both real. */
-export function isInside(path: string, directory: string): boolean {
-  return path === directory ||
-    path.startsWith(directory.endsWith(sep) ? directory : directory + sep);
-}
-
-/**
- * Checks that a directory may become the output, before any work starts.
- *
- * @param output As the user gave it.
- * @param model Real path of the model directory.
- * @param overwrite Whether an earlier output may be replaced.
- * @returns Its resolved path.
- * @throws {BadInputError} It overlaps the model, exists, or cannot be created.
- */
-export function checkOutput(output: string, model: string, overwrite: boolean): string {
-  const fail = (what: string): never => {
-    throw new BadInputError(`Cannot write the output ${quote(output)}: ${what}`);
-  };
-  const target = resolvePath(output);
-  if (target === model) fail("it is the model directory: give another --output");
-  if (isInside(target, model)) fail("it lies inside the model directory: give another --output");
-  if (isInside(model, target)) fail("the model directory lies inside it: give another --output");
-  if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
-  const existing = statOf(target, output);
-  if (existing === undefined) {
-    if (isLink(target)) fail("it is a link that leads nowhere: remove it");
-    return target;
-  }
-  if (!existing.isDirectory) fail("a file of that name exists");
-  const names = namesIn(target, output);
-  if (names.length === 0) return target;
-  if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
-  if (!isOutput(target, names)) {
-    fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
-  }
-  return target;
-}
-
-/**
- * Whether there is a regular file of that name, and something in it.
- *
- * @param label The path in messages.
- */
-export function holdsFile(path: string, label: string): boolean {
-  const existing = statOf(path, label);
-  return existing !== undefined && existing.isFile && existing.size > 0;
-}
-
-function missingParent(path: string): string {
-  return `${quote(dirname(path))} does not exist: create it first`;
-}
-
-function isLink(path: string): boolean {
-  try {
-    return Deno.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
-}
-
-/** @param label The path in messages. */
-function statOf(path: string, label = path): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
-  }
-}
-
-function namesIn(directory: string, label: string): string[] {
-  try {
-    return [...Deno.readDirSync(directory)].map(({ name }) => name);
-  } catch (error) {
-    throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
-  }
-}
-
 /** Longest file name, in bytes of UTF-8, on the file systems in use. */
 const MAX_NAME_BYTES = 255;
 
 /** A name beside the target that no reader takes for a model and no other run picks. */
 function beside(target: string, kind: "tmp" | "old"): string {
-  const ending = `.${kind}-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  const ending = `.${kind}-${disk.processId}-${crypto.randomUUID().slice(0, 8)}`;
   const name = basename(target);
   // Encoding stops in front of the first character that there is no room for.
   const room = new Uint8Array(MAX_NAME_BYTES - 1 - ending.length);
@@ -155,7 +46,7 @@ function beside(target: string, kind: "tmp" | "old"): string {
  */
 export function pendingDirectory(target: string): PendingOutput {
   const path = beside(target, "tmp");
-  attempt(target, () => Deno.mkdirSync(path));
+  attempt(target, () => disk.mkdirNewSync(path));
   // An empty directory needs no replacing: the rename itself does that.
   const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
   const replaces = isFilled();
@@ -189,8 +80,8 @@ export function pendingFile(path: string, within: PendingOutput | undefined): Pe
   }
   const temporary = beside(target, "tmp");
   // Created at once, so that a directory one may not write to is found before the work, not after.
-  attempt(path, () => Deno.openSync(temporary, { write: true, createNew: true }).close());
-  attempt(path, () => Deno.removeSync(temporary));
+  attempt(path, () => disk.openSync(temporary, "create").close());
+  attempt(path, () => disk.removeSync(temporary));
   return makePending(temporary, target, path, exists);
 }
 
@@ -203,7 +94,7 @@ function pendingWithin(path: string, within: PendingOutput): PendingOutput {
     );
   }
   const inner = join(within.path, relative(within.target, target));
-  attempt(path, () => Deno.mkdirSync(dirname(inner), { recursive: true }));
+  attempt(path, () => disk.mkdirSync(dirname(inner)));
   return { path: inner, target, place: () => {}, commit: () => {}, discard: async () => {} };
 }
 
@@ -223,10 +114,10 @@ function makePending(
   const place = () => {
     if (state !== "pending") return;
     if (isInTheWay()) {
-      attempt(label, () => Deno.renameSync(target, old));
+      attempt(label, () => disk.renameSync(target, old));
       hasOld = true;
     }
-    attempt(label, () => Deno.renameSync(path, target));
+    attempt(label, () => disk.renameSync(path, target));
     state = "placed";
     syncDirectory(dirname(target));
   };
@@ -240,8 +131,8 @@ function makePending(
     const wasPlaced = state === "placed";
     state = "done";
     try {
-      if (wasPlaced) await Deno.rename(target, path);
-      if (hasOld) await Deno.rename(old, target);
+      if (wasPlaced) await disk.rename(target, path);
+      if (hasOld) await disk.rename(old, target);
     } catch (error) {
       const where = hasOld ? `: what was there before is now ${quote(old)}` : "";
       throw new BadInputError(
@@ -249,7 +140,7 @@ function makePending(
       );
     }
     try {
-      await Deno.remove(path, { recursive: true });
+      await disk.remove(path);
     } catch (error) {
       // The error that led here matters more, and no reader takes what stays for a model.
       if (!(error instanceof Error)) throw error;
@@ -292,7 +183,7 @@ export async function discardAll(outputs: readonly PendingOutput[]): Promise<voi
 
 function remove(path: string, problem: string): void {
   try {
-    Deno.removeSync(path, { recursive: true });
+    disk.removeSync(path);
   } catch (error) {
     throw new BadInputError(
       `${problem}: ${describeIoError(error)}: remove ${quote(path)} yourself`,
@@ -311,8 +202,12 @@ function attempt<T>(label: string, action: () => T): T {
 /** Puts a directory's entries on the disk; a file system that cannot is no reason to fail. */
 function syncDirectory(path: string): void {
   try {
-    using directory = Deno.openSync(path);
-    directory.syncSync();
+    const directory = disk.openSync(path, "read");
+    try {
+      directory.syncSync();
+    } finally {
+      directory.close();
+    }
   } catch (error) {
     if (!(error instanceof Error)) throw error;
   }

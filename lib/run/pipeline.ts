@@ -17,12 +17,8 @@ import { makeDirectory, writeWhole } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
 import { encodeTimeGroups } from "./encode_time_groups.ts";
-import {
-  checkOutput,
-  OUTPUT_MARK,
-  pendingDirectory,
-  type PendingOutput,
-} from "./pending_output.ts";
+import { checkOutput, OUTPUT_MARK } from "./check_output.ts";
+import { pendingDirectory, type PendingOutput } from "./pending_output.ts";
 import {
   bytesOfFiles,
   openPlan,

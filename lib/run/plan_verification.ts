@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { describeIoError } from "../base/describe_io_error.ts";
+import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { StoredTensor, WrittenCopy, WrittenLayer } from "../format/checkpoint_format.ts";
@@ -13,7 +14,7 @@ import { folderOf, isPipeline, openSource, PIPELINE_INDEX } from "../model/open_
 import { fullName } from "../plan/plan_layer.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { FilePlace, FormatName } from "../types.ts";
-import { OUTPUT_MARK } from "./pending_output.ts";
+import { OUTPUT_MARK } from "./check_output.ts";
 import { readTimeGroups } from "./read_time_groups.ts";
 
 /** A checkpoint and its model, matched tensor by tensor. */
@@ -158,7 +159,7 @@ function checkAlike(original: TensorInfo, { copy: { tensor }, widen }: WrittenCo
 
 function sizeOf(path: string, name: string): number {
   try {
-    return Deno.statSync(path).size;
+    return disk.statSync(path).size;
   } catch (error) {
     throw new BadInputError(
       `Verification failed: the file ${quote(name)}: ${describeIoError(error)}`,

@@ -1,6 +1,8 @@
 /** Reads the schedules of a checkpoint: the parameters of its layers over their steps. */
 
 import { join } from "node:path";
+import { isMissing } from "../base/describe_io_error.ts";
+import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { areBoundaries } from "../plan/plan_time_groups.ts";
@@ -8,7 +10,7 @@ import { openSource, readHeader } from "../safetensors/read.ts";
 import { ACTIVATION_WIDTHS } from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import { INFIXES, LAYOUT_VERSION, SCHEDULE_FORMAT } from "./encode_time_groups.ts";
-import { OUTPUT_MARK } from "./pending_output.ts";
+import { OUTPUT_MARK } from "./check_output.ts";
 
 /** The schedule of a layer. */
 export interface LayerSchedule {
@@ -123,9 +125,9 @@ export function readTimeGroups(directory: string): TimeGroups | undefined {
 
 function hasFile(path: string): boolean {
   try {
-    return Deno.statSync(path).isFile;
+    return disk.statSync(path).isFile;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { describeIoError } from "../base/describe_io_error.ts";
+import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { CheckpointFormat, FilePlan } from "../format/checkpoint_format.ts";
@@ -32,19 +33,44 @@ export async function takeSideFiles(
     refuseAborted(signal);
     const [source, target] = [join(from, name), join(to, name)];
     try {
-      if (name.includes("/")) await Deno.mkdir(dirname(target), { recursive: true });
+      if (name.includes("/")) await disk.mkdir(dirname(target));
       if (isLinked) {
-        await Deno.link(await Deno.realPath(source), target);
+        await disk.link(disk.realPathSync(source), target);
       } else {
-        await Deno.copyFile(source, target);
-        using copy = await Deno.open(target);
-        await copy.sync();
+        await copyFile(disk.realPathSync(source), target);
       }
     } catch (error) {
       const advice = isLinked ? ": leave --link out to copy it" : "";
       const verb = isLinked ? "link" : "copy";
       throw new BadInputError(`Cannot ${verb} ${quote(name)}: ${describeIoError(error)}${advice}`);
     }
+  }
+}
+
+/** Bytes copied at a time. */
+const COPY_BYTES = 2 ** 20;
+
+/** Copies a file, and puts the copy on the disk. */
+async function copyFile(source: string, target: string): Promise<void> {
+  const from = await disk.openUnfollowed(source);
+  try {
+    const to = await disk.open(target, "create");
+    try {
+      const buffer = new Uint8Array(COPY_BYTES);
+      for (let at = 0;;) {
+        const count = await from.read(buffer, at);
+        if (count === 0) break;
+        for (let done = 0; done < count;) {
+          done += await to.write(buffer.subarray(done, count), at + done);
+        }
+        at += count;
+      }
+      await to.sync();
+    } finally {
+      to.close();
+    }
+  } finally {
+    from.close();
   }
 }
 

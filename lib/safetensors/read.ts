@@ -1,6 +1,7 @@
 /** Reading: the one place that opens a weight file, and the interface the rest reads through. */
 
 import { describeIoError } from "../base/describe_io_error.ts";
+import { disk, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type Header, LENGTH_BYTES, parseHeader, readHeaderLength } from "./header.ts";
@@ -35,17 +36,17 @@ export interface FileSource extends ByteSource {
  * @throws {BadInputError} It does not exist, is no regular file or cannot be opened.
  */
 export function openSource(path: string, label: string): FileSource {
-  let file: Deno.FsFile;
+  let file: OpenFile;
   let byteLength: number;
   let version: string;
   try {
-    const info = Deno.statSync(path);
+    const info = disk.statSync(path);
     if (!info.isFile) {
       throw new BadInputError(`Cannot read ${quote(label)}: it is not a regular file`);
     }
     byteLength = info.size;
     version = `${info.size} ${info.ino} ${info.mtime?.getTime()}`;
-    file = Deno.openSync(path);
+    file = disk.openSync(path, "read");
   } catch (error) {
     if (error instanceof BadInputError) throw error;
     throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
@@ -65,10 +66,9 @@ export function openSource(path: string, label: string): FileSource {
     readInto(offset, out) {
       let filled = 0;
       try {
-        file.seekSync(offset, Deno.SeekMode.Start);
         while (filled < out.length) {
-          const count = file.readSync(filled === 0 ? out : out.subarray(filled));
-          if (count === null || count === 0) break;
+          const count = file.readSync(filled === 0 ? out : out.subarray(filled), offset + filled);
+          if (count === 0) break;
           filled += count;
         }
       } catch (error) {
@@ -79,10 +79,9 @@ export function openSource(path: string, label: string): FileSource {
     async readIntoLater(offset, out) {
       let filled = 0;
       try {
-        await file.seek(offset, Deno.SeekMode.Start);
         while (filled < out.length) {
-          const count = await file.read(filled === 0 ? out : out.subarray(filled));
-          if (count === null || count === 0) break;
+          const count = await file.read(filled === 0 ? out : out.subarray(filled), offset + filled);
+          if (count === 0) break;
           filled += count;
         }
       } catch (error) {

@@ -1,6 +1,7 @@
 /** Writing: files of a known length, filled in place at computed offsets. */
 
-import { describeIoError } from "../base/describe_io_error.ts";
+import { describeIoError, WriteZero } from "../base/describe_io_error.ts";
+import { disk, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 
@@ -32,10 +33,10 @@ export async function createFile(
   byteLength: number,
   head: Uint8Array,
 ): Promise<void> {
-  const file = await attempt(label, () => Deno.open(path, { write: true, createNew: true }));
+  const file = await attempt(label, () => disk.open(path, "create"));
   try {
     await attempt(label, () => file.truncate(byteLength));
-    await attempt(label, () => writeFully(file, head));
+    await attempt(label, () => writeFully(file, 0, head));
   } finally {
     file.close();
   }
@@ -47,7 +48,7 @@ export async function createFile(
  * @throws {BadInputError} It cannot be created.
  */
 export function makeDirectory(path: string, label: string): Promise<void> {
-  return attempt(label, () => Deno.mkdir(path, { recursive: true }));
+  return attempt(label, () => disk.mkdir(path));
 }
 
 /**
@@ -57,7 +58,7 @@ export function makeDirectory(path: string, label: string): Promise<void> {
  */
 export function openSink(path: string, label: string): ByteSink {
   try {
-    return sinkTo(Deno.openSync(path, { write: true }), label);
+    return sinkTo(disk.openSync(path, "write"), label);
   } catch (error) {
     throw writeError(label, error);
   }
@@ -81,7 +82,7 @@ export async function writeParts(
   label: string,
   parts: Iterable<FilePart>,
 ): Promise<void> {
-  const file = await attempt(label, () => Deno.open(path, { write: true }));
+  const file = await attempt(label, () => disk.open(path, "write"));
   try {
     const sink = sinkTo(file, label);
     for (const { offset, bytes } of parts) await sink.writeLater(offset, bytes);
@@ -97,7 +98,7 @@ export async function writeParts(
  * @throws {BadInputError} The disk is full or fails.
  */
 export async function syncFile(path: string, label: string, what: "all" | "data"): Promise<void> {
-  const file = await attempt(label, () => Deno.open(path, { write: true }));
+  const file = await attempt(label, () => disk.open(path, "write"));
   try {
     await attempt(label, () => what === "all" ? file.sync() : file.syncData());
   } finally {
@@ -111,9 +112,9 @@ export async function syncFile(path: string, label: string, what: "all" | "data"
  * @throws {BadInputError} It exists or cannot be written.
  */
 export async function writeWhole(path: string, label: string, bytes: Uint8Array): Promise<void> {
-  const file = await attempt(label, () => Deno.open(path, { write: true, createNew: true }));
+  const file = await attempt(label, () => disk.open(path, "create"));
   try {
-    await attempt(label, () => writeFully(file, bytes));
+    await attempt(label, () => writeFully(file, 0, bytes));
     await attempt(label, () => file.sync());
   } finally {
     file.close();
@@ -127,40 +128,35 @@ export async function writeWhole(path: string, label: string, bytes: Uint8Array)
  */
 export function replaceFile(path: string, target: string, label: string): void {
   try {
-    Deno.renameSync(path, target);
+    disk.renameSync(path, target);
   } catch (error) {
     throw writeError(label, error);
   }
 }
 
-function sinkTo(file: Deno.FsFile, label: string): ByteSink {
+function sinkTo(file: OpenFile, label: string): ByteSink {
   return {
     write(offset, bytes) {
       try {
-        file.seekSync(offset, Deno.SeekMode.Start);
         for (let done = 0; done < bytes.length;) {
-          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done));
-          if (count === 0) throw new Deno.errors.WriteZero();
+          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done), offset + done);
+          if (count === 0) throw new WriteZero();
           done += count;
         }
       } catch (error) {
         throw writeError(label, error);
       }
     },
-    writeLater: (offset, bytes) =>
-      attempt(label, async () => {
-        await file.seek(offset, Deno.SeekMode.Start);
-        await writeFully(file, bytes);
-      }),
+    writeLater: (offset, bytes) => attempt(label, () => writeFully(file, offset, bytes)),
     close: () => file.close(),
   };
 }
 
-/** Writes all of `bytes` where the file stands; it may take less at a time. */
-async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+/** Writes all of `bytes` from byte `offset` on; a file may take less at a time. */
+async function writeFully(file: OpenFile, offset: number, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {
-    const count = await file.write(done === 0 ? bytes : bytes.subarray(done));
-    if (count === 0) throw new Deno.errors.WriteZero();
+    const count = await file.write(done === 0 ? bytes : bytes.subarray(done), offset + done);
+    if (count === 0) throw new WriteZero();
     done += count;
   }
 }

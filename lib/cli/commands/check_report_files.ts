@@ -5,7 +5,7 @@ import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { isLeftByRun } from "../../report/load_report.ts";
 import { areInTheWay, checkpointFiles } from "../../run/checkpoint_files.ts";
-import { holdsFile, isInside, resolvePath } from "../../run/pending_output.ts";
+import { holdsFile, isInside, resolvePath } from "../../run/check_output.ts";
 import type { RunPlan } from "../../run/plan_run.ts";
 import type { Invocation } from "../parse_args.ts";
 

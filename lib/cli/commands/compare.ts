@@ -10,7 +10,8 @@ import type { Invocation } from "../parse_args.ts";
 import { nameFiles } from "../../render/name_reports.ts";
 import { renderComparison } from "../../render/render_comparison.ts";
 import { writeWhole } from "../../safetensors/write.ts";
-import { pendingFile, resolvePath } from "../../run/pending_output.ts";
+import { resolvePath } from "../../run/check_output.ts";
+import { pendingFile } from "../../run/pending_output.ts";
 import type { Io } from "./io.ts";
 
 /** Runs the command. */

@@ -13,7 +13,7 @@ import {
   loadHistory,
   loadReport,
 } from "../../report/load_report.ts";
-import { holdsFile } from "../../run/pending_output.ts";
+import { holdsFile } from "../../run/check_output.ts";
 import { countEntries, describeEntry } from "../../render/describe_entry.ts";
 import type { Invocation } from "../parse_args.ts";
 import type { Io } from "./io.ts";

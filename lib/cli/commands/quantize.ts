@@ -20,8 +20,8 @@ import {
 } from "../../render/repeat_command.ts";
 import { describeAdvice } from "../../report/advise.ts";
 import { reportQuality } from "../../report/report_quality.ts";
+import { checkOutput } from "../../run/check_output.ts";
 import {
-  checkOutput,
   commitAll,
   discardAll,
   pendingDirectory,

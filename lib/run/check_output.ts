@@ -1,0 +1,122 @@
+/** Where output may go: checked before the work begins. */
+
+import { basename, dirname, join, normalize, sep } from "node:path";
+import { describeIoError, isBelowFile, isMissing } from "../base/describe_io_error.ts";
+import { disk, type FileInfo } from "../base/disk.ts";
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+
+/**
+ * The file of schedules, by which a directory is known as an earlier output that may be replaced; of a pipeline
+ * it is in the folders of its parts. No loader takes a file of this name for weights.
+ */
+export const OUTPUT_MARK = "time_groups.isotherm";
+
+/** Real path of the nearest ancestor that exists, and the rest as it is written. */
+export function resolvePath(path: string): string {
+  let existing = normalize(path);
+  const rest: string[] = [];
+  for (;;) {
+    try {
+      return join(disk.realPathSync(existing), ...rest);
+    } catch (error) {
+      const parent = dirname(existing);
+      if (!(isMissing(error) || isBelowFile(error)) || parent === existing) {
+        throw new BadInputError(`Cannot write ${quote(path)}: ${describeIoError(error)}`);
+      }
+      rest.unshift(basename(existing));
+      existing = parent;
+    }
+  }
+}
+
+/** Whether a directory was written by a run. */
+function isOutput(directory: string, names: readonly string[]): boolean {
+  const paths = ["", ...names].map((name) => join(directory, name));
+  return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
+}
+
+/** Whether a path is a directory or lies below it; both real. */
+export function isInside(path: string, directory: string): boolean {
+  return path === directory ||
+    path.startsWith(directory.endsWith(sep) ? directory : directory + sep);
+}
+
+/**
+ * Checks that a directory may become the output, before any work starts.
+ *
+ * @param output As the user gave it.
+ * @param model Real path of the model directory.
+ * @param overwrite Whether an earlier output may be replaced.
+ * @returns Its resolved path.
+ * @throws {BadInputError} It overlaps the model, exists, or cannot be created.
+ */
+export function checkOutput(output: string, model: string, overwrite: boolean): string {
+  const fail = (what: string): never => {
+    throw new BadInputError(`Cannot write the output ${quote(output)}: ${what}`);
+  };
+  const target = resolvePath(output);
+  if (target === model) fail("it is the model directory: give another --output");
+  if (isInside(target, model)) fail("it lies inside the model directory: give another --output");
+  if (isInside(model, target)) fail("the model directory lies inside it: give another --output");
+  if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
+  const existing = statOf(target, output);
+  if (existing === undefined) {
+    if (isLink(target)) fail("it is a link that leads nowhere: remove it");
+    return target;
+  }
+  if (!existing.isDirectory) fail("a file of that name exists");
+  const names = namesIn(target, output);
+  if (names.length === 0) return target;
+  if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
+  if (!isOutput(target, names)) {
+    fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
+  }
+  return target;
+}
+
+/**
+ * Whether there is a regular file of that name, and something in it.
+ *
+ * @param label The path in messages.
+ */
+export function holdsFile(path: string, label: string): boolean {
+  const existing = statOf(path, label);
+  return existing !== undefined && existing.isFile && existing.size > 0;
+}
+
+/** That a file's or directory's parent is missing, in words. */
+export function missingParent(path: string): string {
+  return `${quote(dirname(path))} does not exist: create it first`;
+}
+
+function isLink(path: string): boolean {
+  try {
+    return disk.lstatSync(path).isSymlink;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What a path leads to; `undefined` where there is nothing.
+ *
+ * @param label The path in messages.
+ */
+export function statOf(path: string, label = path): FileInfo | undefined {
+  try {
+    return disk.statSync(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
+  }
+}
+
+/** Names in a directory. */
+export function namesIn(directory: string, label: string): string[] {
+  try {
+    return disk.readDirSync(directory).map(({ name }) => name);
+  } catch (error) {
+    throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
+  }
+}
