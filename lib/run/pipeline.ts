@@ -28,7 +28,7 @@ import {
   sourceBytes,
 } from "./plan_run.ts";
 import { histogramBytes, planActivations } from "./plan_activations.ts";
-import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
+import { hearSignals, refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
 import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
 import { writeFiles } from "./write_files.ts";
 
@@ -88,7 +88,8 @@ export async function runPlan(
     for (const part of parts) records.push(await fillPart(part, backend, activations));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
     if (!isLinked) await takeOver();
-    return buildReport({
+    await hearSignals(signal);
+    const report = buildReport({
       modelName: source.name,
       parts: parts.map(({ component, model, selection, checkpoint }, i) => ({
         component,
@@ -104,6 +105,8 @@ export async function runPlan(
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });
+    await hearSignals(signal);
+    return report;
   }
 
   async function fillPart(
@@ -125,10 +128,11 @@ export async function runPlan(
     checkUnchanged(model);
     const axis = records[0]?.axis.source ?? "positional";
     const own = activations && inputsOf(component, activations);
+    await hearSignals(signal);
     const schedules = encodeTimeGroups(records, axis, settings.phase, own);
     await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
-    checkWritten(directory, files, plan.format);
+    checkWritten(directory, files);
     return records;
   }
 }
@@ -171,6 +175,7 @@ export async function quantizeModel(
   const output = pendingDirectory(target);
   try {
     const report = await runPlan(plan, settings, output, hooks);
+    refuseAborted(hooks.signal);
     output.commit();
     return report;
   } finally {

@@ -7,6 +7,7 @@ import { groupSizeOf } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
+import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
@@ -60,7 +61,16 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
   const watch = watchRun(io, sourceBytes(plan));
+  const finishing = finish();
   try {
+    await stopOnAbort(io.signal, finishing);
+  } finally {
+    watch.clear();
+    await settle(finishing);
+    await discardAll(outputs);
+  }
+
+  async function finish(): Promise<void> {
     const directory = pendingDirectory(target);
     outputs.push(directory);
     const reportFile = pendingFile(invocation.report, directory);
@@ -82,6 +92,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const comparison = comparing?.compare(measured);
     const report = comparison === undefined ? measured : { ...measured, comparison };
     const text = formatReport(report);
+    await hearSignals(io.signal);
     const block = renderConsole(report, invocation.verbose);
     const difference = comparison === undefined
       ? ""
@@ -104,13 +115,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
-    io.stdout(invocation.json ? text : block);
+    await io.stdout(invocation.json ? text : block);
+    await hearSignals(io.signal);
     commitAll(outputs);
     if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
-  } finally {
-    watch.clear();
-    await discardAll(outputs);
   }
 }
 

@@ -12,7 +12,6 @@ import { BLOCK_TYPES, blockBytes, type BlockType } from "./block_types.ts";
 import { describeModel } from "./describe_model.ts";
 import { encodeGgufHeader, GGML_LIMITS, type NewGgufTensor } from "./encode_header.ts";
 import { nameTensors } from "./name_tensors.ts";
-import { readGgufHeader } from "./read_header.ts";
 import {
   type Architecture,
   ARCHITECTURES,
@@ -37,7 +36,6 @@ export const GGUF: CheckpointFormat = {
     quantization: undefined,
     keepsShards: false,
   }),
-  listTensors: (source, label) => readGgufHeader(source, label).tensors.map(({ name }) => name),
   // They lie in the blocks.
   encodeParams: () => [],
 };
