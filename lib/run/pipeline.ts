@@ -9,7 +9,8 @@ import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { ActivationRecords } from "../layer/activation_record.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
-import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
+import { checkUnchanged } from "../model/check_unchanged.ts";
+import { countParameters, modelBytes } from "../model/open_model.ts";
 import { fullName } from "../plan/plan_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
 import type { RunCalibration } from "../report/report_calibration.ts";
@@ -29,7 +30,8 @@ import {
 } from "./plan_run.ts";
 import { histogramBytes, planActivations } from "./plan_activations.ts";
 import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
-import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
+import { takeSideFiles } from "./take_side_files.ts";
+import { checkWritten, writeConfig } from "./write_checkpoint.ts";
 import { writeFiles } from "./write_files.ts";
 
 /** What a run tells its caller while it works, and what ends it. */
@@ -80,14 +82,14 @@ export async function runPlan(
   async function fill(backend: Backend): Promise<Report> {
     const records: LayerRecord[][] = [];
     const calibration = plan.calibration && describeInputs(plan.calibration);
-    const isLinked = settings.link ?? false;
-    const takeOver = () => takeSideFiles(source, output.path, isLinked, signal);
-    // Links that cannot be made are found before the work; they cost no time.
-    if (isLinked) await takeOver();
+    // Before the work, so that a file that cannot be taken over ends the run then.
+    await takeSideFiles(source, output.path, settings.link ?? false, async (name, bytes) => {
+      refuseAborted(signal);
+      await hooks.onProgress?.(name, bytes);
+    });
     const activations = await planActivations(plan, settings, backend);
     for (const part of parts) records.push(await fillPart(part, backend, activations));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
-    if (!isLinked) await takeOver();
     return buildReport({
       modelName: source.name,
       parts: parts.map(({ component, model, selection, checkpoint }, i) => ({

@@ -8,6 +8,7 @@ import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
+import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
@@ -59,7 +60,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const { htmlReport } = invocation;
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
-  const watch = watchRun(io, sourceBytes(plan));
+  const watch = watchRun(io, sourceBytes(plan) + (invocation.link ? 0 : sideBytes(plan.source)));
   try {
     const directory = pendingDirectory(target);
     outputs.push(directory);
