@@ -19,7 +19,8 @@ import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
 import { encodeTimeGroups } from "./encode_time_groups.ts";
 import { checkOutput, OUTPUT_MARK } from "./check_output.ts";
-import { pendingDirectory, type PendingOutput } from "./pending_output.ts";
+import { pendingDirectory, repairOutputs } from "./pending_output.ts";
+import { commitAll, type PendingOutput } from "./put_in_place.ts";
 import {
   bytesOfFiles,
   openPlan,
@@ -169,11 +170,13 @@ export async function quantizeModel(
 ): Promise<Report> {
   const plan = await openPlan(modelPath, settings);
   checkPlan(plan, settings);
+  for (const note of repairOutputs([outputPath])) hooks.onLog?.(note);
   const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
   const output = pendingDirectory(target);
   try {
+    for (const note of output.notes) hooks.onLog?.(note);
     const report = await runPlan(plan, settings, output, hooks);
-    output.commit();
+    commitAll([output]);
     return report;
   } finally {
     await output.discard();

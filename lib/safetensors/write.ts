@@ -144,19 +144,6 @@ export async function writeWhole(path: string, label: string, bytes: Uint8Array)
   }
 }
 
-/**
- * Puts a file in the place of another one, in one step.
- *
- * @throws {BadInputError} It cannot be renamed.
- */
-export function replaceFile(path: string, target: string, label: string): void {
-  try {
-    disk.renameSync(path, target);
-  } catch (error) {
-    throw writeError(label, error);
-  }
-}
-
 function sinkTo(file: OpenFile, label: string): ByteSink {
   return {
     write(offset, bytes) {
