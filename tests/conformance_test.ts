@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { versionOf } from "../lib/base/file_version.ts";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packedBytes, packRow } from "../lib/compute/pack_codes.ts";
@@ -211,7 +212,7 @@ function openGolden(file: string) {
     name: file,
     path: join(GOLDEN, file),
     byteLength,
-    version: "",
+    version: versionOf(Deno.statSync(GOLDEN)),
     tensors,
     metadata,
   };

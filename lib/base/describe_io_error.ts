@@ -45,6 +45,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound;
 }
 
+/** Whether an error says that there is something of a name that was to be made. */
+export function isThere(error: unknown): boolean {
+  return error instanceof Deno.errors.AlreadyExists;
+}
+
 /** Whether an error says that a part of a path, but for its end, is no directory. */
 export function isBelowFile(error: unknown): boolean {
   return error instanceof Deno.errors.NotADirectory;

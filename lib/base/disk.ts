@@ -24,6 +24,10 @@ export interface FileInfo {
   dev: number;
   /** Its number there. */
   ino: number | null;
+  /** Names it has. */
+  nlink: number | null;
+  /** When it came to be; `null` on systems that do not know. */
+  birthtime: Date | null;
 }
 
 /** A name in a directory, and what it is itself: links are not followed. */
@@ -194,9 +198,9 @@ async function openUnfollowed(path: string): Promise<ReadableFile> {
     readSync: (into, at) => fs.readSync(file, into, 0, room(into), at),
     statSync() {
       const info = fs.fstatSync(file);
-      const { size, mode, mtime, ctime, dev, ino } = info;
+      const { size, mode, mtime, ctime, dev, ino, nlink, birthtime } = info;
       return {
-        ...{ size, mode, mtime, ctime, dev, ino },
+        ...{ size, mode, mtime, ctime, dev, ino, nlink, birthtime },
         isFile: info.isFile(),
         isDirectory: info.isDirectory(),
         isSymlink: info.isSymbolicLink(),

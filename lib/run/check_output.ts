@@ -30,9 +30,13 @@ export function resolvePath(path: string): string {
   }
 }
 
+/** Said of a directory that a run may not replace. */
+export const NOT_OURS =
+  `it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`;
+
 /** Whether a directory was written by a run. */
-function isOutput(directory: string, names: readonly string[]): boolean {
-  const paths = ["", ...names].map((name) => join(directory, name));
+export function isOutput(directory: string): boolean {
+  const paths = ["", ...namesIn(directory, directory)].map((name) => join(directory, name));
   return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
 }
 
@@ -62,16 +66,14 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
   const existing = statOf(target, output);
   if (existing === undefined) {
-    if (isLink(target)) fail("it is a link that leads nowhere: remove it");
+    if (lookAt(target)?.isSymlink) fail("it is a link that leads nowhere: remove it");
     return target;
   }
   if (!existing.isDirectory) fail("a file of that name exists");
   const names = namesIn(target, output);
   if (names.length === 0) return target;
   if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
-  if (!isOutput(target, names)) {
-    fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
-  }
+  if (!isOutput(target)) fail(NOT_OURS);
   return target;
 }
 
@@ -90,12 +92,9 @@ export function missingParent(path: string): string {
   return `${quote(dirname(path))} does not exist: create it first`;
 }
 
-function isLink(path: string): boolean {
-  try {
-    return disk.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
+/** What a path is itself; `undefined` where there is nothing. */
+export function lookAt(path: string, label = path): FileInfo | undefined {
+  return findInfo(disk.lstatSync, path, label);
 }
 
 /**
@@ -104,8 +103,16 @@ function isLink(path: string): boolean {
  * @param label The path in messages.
  */
 export function statOf(path: string, label = path): FileInfo | undefined {
+  return findInfo(disk.statSync, path, label);
+}
+
+function findInfo(
+  find: (path: string) => FileInfo,
+  path: string,
+  label: string,
+): FileInfo | undefined {
   try {
-    return disk.statSync(path);
+    return find(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);

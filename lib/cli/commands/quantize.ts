@@ -9,6 +9,7 @@ import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
 import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
+import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
@@ -22,13 +23,8 @@ import {
 import { describeAdvice } from "../../report/advise.ts";
 import { reportQuality } from "../../report/report_quality.ts";
 import { checkOutput } from "../../run/check_output.ts";
-import {
-  commitAll,
-  discardAll,
-  pendingDirectory,
-  pendingFile,
-  type PendingOutput,
-} from "../../run/pending_output.ts";
+import { pendingDirectory, pendingFile, repairOutputs } from "../../run/pending_output.ts";
+import { commitAll, discardAll, type PendingOutput } from "../../run/put_in_place.ts";
 import { checkReportFiles, logName } from "./check_report_files.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
@@ -56,11 +52,14 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
     return;
   }
-  const target = checkTarget(invocation, plan);
   const { htmlReport } = invocation;
+  const paths = [invocation.output, invocation.report, logName(invocation.report)];
+  if (htmlReport !== undefined) paths.push(htmlReport);
+  for (const note of repairOutputs(paths)) say(note, true);
+  const target = checkTarget(invocation, plan);
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
-  const watch = watchRun(io, sourceBytes(plan));
+  const watch = watchRun(io, sourceBytes(plan) + (invocation.link ? 0 : sideBytes(plan.source)));
   const finishing = finish();
   try {
     await stopOnAbort(io.signal, finishing);
@@ -71,13 +70,16 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   }
 
   async function finish(): Promise<void> {
-    const directory = pendingDirectory(target);
-    outputs.push(directory);
-    const reportFile = pendingFile(invocation.report, directory);
-    const logFile = pendingFile(logName(invocation.report), directory);
-    outputs.push(reportFile, logFile);
-    const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
-    if (htmlFile !== undefined) outputs.push(htmlFile);
+    const start = (output: PendingOutput) => {
+      outputs.push(output);
+      return output;
+    };
+    const directory = start(pendingDirectory(target));
+    const startFile = (path: string) => start(pendingFile(path, directory));
+    const reportFile = startFile(invocation.report);
+    const logFile = startFile(logName(invocation.report));
+    const htmlFile = htmlReport === undefined ? undefined : startFile(htmlReport);
+    for (const note of outputs.flatMap(({ notes }) => notes)) say(note, true);
     say(headline(plan, invocation), true);
     const { link } = invocation;
     const measured = await runPlan(plan, { ...settings, link }, directory, {
