@@ -82,6 +82,7 @@ const OUTSIDE = new Map([
   ["cli.ts", /Deno\.\w+/g],
   [DISK, /Deno\.\w+/g],
   ["lib/base/describe_io_error.ts", /Deno\.errors\b/g],
+  ["lib/jobs/webgpu.ts", /Deno\.(permissions|env)\b/g],
   ["lib/jobs/worker_pool.ts", /Deno\.permissions\b/g],
 ]);
 
