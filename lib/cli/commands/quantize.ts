@@ -16,7 +16,7 @@ import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
 import {
   adviseCommand,
-  quoteForShell,
+  quotePath,
   type RunPaths,
   startProgram,
 } from "../../render/repeat_command.ts";
@@ -173,7 +173,7 @@ function nextSteps(report: Report, invocation: Invocation, entry: string): strin
   const { verdict, advice } = reportQuality(report);
   const command = adviseCommand(report, advice, { entry, paths: pathsOf(invocation) }) ??
     `${startProgram(entry)} baseline update ${
-      quoteForShell(invocation.report)
+      quotePath(invocation.report)
     } --to .isotherm/baseline.json`;
   return [
     ...describeOutputs(report),
@@ -182,7 +182,7 @@ function nextSteps(report: Report, invocation: Invocation, entry: string): strin
     `Report: ${
       escapeText(file)
     }. To decode the checkpoint from disk and compare it with the model:`,
-    `  ${startProgram(entry)} verify ${quoteForShell(output)} --against ${quoteForShell(model)}`,
+    `  ${startProgram(entry)} verify ${quotePath(output)} --against ${quotePath(model)}`,
   ];
 }
 
