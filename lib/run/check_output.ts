@@ -5,6 +5,7 @@ import { describeIoError, isBelowFile, isMissing } from "../base/describe_io_err
 import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import { isBeside } from "./output_names.ts";
 
 /**
  * The file of schedules, by which a directory is known as an earlier output that may be replaced; of a pipeline
@@ -36,7 +37,7 @@ export const NOT_OURS =
 
 /** Whether a directory was written by a run. */
 export function isOutput(directory: string): boolean {
-  const paths = ["", ...namesIn(directory, directory)].map((name) => join(directory, name));
+  const paths = ["", ...contentOf(directory, directory)].map((name) => join(directory, name));
   return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
 }
 
@@ -70,8 +71,7 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
     return target;
   }
   if (!existing.isDirectory) fail("a file of that name exists");
-  const names = namesIn(target, output);
-  if (names.length === 0) return target;
+  if (contentOf(target, output).length === 0) return target;
   if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
   if (!isOutput(target)) fail(NOT_OURS);
   return target;
@@ -117,6 +117,28 @@ function findInfo(
     if (isMissing(error)) return undefined;
     throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
   }
+}
+
+/** Whether another file system is mounted on a directory, so that it can be neither moved nor replaced. */
+export function isMountPoint(target: string): boolean {
+  const [own, above] = [statOf(target), statOf(dirname(target))];
+  return own?.isDirectory === true && above !== undefined && own.dev !== above.dev;
+}
+
+/** The path beside which a run keeps its names for an output: that itself, or on a mount point one inside it. */
+export function homeOf(target: string): string {
+  return isMountPoint(target) ? join(target, basename(target)) : target;
+}
+
+/** Where a file system keeps what it has found of lost files; nobody's output. */
+const LOST = "lost+found";
+
+/** Names in an output, but for those that a run, or the file system, keeps there. */
+export function contentOf(target: string, label: string): string[] {
+  const names = namesIn(target, label);
+  if (!isMountPoint(target)) return names;
+  const home = homeOf(target);
+  return names.filter((name) => name !== LOST && !isBeside(home, name));
 }
 
 /** Names in a directory. */

@@ -63,6 +63,11 @@ export function readBeside(
   return undefined;
 }
 
+/** Whether a name in the directory of a target is one that Isotherm uses beside it. */
+export function isBeside(target: string, name: string): boolean {
+  return name === basename(lockOf(target)) || readBeside(target, name) !== undefined;
+}
+
 /** Whether a text is the name of a run. */
 export function isRun(text: string): boolean {
   return RUN.test(text);

@@ -8,7 +8,9 @@ import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import {
+  homeOf,
   isInside,
+  isMountPoint,
   isOutput,
   lookAt,
   missingParent,
@@ -18,6 +20,7 @@ import {
   statOf,
 } from "./check_output.ts";
 import { clearLeftovers } from "./clear_leftovers.ts";
+import { fillMountPoint } from "./fill_mount_point.ts";
 import { describeFinished, describeStanding, finishCommit } from "./finish_commit.ts";
 import { lockOutput, OutputBusyError, type OutputLock } from "./output_lock.ts";
 import { besideOf, lockOf, nameRun } from "./output_names.ts";
@@ -34,9 +37,15 @@ import { syncTree } from "./sync_directory.ts";
  */
 export function pendingDirectory(target: string): PendingOutput {
   const run = nameRun();
-  const path = besideOf(target, "tmp", run);
-  const { lock, notes } = claim(target, target);
+  const home = homeOf(target);
+  const path = besideOf(home, "tmp", run);
+  const { lock, notes } = claim(home, target);
   try {
+    const made = { path, target, run, notes, file: undefined };
+    if (isMountPoint(target)) {
+      attempt(target, () => disk.mkdirNewSync(path));
+      return fillMountPoint(made, besideOf(home, "old", run), lock);
+    }
     // An empty directory needs no replacing: the rename itself does that.
     const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
     const replaces = isFilled();
@@ -44,7 +53,7 @@ export function pendingDirectory(target: string): PendingOutput {
     const refuse = (what: string): never => {
       throw new BadInputError(`Cannot write ${quote(target)}: ${what}`);
     };
-    return makePending({ path, target, run, notes, file: undefined }, target, lock, {
+    return makePending(made, target, lock, {
       makeWay(old) {
         syncTree(path);
         if (!isFilled()) return false;
@@ -170,10 +179,10 @@ function claim(target: string, label: string): { lock: OutputLock; notes: string
  */
 export function repairOutputs(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const target = resolvePath(path);
-    if (lookAt(lockOf(target), path) === undefined) return [];
+    const home = homeOf(resolvePath(path));
+    if (lookAt(lockOf(home), path) === undefined) return [];
     try {
-      const { lock, notes } = claim(target, path);
+      const { lock, notes } = claim(home, path);
       lock.release();
       return notes;
     } catch (error) {
