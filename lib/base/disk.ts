@@ -84,6 +84,11 @@ export interface Disk {
   openSync(path: string, how: OpenMode): OpenFile;
   /** Opens what is to be read only, follows no link at the path's end and never waits for a FIFO's writer. */
   openUnfollowed(path: string): Promise<ReadableFile>;
+  /**
+   * Bytes that this user may still write to the file system of a path; `undefined` where the system does not say,
+   * or Deno was not given the permission to ask.
+   */
+  freeBytes(path: string): Promise<number | undefined>;
   /** What a path leads to. */
   statSync(path: string): FileInfo;
   /** What a path is; a link is not followed. */
@@ -118,6 +123,7 @@ export const disk: Disk = {
   open: async (path, how, mode) => fromDeno(await Deno.open(path, optionsOf(how, mode))),
   openSync: (path, how) => fromDeno(Deno.openSync(path, optionsOf(how))),
   openUnfollowed,
+  freeBytes,
   statSync: (path) => Deno.statSync(path),
   lstatSync: (path) => Deno.lstatSync(path),
   readDirSync: (path) => [...Deno.readDirSync(path)],
@@ -132,6 +138,21 @@ export const disk: Disk = {
   link: (from, to) => Deno.link(from, to),
   linkSync: (from, to) => Deno.linkSync(from, to),
 };
+
+/** By `node:fs`, since Deno has no such call; loaded only where it would be allowed. */
+async function freeBytes(path: string): Promise<number | undefined> {
+  if (Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted") {
+    return undefined;
+  }
+  const { statfsSync } = await import("node:fs");
+  try {
+    const { blocks, bavail, bsize } = statfsSync(path);
+    // Some file systems that have no size of their own count no blocks at all.
+    return blocks === 0 ? undefined : bavail * bsize;
+  } catch {
+    return undefined;
+  }
+}
 
 /** @param mode Permission bits of a new file. */
 function optionsOf(how: OpenMode, mode?: number): Deno.OpenOptions {

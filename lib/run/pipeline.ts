@@ -17,6 +17,7 @@ import type { RunCalibration } from "../report/report_calibration.ts";
 import { makeDirectory, writeWhole } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
+import { checkSpace } from "./check_space.ts";
 import { encodeTimeGroups } from "./encode_time_groups.ts";
 import { checkOutput, OUTPUT_MARK } from "./check_output.ts";
 import { pendingDirectory, repairOutputs } from "./pending_output.ts";
@@ -176,6 +177,7 @@ export async function quantizeModel(
   checkPlan(plan, settings);
   for (const note of repairOutputs([outputPath])) hooks.onLog?.(note);
   const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
+  await checkSpace(plan, outputPath, target, settings.link ?? false);
   const output = pendingDirectory(target);
   try {
     for (const note of output.notes) hooks.onLog?.(note);

@@ -7,6 +7,7 @@ import { groupSizeOf } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
+import { checkSpace } from "../../run/check_space.ts";
 import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
 import { sideBytes } from "../../run/take_side_files.ts";
@@ -45,10 +46,12 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   };
   for (const line of listWarnings(plan, settings)) say(line, true);
   if (invocation.dryRun) {
-    if (invocation.output !== "") checkTarget(invocation, plan);
+    const space = invocation.output === ""
+      ? undefined
+      : await checkSpace(plan, invocation.output, checkTarget(invocation, plan), invocation.link);
     const { summarizePlan } = await import("../../run/summarize_plan.ts");
     const { renderPlan } = await import("../../render/render_plan.ts");
-    const summary = summarizePlan(plan, settings);
+    const summary = summarizePlan(plan, settings, space);
     io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
     return;
   }
@@ -57,6 +60,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   if (htmlReport !== undefined) paths.push(htmlReport);
   for (const note of repairOutputs(paths)) say(note, true);
   const target = checkTarget(invocation, plan);
+  await checkSpace(plan, invocation.output, target, invocation.link);
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
   const watch = watchRun(io, sourceBytes(plan) + (invocation.link ? 0 : sideBytes(plan.source)));
