@@ -133,18 +133,24 @@ Deno.test("main() asks for the room on a mount point of that itself", async () =
 Deno.test("disk.freeBytes() knows what is free where it may ask, and nothing elsewhere", async () => {
   const script = `
     const { disk } = await import(Deno.args[0]);
-    console.log(await disk.freeBytes("."), await disk.freeBytes("none"));
+    console.log(await disk.freeBytes("."), await disk.freeBytes("none"), await disk.freeBytes("/proc"));
   `;
   await withFiles({ "free.ts": script }, async (root) => {
     const module = new URL("../lib/base/disk.ts", import.meta.url).href;
-    const ask = async (...flags: string[]) => {
-      const { stdout } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--no-prompt", "--allow-read", ...flags, "free.ts", module],
-        cwd: root,
-      }).output();
-      return new TextDecoder().decode(stdout).trim();
-    };
-    assert.equal(await ask(), "undefined undefined");
-    assert.match(await ask("--allow-sys=statfs"), /^\d+ undefined$/);
+    // A file system that has no blocks.
+    const everything = await askAs(root, module, "--allow-all");
+    assert.match(everything, Deno.build.os === "linux" ? /^\d+ undefined undefined$/ : /^\d+ /);
+    assert.equal(await askAs(root, module, "--allow-read"), "undefined undefined undefined");
+    const allowed = await askAs(root, module, "--allow-read", "--allow-sys=statfs");
+    assert.match(allowed, /^\d+ undefined undefined$/);
   });
 });
+
+/** Runs the script with permissions, and gives what it prints. */
+async function askAs(root: string, module: string, ...permissions: string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", ...permissions, "free.ts", module],
+    cwd: root,
+  }).output();
+  return new TextDecoder().decode(stdout).trim();
+}

@@ -36,6 +36,11 @@ const IN_THE_WAY: [files: Files, file: string, own: string, flags?: string[]][] 
     "transformer/config.JSON/x",
     "transformer/config.json",
   ],
+  [
+    { ...pipelineFiles("model"), "model/Transformer": "" },
+    "Transformer",
+    "transformer/time_groups.isotherm",
+  ],
 ];
 
 for (const [files, file, own, flags = []] of IN_THE_WAY) {

@@ -15,24 +15,21 @@ const systemError = (message: string, code: string) => Object.assign(new Error(m
 interface Mount {
   path: string;
   failing?: number;
-  /** Called before the first rename, when the output is complete. */
-  onCommit?: () => void;
 }
 
-/** Runs something while a directory is a mount point; gives how many renames were tried. */
+/** Runs something while a directory is a mount point; gives the paths that were renamed to, or were to be. */
 async function whileMounted(
-  { path, failing, onCommit }: Mount,
+  { path, failing }: Mount,
   action: () => Promise<void>,
-): Promise<number> {
+): Promise<string[]> {
   const original = { ...disk };
-  let renames = 0;
+  const renamed: string[] = [];
   const isOn = (one: string) => one === path || one.startsWith(`${path}/`);
   const check = (from: string, to: string) => {
-    if (renames === 0) onCommit?.();
-    renames++;
+    renamed.push(to);
     if (from === path || to === path) throw systemError("Device or resource busy", "EBUSY");
     if (isOn(from) !== isOn(to)) throw systemError("Invalid cross-device link", "EXDEV");
-    if (renames === failing) throw systemError("Input/output error", "EIO");
+    if (renamed.length === failing) throw systemError("Input/output error", "EIO");
   };
   Object.assign(disk, {
     statSync: (one: string) => ({
@@ -53,7 +50,7 @@ async function whileMounted(
   } finally {
     Object.assign(disk, original);
   }
-  return renames;
+  return renamed;
 }
 
 const WRITTEN = ["config.json", "model.safetensors", "time_groups.isotherm"];
@@ -65,10 +62,14 @@ Deno.test("main() writes into an empty mount point and leaves what the file syst
   await withSmallModel(async ({ root, model, output, run }) => {
     Deno.mkdirSync(join(output, "lost+found"), { recursive: true });
     const { ino } = Deno.statSync(output);
-    await whileMounted({ path: output }, async () => {
+    const renamed = await whileMounted({ path: output }, async () => {
       const { code, stderr } = await runMain(...run);
       assert.equal(code, 0, stderr);
     });
+    // A directory without its mark is no output yet.
+    const inside = renamed.filter((path) => dirname(path) === output);
+    assert.equal(inside.length, FILES.length);
+    assert.equal(inside.at(-1), join(output, "time_groups.isotherm"));
     assert.deepEqual(namesIn(output), [...FILES, "lost+found"].sort());
     assert.equal(Deno.statSync(output).ino, ino);
     assert.deepEqual(namesIn(root), ["model", "out", "report.json", "report.log"]);
@@ -127,7 +128,7 @@ Deno.test("main() leaves the earlier output on a mount point or the new one when
       });
       if (outcome.code === 0) {
         // Four names each, the report, and the log.
-        assert.ok(failing > 2 * FILES.length + 2, `${made} renames`);
+        assert.ok(failing > 2 * FILES.length + 2, `${made.length} renames`);
         assert.deepEqual(namesIn(output), FILES);
         break;
       }

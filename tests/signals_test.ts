@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { disk } from "../lib/base/disk.ts";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { type Files, namesIn, smallModel, withSmallModel } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
@@ -56,29 +57,81 @@ Deno.test("main() keeps an earlier output when the signal is heard as the last t
   });
 });
 
+/** Runs something with a signal of this process, which `send` sends; it is heard when the thread is free again. */
+async function withSignal(
+  use: (signal: AbortSignal, send: () => void) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const onSignal = () => controller.abort();
+  Deno.addSignalListener("SIGUSR2", onSignal);
+  try {
+    await use(signal, () => {
+      Deno.kill(Deno.pid, "SIGUSR2");
+      const start = Date.now();
+      while (Date.now() - start < 100);
+      assert.equal(signal.aborted, false, "this thread was not busy");
+    });
+  } finally {
+    Deno.removeSignalListener("SIGUSR2", onSignal);
+  }
+}
+
 Deno.test("main() hears a signal that comes while its thread is busy, before it commits", async () => {
   await withSmallModel(async ({ root, run }) => {
-    const controller = new AbortController();
-    const onSignal = () => controller.abort();
-    Deno.addSignalListener("SIGUSR2", onSignal);
-    try {
-      const { signal } = controller;
-      const { code } = await runIn({
-        signal,
-        /** Asked for when the report is there and nothing is in place. */
-        get entry() {
-          Deno.kill(Deno.pid, "SIGUSR2");
-          const start = performance.now();
-          while (performance.now() - start < 100);
-          assert.equal(signal.aborted, false, "this thread was not busy");
-          return "cli.ts";
-        },
-      }, ...run);
+    await withSignal(async (signal, send) => {
+      // The last that is done before.
+      const { code } = await runIn({ signal, stdout: send }, ...run);
       assert.equal(code, 130);
       assert.deepEqual(namesIn(root), ["model"]);
+    });
+  });
+});
+
+Deno.test("quantizeModel() hears a signal that comes while its thread is busy, before it commits", async () => {
+  await withSmallModel(async ({ root, model, output }) => {
+    await withSignal(async (signal, send) => {
+      const { now } = performance;
+      let isDone = false;
+      // The report is what is made last, and it has the time.
+      performance.now = () => {
+        if (isDone) send();
+        isDone = false;
+        return now.call(performance);
+      };
+      const onLog = (line: string) => void (isDone ||= line.startsWith("Backend: "));
+      try {
+        await assert.rejects(quantizeModel(model, output, DEFAULT_SETTINGS, { signal, onLog }), {
+          name: "InterruptedError",
+        });
+      } finally {
+        performance.now = now;
+      }
+      assert.deepEqual(namesIn(root), ["model"]);
+    });
+  });
+});
+
+Deno.test("main() removes nothing of a report before its writing has ended", async () => {
+  await withSmallModel(async ({ root, run }) => {
+    const { open } = disk;
+    const controller = new AbortController();
+    // The report is only there some time after the signal was heard.
+    disk.open = async (path, how, mode) => {
+      if (how === "create" && path.includes("report.json")) {
+        controller.abort();
+        await wait(100);
+      }
+      return await open(path, how, mode);
+    };
+    try {
+      const { signal } = controller;
+      assert.equal((await runIn({ signal }, ...run)).code, 130);
     } finally {
-      Deno.removeSignalListener("SIGUSR2", onSignal);
+      disk.open = open;
     }
+    await wait(200);
+    assert.deepEqual(namesIn(root), ["model"]);
   });
 });
 

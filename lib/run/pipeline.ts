@@ -93,7 +93,7 @@ export async function runPlan(
     for (const part of parts) records.push(await fillPart(part, backend, activations));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
     await hearSignals(signal);
-    const report = buildReport({
+    return buildReport({
       modelName: source.name,
       parts: parts.map(({ component, model, selection, checkpoint }, i) => ({
         component,
@@ -109,8 +109,6 @@ export async function runPlan(
       backend: backend.name,
       elapsedSeconds: () => (performance.now() - start) / 1000,
     });
-    await hearSignals(signal);
-    return report;
   }
 
   async function fillPart(
@@ -182,7 +180,7 @@ export async function quantizeModel(
   try {
     for (const note of output.notes) hooks.onLog?.(note);
     const report = await runPlan(plan, settings, output, hooks);
-    refuseAborted(hooks.signal);
+    await hearSignals(hooks.signal);
     commitAll([output]);
     return report;
   } finally {
