@@ -26,8 +26,7 @@ import { syncTree } from "./sync_directory.ts";
 
 /**
  * Starts an output directory. What lies at the target now is replaced, as `checkOutput` has allowed; what
- * appears there later is not. An output that an earlier run had begun to put in place is put there first:
- * where there are notes, the target has to be checked once more.
+ * appears there later is not: what a run may replace has to be checked once more when this one has the lock.
  *
  * @param target From `checkOutput`.
  * @throws {BadInputError} Another run writes to it, or its parent cannot be written to.
