@@ -12,6 +12,8 @@ export interface Call {
   path: string;
   /** Bytes to be read or written; an interception may cut it. */
   bytes?: Uint8Array;
+  /** Whether it makes a file. */
+  creates?: boolean;
 }
 
 /** Called before each call; what it throws the call fails with. */
@@ -41,7 +43,8 @@ export function interceptCalls(before: Before): () => void {
   const originals = { ...owner };
   for (const [name, original] of Object.entries(originals)) {
     const call = (args: unknown[]) => {
-      before({ name, path: String(args[TWO_PATHS.has(name) ? 1 : 0]) });
+      const path = String(args[TWO_PATHS.has(name) ? 1 : 0]);
+      before({ name, path, creates: OPENING.has(name) && args[1] === "create" });
       const result = original(...args);
       if (!OPENING.has(name)) return result;
       const watch = (file: OpenFile) => watchFile(file, String(args[0]), before);
@@ -75,11 +78,16 @@ const GROWING = new Set([
   ...["file.write", "file.writeSync", "file.truncate", "file.sync"],
 ]);
 
-/** Calls that change what is on the disk. */
-export const CHANGING: ReadonlySet<string> = new Set([
-  ...GROWING,
-  ...["openSync", "rename", "renameSync", "remove", "removeSync", "file.syncData", "file.syncSync"],
+/** Calls that change what other processes see of the disk, besides those that make a file. */
+const CHANGING = new Set([
+  ...["mkdir", "mkdirSync", "mkdirNewSync", "rename", "renameSync", "remove", "removeSync"],
+  ...["link", "linkSync", "file.write", "file.writeSync", "file.truncate"],
 ]);
+
+/** Whether a call changes what other processes see of the disk. */
+export function isChanging({ name, creates }: Call): boolean {
+  return creates === true || CHANGING.has(name);
+}
 
 /** What a failing call throws: the system's error for a full disk or a broken one, as Deno makes it. */
 export function systemError(call: string): Error {
