@@ -152,7 +152,8 @@ function claim(target: string, label: string): { lock: OutputLock; notes: string
     const finished = attempt(label, () => lock.isKept ? finishCommit(target, lock.note) : []);
     if (lock.note !== "") attempt(label, () => lock.takeDown(""));
     const notes = finished.length > 0 ? [describeFinished(finished)] : [];
-    return { lock, notes: [...notes, ...clearLeftovers(target, lock.isKept)] };
+    const cleared = attempt(label, () => clearLeftovers(target, lock.isKept));
+    return { lock, notes: [...notes, ...cleared] };
   } catch (error) {
     lock.release();
     throw error;
