@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disk } from "../lib/base/disk.ts";
 import { namesIn, smallModel } from "./directories.ts";
-import { interceptCalls } from "./fail_calls.ts";
+import { interceptCalls, systemError } from "./fail_calls.ts";
 import { withFiles } from "./make_model.ts";
 import { runIn, runMain } from "./run_cli.ts";
 
@@ -130,6 +130,24 @@ Deno.test("main() refuses a side file when it is written to while it is copied",
         stderr.split("\n").at(-2),
         'error: Cannot read "notes.txt": it has changed since the run began: run again when it is complete',
       );
+    } finally {
+      restore();
+    }
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
+Deno.test("main() refuses a side file in one line when it cannot be written while it tells of progress", async () => {
+  await withFiles({ ...smallModel(), "model/notes.txt": "x".repeat(2 ** 21) }, async (root) => {
+    const restore = interceptCalls(({ name, path }) => {
+      if (name === "file.write" && path.endsWith("notes.txt")) throw systemError("file.write");
+    });
+    let now = 0;
+    try {
+      // Each look at the clock takes a second, so that the event loop runs after each piece.
+      const { code, stderr } = await runIn({ now: () => now += 1000 }, ...flags(root));
+      assert.equal(code, 2);
+      assert.equal(stderr.split("\n").at(-2), 'error: Cannot write "notes.txt": the disk is full');
     } finally {
       restore();
     }

@@ -81,6 +81,8 @@ async function copyBytes(
       await written;
       if (count === 0) return;
       written = sink.writeLater(at, bytes.subarray(0, count));
+      // Its failure is told where it is awaited.
+      written.catch(() => {});
       at += count;
       await onCopied(name, count);
     }
