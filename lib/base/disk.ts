@@ -76,8 +76,6 @@ export type OpenMode =
 
 /** The calls. Those whose name ends in `Sync` keep this thread until they are done. */
 export interface Disk {
-  /** Number of this process, for names that no other process picks. */
-  readonly processId: number;
   /** Opens a file; a new one gets the permission bits `mode` less the umask, 0666 where not given. */
   open(path: string, how: OpenMode, mode?: number): Promise<OpenFile>;
   /** `open`, keeping this thread. */
@@ -119,7 +117,6 @@ export interface Disk {
 
 /** The calls as the system makes them. */
 export const disk: Disk = {
-  processId: Deno.pid,
   open: async (path, how, mode) => fromDeno(await Deno.open(path, optionsOf(how, mode))),
   openSync: (path, how) => fromDeno(Deno.openSync(path, optionsOf(how))),
   openUnfollowed,

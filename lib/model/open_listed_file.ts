@@ -1,9 +1,9 @@
 /** Opens the files that go along with a model: what was listed, and nothing that took its place since. */
 
 import { describeIoError } from "../base/describe_io_error.ts";
-import { disk, type FileInfo, type ReadableFile } from "../base/disk.ts";
+import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
-import { type FileVersion, isUnchanged, versionOf } from "../base/file_version.ts";
+import { type FileVersion, isUnchanged } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
 import { followLink } from "./list_model_files.ts";
 
@@ -18,9 +18,23 @@ export interface ListedFile {
 }
 
 /** An open file that is the one listed. */
-export interface OpenListedFile extends ReadableFile {
+export interface OpenListedFile {
   /** Its permission bits; `null` on systems that have none. */
-  mode: number | null;
+  readonly mode: number | null;
+  /**
+   * Reads from byte `at` on, perhaps less than there is room for; 0 at the end.
+   *
+   * @throws {BadInputError} It cannot be read.
+   */
+  read(into: Uint8Array, at: number): Promise<number>;
+  /**
+   * Checks that nobody has written to it since it was listed.
+   *
+   * @throws {BadInputError} Somebody has.
+   */
+  refuseChanged(): void;
+  /** Releases it. */
+  close(): void;
 }
 
 /**
@@ -29,35 +43,37 @@ export interface OpenListedFile extends ReadableFile {
  *
  * @throws {BadInputError} It is gone, leads out of the model, or is another file than was listed.
  */
-export async function openListedFile(file: ListedFile): Promise<OpenListedFile> {
-  const { directory, name, version } = file;
+export async function openListedFile(listed: ListedFile): Promise<OpenListedFile> {
+  const { directory, name, version } = listed;
+  const fail = (what: string): never => {
+    throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
+  };
+  const failIo = (error: unknown): never => fail(describeIoError(error));
   const path = followLink(directory, name);
-  let opened: ReadableFile;
+  const file = await disk.openUnfollowed(path).catch(failIo);
+  const look = (): FileInfo => {
+    try {
+      return file.statSync();
+    } catch (error) {
+      return failIo(error);
+    }
+  };
+  const refuseChanged = () => {
+    const info = look();
+    if (info.isFile && isUnchanged(version, info)) return info;
+    const what = info.isFile ? "it has changed" : "it is no regular file any more";
+    return fail(`${what} since the run began: run again when it is complete`);
+  };
   try {
-    opened = await disk.openUnfollowed(path);
+    const { mode } = refuseChanged();
+    return {
+      mode,
+      read: (into, at) => file.read(into, at).catch(failIo),
+      refuseChanged,
+      close: () => file.close(),
+    };
   } catch (error) {
-    throw new BadInputError(`Cannot read ${quote(name)}: ${describeIoError(error)}`);
-  }
-  try {
-    const info = opened.statSync();
-    refuseChanged(name, version, info);
-    return { ...opened, mode: info.mode };
-  } catch (error) {
-    opened.close();
+    file.close();
     throw error;
   }
-}
-
-/**
- * Checks that a file is the one that was listed, and that nobody has written to it.
- *
- * @param name Its name in messages.
- * @throws {BadInputError} It is not.
- */
-export function refuseChanged(name: string, version: FileVersion, info: FileInfo): void {
-  if (info.isFile && isUnchanged(version, versionOf(info))) return;
-  const what = info.isFile ? "it has changed" : "it is no regular file any more";
-  throw new BadInputError(
-    `Cannot read ${quote(name)}: ${what} since the run began: run again when it is complete`,
-  );
 }

@@ -71,6 +71,8 @@ function finishFile({ target, standing }: CommittedFile, run: string): boolean {
     try {
       if (describeStanding(lookAt(target)) !== standing) return false;
       disk.renameSync(path, target);
+      const old = besideOf(target, "old", run);
+      if (lookAt(old)?.isFile) disk.removeSync(old);
       return true;
     } finally {
       lock.release();

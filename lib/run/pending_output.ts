@@ -29,8 +29,7 @@ import { syncTree } from "./sync_directory.ts";
 
 /**
  * Starts an output directory. What lies at the target now is replaced, as `checkOutput` has allowed; what
- * appears there later is not. An output that an earlier run had begun to put in place is put there first:
- * where there are notes, the target has to be checked once more.
+ * appears there later is not: what a run may replace has to be checked once more when this one has the lock.
  *
  * @param target From `checkOutput`.
  * @throws {BadInputError} Another run writes to it, or its parent cannot be written to.
@@ -162,7 +161,8 @@ function claim(target: string, label: string): { lock: OutputLock; notes: string
     const finished = attempt(label, () => lock.isKept ? finishCommit(target, lock.note) : []);
     if (lock.note !== "") attempt(label, () => lock.takeDown(""));
     const notes = finished.length > 0 ? [describeFinished(finished)] : [];
-    return { lock, notes: [...notes, ...clearLeftovers(target, lock.isKept)] };
+    const cleared = attempt(label, () => clearLeftovers(target, lock.isKept));
+    return { lock, notes: [...notes, ...cleared] };
   } catch (error) {
     lock.release();
     throw error;

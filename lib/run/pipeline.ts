@@ -174,11 +174,14 @@ export async function quantizeModel(
   const plan = await openPlan(modelPath, settings);
   checkPlan(plan, settings);
   for (const note of repairOutputs([outputPath])) hooks.onLog?.(note);
-  const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
+  const check = () => checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
+  const target = check();
   await checkSpace(plan, outputPath, target, settings.link ?? false);
   const output = pendingDirectory(target);
   try {
     for (const note of output.notes) hooks.onLog?.(note);
+    // Once more, since another run may have put its own there before this one had the lock.
+    check();
     const report = await runPlan(plan, settings, output, hooks);
     await hearSignals(hooks.signal);
     commitAll([output]);

@@ -7,12 +7,7 @@ import { BadInputError } from "../base/errors.ts";
 import { isSameFile } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
 import { followLink } from "../model/list_model_files.ts";
-import {
-  type ListedFile,
-  type OpenListedFile,
-  openListedFile,
-  refuseChanged,
-} from "../model/open_listed_file.ts";
+import { type ListedFile, type OpenListedFile, openListedFile } from "../model/open_listed_file.ts";
 import type { Source } from "../model/open_pipeline.ts";
 import { createSink, makeDirectory, type NewFile } from "../safetensors/write.ts";
 
@@ -54,13 +49,13 @@ function modeOf(mode: number | null): number {
 }
 
 async function copyFile(file: ListedFile, target: string, onCopied: OnCopied): Promise<void> {
-  const { name, version } = file;
+  const { name } = file;
   const source = await openListedFile(file);
   try {
     const sink = await createSink(target, name, modeOf(source.mode));
     try {
       await copyBytes(source, sink, file, onCopied);
-      refuseChanged(name, version, source.statSync());
+      source.refuseChanged();
       await sink.sync();
     } finally {
       sink.close();
@@ -82,12 +77,12 @@ async function copyBytes(
   try {
     for (let at = 0, turn = 0; at < size; turn++) {
       const bytes = buffers[turn % 2]!.subarray(0, size - at);
-      const count = await source.read(bytes, at).catch((error: unknown) => {
-        throw new BadInputError(`Cannot read ${quote(name)}: ${describeIoError(error)}`);
-      });
+      const count = await source.read(bytes, at);
       await written;
       if (count === 0) return;
       written = sink.writeLater(at, bytes.subarray(0, count));
+      // Its failure is told where it is awaited.
+      written.catch(() => {});
       at += count;
       await onCopied(name, count);
     }

@@ -84,6 +84,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const logFile = startFile(logName(invocation.report));
     const htmlFile = htmlReport === undefined ? undefined : startFile(htmlReport);
     for (const note of outputs.flatMap(({ notes }) => notes)) say(note, true);
+    // Once more, since another run may have put its own there before this one had the locks.
+    checkTarget(invocation, plan);
     say(headline(plan, invocation), true);
     const { link } = invocation;
     const measured = await runPlan(plan, { ...settings, link }, directory, {
