@@ -133,18 +133,38 @@ Deno.test("main() asks for the room on a mount point of that itself", async () =
 Deno.test("disk.freeBytes() knows what is free where it may ask, and nothing elsewhere", async () => {
   const script = `
     const { disk } = await import(Deno.args[0]);
-    console.log(await disk.freeBytes("."), await disk.freeBytes("none"), await disk.freeBytes("/proc"));
+    console.log(await disk.freeBytes("."), await disk.freeBytes("/proc").catch(() => "refused"));
   `;
   await withFiles({ "free.ts": script }, async (root) => {
     const module = new URL("../lib/base/disk.ts", import.meta.url).href;
     // A file system that has no blocks.
     const everything = await askAs(root, module, "--allow-all");
-    assert.match(everything, Deno.build.os === "linux" ? /^\d+ undefined undefined$/ : /^\d+ /);
-    assert.equal(await askAs(root, module, "--allow-read"), "undefined undefined undefined");
+    assert.match(everything, Deno.build.os === "linux" ? /^\d+ undefined$/ : /^\d+ /);
+    assert.equal(await askAs(root, module, "--allow-read"), "undefined undefined");
     const allowed = await askAs(root, module, "--allow-read", "--allow-sys=statfs");
-    assert.match(allowed, /^\d+ undefined undefined$/);
+    assert.match(allowed, Deno.build.os === "linux" ? /^\d+ refused$/ : /^\d+/);
   });
 });
+
+for (
+  const [code, refused] of [["EIO", true], ["ENOSYS", false], ["ENOENT", false]] as const
+) {
+  Deno.test(`main() ${refused ? "fails" : "goes on"} when the room is asked for and the answer is ${code}`, async () => {
+    await withSmallModel(async ({ output, run }) => {
+      const { freeBytes } = disk;
+      disk.freeBytes = () => Promise.reject(Object.assign(new Error("statfs"), { code }));
+      try {
+        const { code, stderr } = await runMain(...run);
+        assert.equal(code, refused ? 2 : 0, stderr);
+        if (!refused) return;
+        const message = `Cannot write "${output}": the device failed to read or write`;
+        assert.equal(stderr.split("\n").at(-2), `error: ${message}`);
+      } finally {
+        disk.freeBytes = freeBytes;
+      }
+    });
+  });
+}
 
 /** Runs the script with permissions, and gives what it prints. */
 async function askAs(root: string, module: string, ...permissions: string[]): Promise<string> {

@@ -142,13 +142,9 @@ async function freeBytes(path: string): Promise<number | undefined> {
     return undefined;
   }
   const { statfsSync } = await import("node:fs");
-  try {
-    const { blocks, bavail, bsize } = statfsSync(path);
-    // Some file systems that have no size of their own count no blocks at all.
-    return blocks === 0 ? undefined : bavail * bsize;
-  } catch {
-    return undefined;
-  }
+  const { blocks, bavail, bsize } = statfsSync(path);
+  // Some file systems that have no size of their own count no blocks at all.
+  return blocks === 0 ? undefined : bavail * bsize;
 }
 
 /** @param mode Permission bits of a new file. */

@@ -1,6 +1,7 @@
 /** Whether the file system has room for what a run would write. */
 
 import { dirname } from "node:path";
+import { describeIoError } from "../base/describe_io_error.ts";
 import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
@@ -35,7 +36,7 @@ export async function checkSpace(
 ): Promise<DiskSpace> {
   const weights = parts.reduce((size, { checkpoint }) => size + bytesOfFiles(checkpoint), 0);
   const needed_bytes = weights + (isLinked ? 0 : sideBytes(source));
-  const free_bytes = await disk.freeBytes(isMountPoint(target) ? target : dirname(target)) ?? null;
+  const free_bytes = await askFree(isMountPoint(target) ? target : dirname(target), output);
   if (free_bytes === null || needed_bytes <= free_bytes) return { needed_bytes, free_bytes };
   // Rounded away from each other, so that they differ.
   const [needed, free] = [Math.ceil(needed_bytes / 1e4), Math.floor(free_bytes / 1e4)]
@@ -44,4 +45,15 @@ export async function checkSpace(
     `Cannot write the output ${quote(output)}: it takes ${needed}, and ${free} are free there: ` +
       "make room, or give another --output",
   );
+}
+
+/** Bytes that are free; `null` where the system does not say, which is no reason to fail unless its disk does. */
+async function askFree(path: string, output: string): Promise<number | null> {
+  try {
+    return await disk.freeBytes(path) ?? null;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    if (!("code" in error) || error.code !== "EIO") return null;
+    throw new BadInputError(`Cannot write ${quote(output)}: ${describeIoError(error)}`);
+  }
 }
