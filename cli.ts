@@ -12,7 +12,7 @@ import { describeIoError } from "./lib/base/describe_io_error.ts";
 import { BadInputError, BaselineError, InterruptedError } from "./lib/base/errors.ts";
 export type { Io } from "./lib/cli/commands/io.ts";
 import type { Invocation } from "./lib/cli/parse_args.ts";
-import { writeAll } from "./lib/base/write_all.ts";
+import { writeAll, writeAllLater } from "./lib/base/write_all.ts";
 
 /** Exit codes; 1 is a bug, and Deno's own for an uncaught error. */
 const EXIT = { done: 0, bug: 1, badInput: 2, regression: 3, baseline: 4 } as const;
@@ -96,13 +96,25 @@ function findEntry(url: string): string {
 /** Milliseconds that a run is given to clean up after a signal: its disk or a worker may hang. */
 const CLEAN_UP_MS = 1500;
 
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
-/** Listens to the signals that end a run; before, they end the process, and nothing has been written then. */
-function listenToSignals(): { signal: AbortSignal; exitCode: () => number } {
+/** What signals do, once they are listened to. */
+interface Listening {
+  signal: AbortSignal;
+  /** That of the signal heard first. */
+  exitCode: () => number;
+}
+
+/**
+ * Listens to the signals that end a run; before, they end the process, and nothing has been written then.
+ *
+ * @param survivesHangUp Whether SIGHUP is none of them.
+ */
+function listenToSignals(survivesHangUp: boolean): Listening {
   const controller = new AbortController();
   let exitCode: number = SIGNALS.SIGINT;
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
+  for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
+    if (name === "SIGHUP" && survivesHangUp) continue;
     Deno.addSignalListener(name, () => {
       if (controller.signal.aborted) return;
       exitCode = SIGNALS[name];
@@ -113,33 +125,75 @@ function listenToSignals(): { signal: AbortSignal; exitCode: () => number } {
   return { signal: controller.signal, exitCode: () => exitCode };
 }
 
-if (import.meta.main) {
-  let listening: ReturnType<typeof listenToSignals> | undefined;
-  // Heard, so that a limit on file sizes is an error like any other and not the end of the process.
-  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
-  const code = await main(Deno.args, {
-    stdout: (text) => {
+/**
+ * Whether this process was started to survive the end of its terminal, as `nohup` does it; to be asked before
+ * anything is listened to, since Deno forgets it then. Linux tells it in a file that Deno 2.9.6 lets a program
+ * import though not open. Elsewhere, or where that may not be read, one without any terminal is taken for such.
+ */
+async function ignoresHangUp(): Promise<boolean> {
+  // In a variable, so that it is no part of the program that Deno loads beforehand.
+  const path = "file:///proc/self/status";
+  try {
+    const status: { default: string } = await import(path, { with: { type: "text" } });
+    const ignored = /^SigIgn:\s*([\da-f]+)$/m.exec(status.default)![1]!;
+    return (parseInt(ignored.slice(-1), 16) & 1) === 1;
+  } catch {
+    return ![Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal());
+  }
+}
+
+/** Standard output and error. While signals are listened to they do not keep this thread, and keep their order. */
+function openStreams(isListening: () => boolean): Pick<Io, "stdout" | "stderr"> & {
+  flushed: () => Promise<void>;
+} {
+  let last: Promise<void> = Promise.resolve();
+  const fail = (error: unknown): never => {
+    throw new BadInputError(`Cannot write to standard output: ${describeIoError(error)}`);
+  };
+  return {
+    stdout(text) {
+      if (isListening()) {
+        return last.then(() => writeAllLater(Deno.stdout, text)).catch(fail);
+      }
       try {
-        writeAll(Deno.stdout, text);
+        return writeAll(Deno.stdout, text);
       } catch (error) {
-        throw new BadInputError(`Cannot write to standard output: ${describeIoError(error)}`);
+        return fail(error);
       }
     },
-    stderr: (text) => {
+    stderr(text) {
+      // Where nothing can be written there is nowhere left to say so.
+      if (isListening()) {
+        last = last.then(() => writeAllLater(Deno.stderr, text)).catch(() => {});
+        return;
+      }
       try {
         writeAll(Deno.stderr, text);
-      } catch {
-        // Nowhere left to say so.
-      }
+      } catch { /* as above */ }
     },
+    flushed: () => last,
+  };
+}
+
+if (import.meta.main) {
+  let listening: Listening | undefined;
+  const survivesHangUp = await ignoresHangUp();
+  if (survivesHangUp) Deno.addSignalListener("SIGHUP", () => {});
+  // Heard, so that a limit on file sizes is an error like any other and not the end of the process.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
+  const { stdout, stderr, flushed } = openStreams(() => listening !== undefined);
+  const code = await main(Deno.args, {
+    stdout,
+    stderr,
     // A terminal that does not know its width says 0.
     columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns || 80 : undefined,
     entry: findEntry(import.meta.url),
     now: () => performance.now(),
     get signal() {
-      listening ??= listenToSignals();
+      listening ??= listenToSignals(survivesHangUp);
       return listening.signal;
     },
   });
+  await flushed();
   Deno.exit(code === SIGNALS.SIGINT && listening ? listening.exitCode() : code);
 }

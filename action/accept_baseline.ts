@@ -2,7 +2,7 @@
 
 import { dirname } from "node:path";
 import { codeSpan } from "../lib/render/escape_markdown.ts";
-import { quoteForShell } from "../lib/render/repeat_command.ts";
+import { quoteForShell, quotePath } from "../lib/render/repeat_command.ts";
 import { pathInRepository } from "./list_annotations.ts";
 import { BASELINE_NAME, REPORT_NAME } from "./place_files.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -28,7 +28,7 @@ export function adviseCommit(
   if (file === undefined) {
     return { words: `${created} It lies outside of the repository: keep it there.`, commands: [] };
   }
-  const path = pathArgument(file);
+  const path = quotePath(file);
   const commit = [`git add ${path}`, 'git commit --message "Add the quantization baseline"'];
   if (run === undefined) return { words: `${created} Review and commit it:`, commands: commit };
   if (artifact === "") {
@@ -77,7 +77,7 @@ export function adviseUpdate(
       "it; ISOTHERM is a checkout of the action's repository:",
     commands: [
       ...makeDirectory(path),
-      `${COMMAND} baseline update ${REPORT_NAME} --to ${pathArgument(path)}`,
+      `${COMMAND} baseline update ${REPORT_NAME} --to ${quotePath(path)}`,
     ],
   };
 }
@@ -85,10 +85,5 @@ export function adviseUpdate(
 /** Makes the folder of a file, which Git does not keep where it is empty. */
 function makeDirectory(path: string): string[] {
   const folder = dirname(path);
-  return folder === "." ? [] : [`mkdir -p ${pathArgument(folder)}`];
-}
-
-/** A path as an argument, which is no option whatever it begins with. */
-function pathArgument(path: string): string {
-  return quoteForShell(path.startsWith("-") ? `./${path}` : path);
+  return folder === "." ? [] : [`mkdir -p ${quotePath(folder)}`];
 }

@@ -25,7 +25,7 @@ export async function callCli(argv: readonly string[], log: (line: string) => vo
   for (const signal of signals) Deno.addSignalListener(signal, onSignal);
   try {
     const code = await main(argv, {
-      stdout: (text) => stdout += text,
+      stdout: (text) => void (stdout += text),
       stderr: (text) => {
         stderr += text;
         log(text.replace(/\n$/, ""));

@@ -114,8 +114,9 @@ const REFUSED: Refused[] = [
     what: "every layer is ignored",
     files: { "model/model.safetensors": smallModel()["model/model.safetensors"]! },
     flags: ["--ignore", "*"],
-    message: 'Nothing to quantize in "model": 4 tensors left as they are, and isotherm ' +
-      "inspect says why: give --no-default-ignore, or another --ignore",
+    message:
+      'Nothing to quantize in "model": 4 tensors left as they are, as "blocks.0.fc.weight" ' +
+      '(ignored by "*"), and isotherm inspect says why: give another --ignore, or leave it out',
   },
   {
     what: "a pattern is malformed",

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { versionOf } from "../lib/base/file_version.ts";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packedBytes, packRow } from "../lib/compute/pack_codes.ts";
@@ -98,7 +99,7 @@ function planLayers(
       layers.push(planLayer(tensor, shard.name, options, storage)!);
     }
   }
-  return { layers, skipped, tooFewRows: [], unheld: [], unusedPatterns: [] };
+  return { layers, skipped, tooFewRows: [], unheld: [], obstacles: new Map(), unusedPatterns: [] };
 }
 
 /** What a run would write into a file, if its layers had these codes and parameters. */
@@ -211,7 +212,7 @@ function openGolden(file: string) {
     name: file,
     path: join(GOLDEN, file),
     byteLength,
-    version: "",
+    version: versionOf(Deno.statSync(GOLDEN)),
     tensors,
     metadata,
   };

@@ -67,6 +67,65 @@ for (const { what, call, words } of FAILING) {
   });
 }
 
+const NO_ROOM = "there is no room for another file: the disk is full, or its inodes are used up";
+
+for (
+  const [call, words] of [
+    ["mkdir '/out/d'", NO_ROOM],
+    ["open '/out/f'", NO_ROOM],
+    ["link '/model/f' -> '/out/f'", NO_ROOM],
+    ["write '/out/f'", "the disk is full"],
+    ["", "the disk is full"],
+  ] as const
+) {
+  Deno.test(`describeIoError() tells a full disk from one without inodes when the call is ${call || "not known"}`, () => {
+    const message = `No space left on device (os error 28)${call && `: ${call}`}`;
+    assert.equal(describeIoError(systemError(message, "ENOSPC")), words);
+  });
+}
+
+for (
+  const [code, words] of [
+    ["EINTR", "a signal interrupted it: run again"],
+    ["EBUSY", "it is in use, or a mount point"],
+    ["EXDEV", "the two are on different file systems"],
+    ["EMLINK", "the file has as many links as the file system allows"],
+  ]
+) {
+  Deno.test(`describeIoError() has words for ${code}`, () => {
+    assert.equal(describeIoError(systemError("whatever", code)), words);
+  });
+}
+
+Deno.test("describeIoError() says what lets a program into /dev, /proc and /sys", async () => {
+  const script = `
+    const { describeIoError } = await import(Deno.args[0]);
+    for (const path of ["/dev/shm/x", "/proc/x", "/sys/x", "/etc/x"]) {
+      try {
+        Deno.openSync(path, { write: true, createNew: true });
+      } catch (error) {
+        console.log(describeIoError(error));
+      }
+    }
+  `;
+  await withFiles({ "try.ts": script }, async (root) => {
+    const module = new URL("../lib/base/describe_io_error.ts", import.meta.url).href;
+    const refused =
+      "Deno lets a program in there with --allow-all alone: add it, or give another path";
+    for (const write of ["--allow-write=.", "--allow-write=/dev/shm,/proc,/sys,."]) {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-prompt", "--allow-read", write, "try.ts", module],
+        cwd: root,
+      }).output();
+      assert.deepEqual(new TextDecoder().decode(stdout).split("\n"), [
+        ...[refused, refused, refused],
+        "Deno was not given the permission: add --allow-write for this path",
+        "",
+      ]);
+    }
+  });
+});
+
 Deno.test("describeIoError() says so when a program that runs is written to", () => {
   assert.throws(() => Deno.openSync(Deno.execPath(), { write: true, append: true }), (error) => {
     // Not everyone may write there, and macOS lets those who may.
@@ -83,10 +142,10 @@ Deno.test("describeIoError() goes by the code when a system has numbers of its o
     ["Directory not empty (os error 66)", "ENOTEMPTY", "the directory is not empty"],
     ["File name too long (os error 63)", "ENAMETOOLONG", "the name is too long"],
     ["Too many levels (os error 62)", "ELOOP", "too many symbolic links: the link loops"],
-    ["Resource busy (os error 16)", "EBUSY", "the file is busy"],
+    ["Resource busy (os error 16)", "EBUSY", "it is in use, or a mount point"],
     ["Permission denied (os error 13)", "EACCES", "permission denied"],
     ["Read-only file system (os error 30)", "EROFS", "the file system is read-only"],
-    ["Cross-device link (os error 18)", "EXDEV", "the operating system refused: EXDEV"],
+    ["Device not configured (os error 6)", "ENXIO", "the operating system refused: ENXIO"],
     // Without a code: Deno knows none for these.
     [
       "File too large (os error 27)",

@@ -313,6 +313,15 @@ Deno.test("nameIdentities() says only what is needed to tell lines apart", () =>
   );
 });
 
+Deno.test("nameIdentities() takes settings of any name", () => {
+  const own = JSON.parse('{"__proto__": "p", "constructor": 1, "toString": "t"}');
+  const names = [own, {}].map((parts) => entryOf({ settings: { bit_width: 2, ...parts } }));
+  assert.deepEqual(nameIdentities(names), [
+    "tiny, INT2, __proto__ p, constructor 1, toString t",
+    "tiny, INT2, no __proto__, no constructor, no toString",
+  ]);
+});
+
 Deno.test("nameIdentities() escapes names, cuts them and shows those that are empty", () => {
   const names = ["a\n\x1b", "", " ", "x".repeat(300)];
   assert.deepEqual(nameIdentities(names.map((model_name) => entryOf({ model_name }))), [

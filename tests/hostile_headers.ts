@@ -40,7 +40,7 @@ const UNCOVERED = "incomplete metadata, file not fully covered: tensors end at b
 /** What is wrong, the file, a part of the message. In the order of the reference reader's checks. */
 export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][] = [
   // 1: at least 8 bytes
-  ["no byte", new Uint8Array(0), "header too small: the file has 0 bytes, at least 8 are needed"],
+  ["no byte", new Uint8Array(0), "the file is empty: download or write it again"],
   ["7 bytes", new Uint8Array(7), "header too small: the file has 7 bytes, at least 8 are needed"],
   // 2: a length up to 100 MB
   ["a length of 100 MB and 1", announcing(100_000_001n, 64), "header too large: 100000001 bytes"],

@@ -279,8 +279,8 @@ Deno.test("a component that is quantized already, damaged or empty is named", as
       assertRefused(
         paths,
         [],
-        'Nothing to quantize in "pipe/transformer": 1 tensor left as they are, and isotherm ' +
-          "inspect says why: give --no-default-ignore, or another --ignore",
+        'Nothing to quantize in "pipe/transformer": 1 tensor left as it is, as "a.bias" (not named ' +
+          "*.weight): layers are matrices named *.weight: rename it if it is one",
       ),
   );
 });

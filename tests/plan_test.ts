@@ -263,6 +263,11 @@ Deno.test("planShard() refuses a model whose own tensor has the name of a packed
   const byTensor = new Map([["a.weight", layer!]]);
   assert.throws(
     () => planShard(taken.name, [taken], byTensor, packedTensors),
-    /tensor "a\.weight_scale": the name is already taken/,
+    {
+      name: "BadInputError",
+      message: 'Cannot write tensor "a.weight_scale": "a.weight" of "model.safetensors" and ' +
+        '"a.weight_scale" of "model.safetensors" would both take the name: leave the layer out with ' +
+        "--ignore, or rename the other tensor",
+    },
   );
 });

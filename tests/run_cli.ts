@@ -19,7 +19,7 @@ export function runMain(...argv: string[]): Promise<Outcome> {
 export async function runIn(world: Partial<Io>, ...argv: string[]): Promise<Outcome> {
   const outcome = { code: 0, stdout: "", stderr: "" };
   outcome.code = await main(argv, {
-    stdout: (text) => outcome.stdout += text,
+    stdout: (text) => void (outcome.stdout += text),
     stderr: (text) => outcome.stderr += text,
     entry: "cli.ts",
     columns: undefined,

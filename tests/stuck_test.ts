@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { disk } from "../lib/base/disk.ts";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { namesIn, smallModel, writeLargeModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
@@ -65,15 +66,15 @@ Deno.test("quantizeModel() removes nothing before what was under way has ended",
   await withFiles(smallModel(), async (root) => {
     const events: string[] = [];
     const controller = new AbortController();
-    const { open, remove } = Deno;
+    const { open, remove } = disk;
     // The first file is only there some time after the signal was heard.
-    Deno.open = async (...args) => {
+    disk.open = async (...args) => {
       controller.abort();
       await new Promise((resume) => setTimeout(resume, 100));
       events.push("opened");
       return await open(...args);
     };
-    Deno.remove = (...args) => {
+    disk.remove = (...args) => {
       events.push("removed");
       return remove(...args);
     };
@@ -84,7 +85,7 @@ Deno.test("quantizeModel() removes nothing before what was under way has ended",
         name: "InterruptedError",
       });
     } finally {
-      Object.assign(Deno, { open, remove });
+      Object.assign(disk, { open, remove });
     }
     assert.equal(events[0], "opened");
     assert.equal(events.at(-1), "removed");

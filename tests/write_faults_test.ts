@@ -1,140 +1,78 @@
 import assert from "node:assert/strict";
 import { join, relative } from "node:path";
 import { createFile, openSink } from "../lib/safetensors/write.ts";
-import { contentOf, namesIn, shardedModel, smallModel, stateOf } from "./directories.ts";
-import { type CallLog, whileFailing, whileShort, whileWatchingSyncs } from "./fail_calls.ts";
+import { contentOf, shardedModel, smallModel } from "./directories.ts";
+import { whileShort, whileWatchingSyncs } from "./fail_calls.ts";
+import { checkFaultPoints, type FaultRun } from "./fault_points.ts";
+import { withAdapter } from "./find_adapter.ts";
 import { withFiles } from "./make_model.ts";
-import { type Outcome, runMain } from "./run_cli.ts";
+import { runMain } from "./run_cli.ts";
 
-/** More calls than a run on these models makes. */
-const MOST_CALLS = 500;
+const ALL = { from: 1, step: 1, flags: [], replaces: false, manner: "once" } as const;
 
-/** What a failed call may leave behind: a file that could not be removed, under a hidden name. */
-const LEFT_OVER = /^\.(out|r\.json|r\.log)\.(tmp|old)-\d+-[0-9a-f]{8}$/;
+/** Runs whose every call fails, and at least how many those are. */
+const EACH: [what: string, run: FaultRun, points: number][] = [
+  ["any call fails once on a small model", { ...ALL, model: "small" }, 150],
+  ["any call fails once on a sharded model", { ...ALL, model: "sharded" }, 150],
+  ["any call fails for good on a small model", { ...ALL, model: "small", manner: "for good" }, 150],
+  ["any call is short on a sharded model", { ...ALL, model: "sharded", manner: "short" }, 30],
+  ["any call fails once and it replaces", { ...ALL, model: "small", replaces: true }, 150],
+  ["calls of workers fail", { ...ALL, model: "large", from: 150, step: 150 }, 3],
+];
 
-/** Quantizes `root/model` while call number `number` fails; 0: none does. */
-async function runFailing(root: string, number: number, persistent: boolean, flags: string[]) {
-  let outcome: Outcome = { code: -1, stdout: "", stderr: "" };
-  const log = await whileFailing(number, persistent, async () => {
-    outcome = await runMain(
-      ...["--model", join(root, "model"), "--output", join(root, "out")],
-      ...["--report", join(root, "r.json"), ...flags],
-    );
+for (const [what, run, points] of EACH) {
+  Deno.test(`main() leaves the old or the new and nothing else when ${what}`, async () => {
+    const tally = await checkFaultPoints(run);
+    const all = [...tally.values()].reduce((sum, count) => sum + count, 0);
+    assert.ok(all >= points, `${all} points`);
+    if (run.manner === "short") assert.deepEqual([...tally.keys()], ["new"]);
+    else assert.ok(tally.get(run.replaces ? "old" : "none")! > points / 2, `${[...tally]}`);
   });
-  return { outcome, log };
 }
 
-/** A failed run says so in one line and is not a bug. */
-function checkMessage({ code, stderr }: Outcome, where: string): void {
-  assert.equal(code, 2, `${where}: ${stderr}`);
-  const lines = stderr.split("\n");
-  assert.equal(lines.at(-1), "", where);
-  const reasons = "the disk is full|the device failed to read or write";
-  assert.match(lines.at(-2)!, new RegExp(`^error: [A-Z][^\n]*: (${reasons})`), where);
-}
-
-function checkNames(root: string, expected: string[], { failed }: CallLog, where: string): void {
-  const names = namesIn(root);
-  const left = names.filter((name) => LEFT_OVER.test(name));
-  // What cannot be removed has to stay.
-  if (failed !== "removeSync" && failed !== "remove") assert.deepEqual(left, [], where);
-  assert.deepEqual(names.filter((name) => !LEFT_OVER.test(name)), expected, where);
-}
-
-/** Fails call after call until a run makes fewer, and gives back how many there were. */
-async function failEach(check: (number: number) => Promise<CallLog>): Promise<string[]> {
-  for (let number = 1; number < MOST_CALLS; number++) {
-    const { failed, calls } = await check(number);
-    if (failed === undefined) return calls;
-  }
-  return assert.fail("runs never end without a failure");
-}
-
-for (const persistent of [false, true]) {
-  const manner = persistent ? "for good" : "once";
-  for (const [kind, files] of Object.entries({ small: smallModel(), sharded: shardedModel() })) {
-    Deno.test(`main() leaves no trace when any call fails ${manner} on a ${kind} model`, async () => {
-      await withFiles(files, async (root) => {
-        const before = stateOf(join(root, "model"));
-        const calls = await failEach(async (number) => {
-          const { outcome, log } = await runFailing(root, number, persistent, []);
-          const where = `call ${number}, ${log.failed}`;
-          assert.deepEqual(stateOf(join(root, "model")), before, where);
-          if (outcome.code === 0) {
-            checkNames(root, ["model", "out", "r.json", "r.log"], log, where);
-          } else {
-            checkMessage(outcome, where);
-            checkNames(root, ["model"], log, where);
-          }
-          for (const name of namesIn(root)) {
-            if (name !== "model") Deno.removeSync(join(root, name), { recursive: true });
-          }
-          return log;
-        });
-        for (const call of ["mkdirSync", "truncate", "write", "sync", "renameSync"]) {
-          assert.ok(calls.includes(call), call);
-        }
-      });
-    });
-  }
-}
-
-Deno.test("main() leaves the earlier output or the new one when any call fails", async () => {
-  await withFiles(smallModel(), async (root) => {
-    const out = join(root, "out");
-    const parts = () =>
-      new Map([...contentOf(root)].filter(([path]) => !path.startsWith(".") && path !== "r.log"));
-    assert.equal((await runFailing(root, 0, false, ["--bit-width", "8"])).outcome.code, 0);
-    let earlier = parts();
-    let last = 8;
-    await failEach(async (number) => {
-      const next = last === 8 ? 2 : 8;
-      const flags = ["--overwrite", "--bit-width", String(next)];
-      const { outcome, log } = await runFailing(root, number, false, flags);
-      const where = `call ${number}, ${log.failed}`;
-      checkNames(root, ["model", "out", "r.json", "r.log"], log, where);
-      const isNew = outcome.code === 0 || outcome.stderr.includes("error: Wrote ");
-      if (isNew) {
-        last = next;
-        const report = JSON.parse(Deno.readTextFileSync(join(root, "r.json")));
-        assert.equal(report.bit_width, next, where);
-        assert.match(
-          Deno.readTextFileSync(join(out, "config.json")),
-          new RegExp(`"num_bits": ${next},`),
-        );
-        earlier = parts();
-      } else {
-        checkMessage(outcome, where);
-        assert.deepEqual(parts(), earlier, where);
-      }
-      for (const name of namesIn(root)) {
-        if (LEFT_OVER.test(name)) Deno.removeSync(join(root, name), { recursive: true });
-      }
-      return log;
-    });
-  });
+withAdapter.test("main() leaves nothing when calls fail while a device computes", async () => {
+  const run = {
+    ...ALL,
+    model: "small",
+    flags: ["--backend", "webgpu"],
+    from: 60,
+    step: 23,
+  } as const;
+  const tally = await checkFaultPoints(run);
+  assert.ok(tally.get("none")! >= 3, `${[...tally]}`);
 });
 
 Deno.test("main() puts every file on the disk when nothing is in place yet", async () => {
   await withFiles(smallModel(), async (root) => {
+    Deno.mkdirSync(join(root, "model/sub/deep"), { recursive: true });
+    Deno.writeTextFileSync(join(root, "model/sub/deep/code.py"), "1");
     const calls = await whileWatchingSyncs(async () => {
-      assert.equal((await runFailing(root, 0, false, [])).outcome.code, 0);
+      const { code, stderr } = await runMain(
+        ...["--model", join(root, "model"), "--output", join(root, "out")],
+        ...["--report", join(root, "r.json")],
+      );
+      assert.equal(code, 0, stderr);
     });
     const names = calls.map(({ call, path }) => {
       const name = relative(root, path).replace(/\.tmp-[^/]*/, "").replace(/^\./, "");
       return `${call} ${name || "."}`;
     });
+    // Everything that is written, and its directories, with what is to be put in place last.
     const first = names.findIndex((name) => name.startsWith("rename"));
-    // Everything that is written, and the directory itself; afterwards the directory they are all in.
     assert.deepEqual(names.slice(0, first).toSorted(), [
       "sync out",
+      "sync out.lock",
       "sync out/config.json",
       "sync out/model.safetensors",
+      "sync out/sub",
+      "sync out/sub/deep",
+      "sync out/sub/deep/code.py",
       "sync out/time_groups.isotherm",
       "sync out/tokenizer_config.json",
       "sync r.json",
       "sync r.log",
     ]);
+    // Afterwards the directory they are all in.
     assert.deepEqual(names.slice(first), [
       ...["rename out", "sync .", "rename r.json", "sync .", "rename r.log", "sync ."],
     ]);

@@ -24,6 +24,10 @@ export interface FileInfo {
   dev: number;
   /** Its number there. */
   ino: number | null;
+  /** Names it has. */
+  nlink: number | null;
+  /** When it came to be; `null` on systems that do not know. */
+  birthtime: Date | null;
 }
 
 /** A name in a directory, and what it is itself: links are not followed. */
@@ -72,14 +76,17 @@ export type OpenMode =
 
 /** The calls. Those whose name ends in `Sync` keep this thread until they are done. */
 export interface Disk {
-  /** Number of this process, for names that no other process picks. */
-  readonly processId: number;
   /** Opens a file; a new one gets the permission bits `mode` less the umask, 0666 where not given. */
   open(path: string, how: OpenMode, mode?: number): Promise<OpenFile>;
   /** `open`, keeping this thread. */
   openSync(path: string, how: OpenMode): OpenFile;
   /** Opens what is to be read only, follows no link at the path's end and never waits for a FIFO's writer. */
   openUnfollowed(path: string): Promise<ReadableFile>;
+  /**
+   * Bytes that this user may still write to the file system of a path; `undefined` where the system does not say,
+   * or Deno was not given the permission to ask.
+   */
+  freeBytes(path: string): Promise<number | undefined>;
   /** What a path leads to. */
   statSync(path: string): FileInfo;
   /** What a path is; a link is not followed. */
@@ -110,10 +117,10 @@ export interface Disk {
 
 /** The calls as the system makes them. */
 export const disk: Disk = {
-  processId: Deno.pid,
   open: async (path, how, mode) => fromDeno(await Deno.open(path, optionsOf(how, mode))),
   openSync: (path, how) => fromDeno(Deno.openSync(path, optionsOf(how))),
   openUnfollowed,
+  freeBytes,
   statSync: (path) => Deno.statSync(path),
   lstatSync: (path) => Deno.lstatSync(path),
   readDirSync: (path) => [...Deno.readDirSync(path)],
@@ -128,6 +135,17 @@ export const disk: Disk = {
   link: (from, to) => Deno.link(from, to),
   linkSync: (from, to) => Deno.linkSync(from, to),
 };
+
+/** By `node:fs`, since Deno has no such call; loaded only where it would be allowed. */
+async function freeBytes(path: string): Promise<number | undefined> {
+  if (Deno.permissions.querySync({ name: "sys", kind: "statfs" }).state !== "granted") {
+    return undefined;
+  }
+  const { statfsSync } = await import("node:fs");
+  const { blocks, bavail, bsize } = statfsSync(path);
+  // Some file systems that have no size of their own count no blocks at all.
+  return blocks === 0 ? undefined : bavail * bsize;
+}
 
 /** @param mode Permission bits of a new file. */
 function optionsOf(how: OpenMode, mode?: number): Deno.OpenOptions {
@@ -194,9 +212,9 @@ async function openUnfollowed(path: string): Promise<ReadableFile> {
     readSync: (into, at) => fs.readSync(file, into, 0, room(into), at),
     statSync() {
       const info = fs.fstatSync(file);
-      const { size, mode, mtime, ctime, dev, ino } = info;
+      const { size, mode, mtime, ctime, dev, ino, nlink, birthtime } = info;
       return {
-        ...{ size, mode, mtime, ctime, dev, ino },
+        ...{ size, mode, mtime, ctime, dev, ino, nlink, birthtime },
         isFile: info.isFile(),
         isDirectory: info.isDirectory(),
         isSymlink: info.isSymbolicLink(),

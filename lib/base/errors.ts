@@ -21,7 +21,7 @@ export class BaselineError extends Error {
   override readonly name = "BaselineError";
 }
 
-/** The run was stopped by a signal or by the caller's `AbortSignal`. Exit code 130 or 143. */
+/** The run was stopped by a signal or by the caller's `AbortSignal`. Exit code 129, 130 or 143. */
 export class InterruptedError extends Error {
   /** Always `"InterruptedError"`. */
   override readonly name = "InterruptedError";

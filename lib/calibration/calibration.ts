@@ -1,5 +1,6 @@
 /** What a calibration file holds: statistics of the inputs of a model's layers, by timestep. */
 
+import type { FileVersion } from "../base/file_version.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 
 /** An open calibration: its header and its time axis, all values checked. */
@@ -18,8 +19,8 @@ export interface Calibration {
   layers: ReadonlyMap<string, LayerStatistics>;
   /** Path to open. */
   path: string;
-  /** Changes when the file does, as {@linkcode FileSource.version}. */
-  fileVersion: string;
+  /** What the file was when it was opened. */
+  fileVersion: FileVersion;
 }
 
 /** The statistics of one layer's input. All tensors are F32 but the histogram, which is I32. */

@@ -1,6 +1,7 @@
 /** Refuses a calibration file that is no longer the one that was checked. */
 
 import { BadInputError } from "../base/errors.ts";
+import { isUnchanged } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
 import type { FileSource } from "../safetensors/read.ts";
 import type { Calibration } from "./calibration.ts";
@@ -14,7 +15,7 @@ export function checkUnchangedFile(
   source: Pick<FileSource, "version">,
   { label, fileVersion }: Pick<Calibration, "label" | "fileVersion">,
 ): void {
-  if (source.version === fileVersion) return;
+  if (isUnchanged(fileVersion, source.version)) return;
   throw new BadInputError(
     `Cannot read calibration ${quote(label)}: it has changed since it was checked`,
   );

@@ -4,7 +4,6 @@ import type { LayerPlan, LayerStorage } from "../plan/plan_layer.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import type { Model } from "../model/open_model.ts";
 import type { FloatDtype, NarrowDtype } from "../safetensors/dtype.ts";
-import type { ByteSource } from "../safetensors/read.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { Bits, FilePlace, FormatName, LayerParams } from "../types.ts";
 import type { AffineParams, Packing } from "./pack_rows.ts";
@@ -160,8 +159,6 @@ export interface CheckpointFormat {
    * @throws {BadInputError} The model is none that the format can hold.
    */
   plan(model: Model, selection: Selection): CheckpointPlan;
-  /** The names of the tensors in a file that was written. */
-  listTensors(source: ByteSource, label: string): string[];
   /**
    * The tensors of parameters, part by part, of all rows of a layer or of some that begin where a word
    * of packed zero points does.

@@ -9,6 +9,7 @@ import { bitsPerElement } from "../safetensors/dtype.ts";
 import { encodeHeader, type NewTensor, type TensorInfo } from "../safetensors/header.ts";
 import type { FilePlan, StoredCopy, StoredLayer, TensorPart } from "./checkpoint_format.ts";
 import type { Packing } from "./pack_rows.ts";
+import { type ClaimNames, startClaims } from "./claim_names.ts";
 
 /** The tensors that stand for a layer's weight. */
 export interface LayerTensors {
@@ -20,6 +21,8 @@ export interface LayerTensors {
   others: NewTensor[];
   /** What of them does not depend on the weights. */
   constants?: TensorPart[];
+  /** Names that a loader takes for a part of the layer, whether or not it has that part. */
+  reserved: string[];
 }
 
 /** Declares a tensor. */
@@ -38,6 +41,7 @@ export type SourceShard = Pick<Model["shards"][number], "name" | "tensors" | "me
  * @param shards The source's files whose tensors go there.
  * @param layers The layers to quantize, of these shards or any other, by the names of their tensors.
  * @param store The tensors of a layer.
+ * @param claim Takes the names of the checkpoint's tensors.
  * @throws {BadInputError} Two tensors would share a name, or the header would be too large.
  */
 export function planShard(
@@ -45,6 +49,7 @@ export function planShard(
   shards: readonly SourceShard[],
   layers: ReadonlyMap<string, LayerPlan>,
   store: (layer: LayerPlan) => LayerTensors,
+  claim: ClaimNames = claimTensors(),
 ): FilePlan {
   const own: StoredLayer[] = [];
   const copies: StoredCopy[] = [];
@@ -52,11 +57,13 @@ export function planShard(
     const layer = layers.get(tensor.name);
     if (layer === undefined) {
       const { name, dtype, shape, begin, end } = tensor;
+      claim([name], { tensor: name, shard });
       copies.push({ tensor, shard, name });
       return [{ name, dtype, shape, byteLength: end - begin }];
     }
-    const { codes, packing, others, constants = [] } = store(layer);
+    const { codes, packing, others, constants = [], reserved } = store(layer);
     const tensors = [codes, ...others];
+    claim([...tensors.map(({ name }) => name), ...reserved], { tensor: tensor.name, shard });
     const byteLength = tensors.reduce((size, { byteLength }) => size + byteLength, 0);
     own.push({ layer, codes: codes.name, packing, byteLength, constants });
     return tensors;
@@ -82,5 +89,10 @@ export function planShards(
   store: (layer: LayerPlan) => LayerTensors,
 ): FilePlan[] {
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
-  return shards.map((shard) => planShard(shard.name, [shard], byTensor, store));
+  const claim = claimTensors();
+  return shards.map((shard) => planShard(shard.name, [shard], byTensor, store, claim));
+}
+
+function claimTensors(): ClaimNames {
+  return startClaims("leave the layer out with --ignore, or rename the other tensor");
 }

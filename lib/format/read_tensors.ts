@@ -4,16 +4,10 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import { decodeFloats, floatBytes, type FloatDtype, isFloatDtype } from "../safetensors/dtype.ts";
-import { type ByteSource, readHeader } from "../safetensors/read.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import { type Bits, middleOf } from "../types.ts";
 import type { PlaceReader, StoredTensor } from "./checkpoint_format.ts";
 import type { AffineParams } from "./pack_rows.ts";
-
-/** The names of the tensors of a safetensors file. */
-export function listTensors(source: ByteSource, label: string): string[] {
-  return readHeader(source, label).tensors.map(({ name }) => name);
-}
 
 /** Where each tensor of a model lies, in the order of the files. */
 export function placeTensors({ shards }: Pick<Model, "shards">): Map<string, StoredTensor> {

@@ -55,7 +55,9 @@ export function nameIdentities(identities: readonly HistoryIdentity[]): string[]
   return identities.map((identity) => {
     const name = nameOf(identity);
     const { settings } = identity;
-    const words = differingKeys(alike.get(name)!).map((key) => describeSetting(key, settings[key]));
+    const words = differingKeys(alike.get(name)!).map((key) =>
+      describeSetting(key, valueOf(settings, key))
+    );
     return [name, ...words].join(", ");
   });
 }
@@ -71,8 +73,13 @@ function differingKeys(identities: readonly HistoryIdentity[]): string[] {
   const known = Object.keys(WORDS);
   const added = [...found].filter((key) => !known.includes(key)).sort();
   return [...known, ...added].filter((key) =>
-    new Set(identities.map(({ settings }) => JSON.stringify(settings[key]))).size > 1
+    new Set(identities.map(({ settings }) => JSON.stringify(valueOf(settings, key)))).size > 1
   );
+}
+
+/** A setting, which may be called like something that every object has. */
+function valueOf(settings: HistorySettings, key: string): SettingValue | undefined {
+  return Object.hasOwn(settings, key) ? settings[key] : undefined;
 }
 
 /** A setting in words; one that a later version has added by its key. */

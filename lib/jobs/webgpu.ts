@@ -25,7 +25,9 @@ export interface Probe {
 
 /** Asks for an adapter; `null` where this machine has none. */
 export async function probeWebGpu(): Promise<Probe | null> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await withRuntimeDirectory(() =>
+    navigator.gpu?.requestAdapter({ powerPreference: "high-performance" })
+  );
   if (!adapter) return null;
   const { isFallbackAdapter, description, vendor } = adapter.info;
   return {
@@ -33,6 +35,27 @@ export async function probeWebGpu(): Promise<Probe | null> {
     isSoftware: isFallbackAdapter,
     description: description || vendor || "unnamed",
   };
+}
+
+/** Where Wayland's library looks for a display. */
+const RUNTIME_DIRECTORY = "XDG_RUNTIME_DIR";
+
+/**
+ * Does something with a directory for Wayland's display, where a program may set one: without one the library
+ * that Mesa's drivers load says so on standard error, though no display is needed.
+ */
+async function withRuntimeDirectory<T>(
+  action: () => Promise<T> | undefined,
+): Promise<T | undefined> {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: RUNTIME_DIRECTORY });
+  const isMissing = state === "granted" && Deno.env.get(RUNTIME_DIRECTORY) === undefined;
+  if (!isMissing) return await action();
+  Deno.env.set(RUNTIME_DIRECTORY, "/");
+  try {
+    return await action();
+  } finally {
+    Deno.env.delete(RUNTIME_DIRECTORY);
+  }
 }
 
 /** Opens a device with the adapter's own limits on buffers. */

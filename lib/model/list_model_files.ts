@@ -2,9 +2,10 @@
 
 import { basename, dirname, join, sep } from "node:path";
 import { describeIoError, isMissing } from "../base/describe_io_error.ts";
-import { type DirectoryEntry, disk } from "../base/disk.ts";
+import { type DirectoryEntry, disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
-import { quote } from "../base/text.ts";
+import { type FileVersion, versionOf } from "../base/file_version.ts";
+import { countNouns, quote } from "../base/text.ts";
 
 /** What a model directory holds. */
 export interface ModelListing {
@@ -20,6 +21,8 @@ export interface ModelListing {
   leftOut: string[];
   /** Those of them that are no files: opening one might never end. */
   special: string[];
+  /** What each file was when it was listed, by its path. */
+  versions: Map<string, FileVersion>;
 }
 
 /** Weights in other formats: their values would contradict the quantized ones, and they are large. */
@@ -43,6 +46,7 @@ export function listModelFiles(path: string): ModelListing {
     sideFiles: [],
     leftOut: [],
     special: [],
+    versions: new Map(),
   };
   walk("");
   for (const list of [listing.weightFiles, listing.indexFiles, listing.sideFiles]) list.sort();
@@ -63,7 +67,9 @@ export function listModelFiles(path: string): ModelListing {
 
   function place(relative: string, top: boolean, isLink: boolean): void {
     const real = isLink ? followLink(directory, relative) : join(directory, relative);
-    if (!isFile(real, relative)) {
+    const info = lookAt(real, relative);
+    if (info.isFile) listing.versions.set(relative, versionOf(info));
+    if (!info.isFile) {
       // Not opened, so a FIFO cannot hang the run; named as weights it is an error later on.
       if (top && relative.endsWith(".safetensors")) listing.weightFiles.push(relative);
       else listing.leftOut.push(relative);
@@ -93,24 +99,43 @@ function resolveDirectory(path: string): string {
   throw new BadInputError(`Model is not a directory: ${quote(path)}: give its directory: ${hint}`);
 }
 
+/**
+ * What a directory holds. It is read twice, since Deno 2.9.6 ends a list where the disk fails and says
+ * nothing: a failure that comes and goes is noticed so.
+ */
 function readDirectory(path: string, label: string): DirectoryEntry[] {
-  try {
-    return disk.readDirSync(path);
-  } catch (error) {
-    throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
-  }
+  const read = () => {
+    try {
+      return disk.readDirSync(path).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    } catch (error) {
+      throw new BadInputError(`Cannot list ${quote(label)}: ${describeIoError(error)}`);
+    }
+  };
+  const [entries, again] = [read(), read()];
+  const isSame = entries.length === again.length &&
+    entries.every(({ name }, i) => name === again[i]!.name);
+  if (isSame) return entries;
+  throw new BadInputError(
+    `Cannot list ${quote(label)}: ${countNouns(entries.length, "name")} were found, then ` +
+      `${again.length}: it changes, or the device fails: run again when it is complete`,
+  );
 }
 
-function isFile(path: string, label: string): boolean {
+function lookAt(path: string, label: string): FileInfo {
   try {
-    return disk.statSync(path).isFile;
+    return disk.lstatSync(path);
   } catch (error) {
     throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
   }
 }
 
-/** The real path of a link, if it stays in the model or is the Hugging Face cache's own. */
-function followLink(directory: string, relative: string): string {
+/**
+ * The real path of a file, if it stays in the model or is in the Hugging Face cache that the model is in.
+ *
+ * @param directory Real path of the model.
+ * @throws {BadInputError} It is gone, or leads elsewhere.
+ */
+export function followLink(directory: string, relative: string): string {
   let real: string;
   try {
     real = disk.realPathSync(join(directory, relative));

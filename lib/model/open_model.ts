@@ -2,6 +2,7 @@
 
 import { basename, dirname, join } from "node:path";
 import { BadInputError } from "../base/errors.ts";
+import type { FileVersion } from "../base/file_version.ts";
 import { escapeText, quote } from "../base/text.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import { openSource, readHeader } from "../safetensors/read.ts";
@@ -21,8 +22,8 @@ export interface Shard {
   path: string;
   /** Length in bytes. */
   byteLength: number;
-  /** Changes when the file does; see {@linkcode checkUnchanged}. */
-  version: string;
+  /** What the file was when it was opened; `checkUnchanged` compares it. */
+  version: FileVersion;
   /** Its tensors, in the order of their data. */
   tensors: TensorInfo[];
   /** The header's `__metadata__`. */
@@ -248,24 +249,6 @@ export function countParameters({ shards }: Model): number {
     tensors.map(({ shape }) => shape.reduce((size, n) => size * n, 1))
   );
   return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-/**
- * Checks, after the weights have been read, that nobody wrote to them meanwhile.
- *
- * @throws {BadInputError} A weight file changed since the model was opened.
- */
-export function checkUnchanged(model: Model): void {
-  for (const { name, path, version } of model.shards) {
-    const source = openSource(path, name);
-    source.close();
-    if (source.version === version) continue;
-    throw new BadInputError(
-      `Cannot read ${
-        quote(name)
-      }: it changed while it was being read: run again when it is complete`,
-    );
-  }
 }
 
 function openShard(directory: string, name: string): Shard {

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { BadInputError } from "../base/errors.ts";
+import type { FileVersion } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
 import { listModelFiles, type ModelListing } from "./list_model_files.ts";
 import { type Model, modelName, openListed, openModel, readJsonFile } from "./open_model.ts";
@@ -26,6 +27,8 @@ export interface Source {
   sideFiles: string[];
   /** Files not taken over. */
   leftOut: string[];
+  /** What each file was when it was listed, by its path. */
+  versions: ReadonlyMap<string, FileVersion>;
 }
 
 /** Lists the components of a pipeline. */
@@ -63,7 +66,8 @@ export function openSource(path: string, components: readonly string[]): Source 
   }
   const model = openListed(listing, path);
   const { name, directory, sideFiles, leftOut } = model;
-  return { name, directory, parts: [{ component: "", model }], sideFiles, leftOut };
+  const { versions } = listing;
+  return { name, directory, parts: [{ component: "", model }], sideFiles, leftOut, versions };
 }
 
 function openPipeline(
@@ -126,6 +130,7 @@ function openPipeline(
       ...left.filter(isOutside),
       ...parts.flatMap(({ component, model }) => below(component, model.leftOut)),
     ].sort(),
+    versions: listing.versions,
   };
 }
 

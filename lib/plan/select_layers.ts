@@ -16,8 +16,23 @@ import { isFloatDtype } from "../safetensors/dtype.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
 import type { SkippedTensor } from "../types.ts";
 
+/** What speaks against a tensor, and that in words. */
+type Refusal = [obstacle: Obstacle, reason: string];
+
 /** Columns of a row that is one block at most: kernels by rows hold a whole block at a time. */
 const WIDEST_BLOCK = 2 ** 22;
+
+/** What may speak against quantizing a tensor. */
+export type Obstacle =
+  | "shape"
+  | "name"
+  | "dtype"
+  | "empty"
+  | "ignored"
+  | "sensitive"
+  | "rows"
+  | "blocks"
+  | "width";
 
 /** The outcome of {@linkcode selectLayers}. */
 export interface Selection {
@@ -29,6 +44,8 @@ export interface Selection {
   tooFewRows: { name: string; rows: number }[];
   /** Those of the skipped that the format cannot store, and only that speaks against them. */
   unheld: { name: string; columns: number }[];
+  /** The first of the skipped that each obstacle speaks against. */
+  obstacles: Map<Obstacle, SkippedTensor>;
   /** Patterns of `ignore` that matched no tensor at all. */
   unusedPatterns: string[];
 }
@@ -52,22 +69,27 @@ export function selectLayers(
   const unused = new Set(ignore);
   const layers: LayerPlan[] = [];
   const skipped: SkippedTensor[] = [];
+  const obstacles: Selection["obstacles"] = new Map();
   const tooFewRows: Selection["tooFewRows"] = [];
   const unheld: Selection["unheld"] = [];
   const ordinary = layerOptions(settings);
   const modulation = defaultIgnore ? modulationOptions(settings) : ordinary;
+  const skip = ({ name }: TensorInfo, [obstacle, reason]: Refusal) => {
+    skipped.push({ name, reason });
+    if (!obstacles.has(obstacle)) obstacles.set(obstacle, { name, reason });
+  };
   for (const shard of shards) {
     for (const tensor of shard.tensors) {
-      const reason = skipReason(tensor);
-      if (reason !== undefined) {
-        skipped.push({ name: tensor.name, reason });
+      const refusal = refuse(tensor);
+      if (refusal !== undefined) {
+        skip(tensor, refusal);
         continue;
       }
       const name = moduleName(tensor.name);
       const [rows = 0, columns = 0] = tensor.shape;
       if (rows < timeGroups) {
         tooFewRows.push({ name, rows });
-        skipped.push({ name: tensor.name, reason: `${rows} rows are fewer than the time groups` });
+        skip(tensor, ["rows", `${rows} rows are fewer than the time groups`]);
         continue;
       }
       const isModulation = classifyLayer(name, [rows, columns]) === "modulation";
@@ -75,19 +97,17 @@ export function selectLayers(
       const layer = planLayer(tensor, shard.name, options, storage);
       if (layer === undefined) {
         unheld.push({ name, columns });
-        const reason = `${columns} columns fill no blocks of the format`;
-        skipped.push({ name: tensor.name, reason });
+        skip(tensor, ["blocks", `${columns} columns fill no blocks of the format`]);
       } else if (layer.grid.bands === null && layer.grid.blockColumns > WIDEST_BLOCK) {
-        const reason = `rows of ${layer.grid.blockColumns} columns are too wide`;
-        skipped.push({ name: tensor.name, reason });
+        skip(tensor, ["width", `rows of ${layer.grid.blockColumns} columns are too wide`]);
       } else {
         layers.push(layer);
       }
     }
   }
-  return { layers, skipped, tooFewRows, unheld, unusedPatterns: [...unused] };
+  return { layers, skipped, tooFewRows, unheld, obstacles, unusedPatterns: [...unused] };
 
-  function skipReason(tensor: TensorInfo): string | undefined {
+  function refuse(tensor: TensorInfo): Refusal | undefined {
     const layer = moduleName(tensor.name);
     // Every pattern is tried, so that each one that matches counts as used.
     const matching = patterns.filter(({ pattern }) =>
@@ -97,14 +117,14 @@ export function selectLayers(
     const { dtype, shape: [rows = 0, columns = 0] } = tensor;
     const rank = tensor.shape.length;
     const isWeight = tensor.name.endsWith(".weight");
-    if (isWeight && rank >= 3 && rank <= 5) return `convolution (rank ${rank})`;
-    if (rank !== 2) return `not a matrix (rank ${rank})`;
-    if (!isWeight) return "not named *.weight";
-    if (!isFloatDtype(dtype)) return `${dtype} is not F32, F16 or BF16`;
-    if (rows * columns === 0) return "empty";
-    if (matching[0] !== undefined) return `ignored by ${quote(matching[0].text)}`;
+    if (isWeight && rank >= 3 && rank <= 5) return ["shape", `convolution (rank ${rank})`];
+    if (rank !== 2) return ["shape", `not a matrix (rank ${rank})`];
+    if (!isWeight) return ["name", "not named *.weight"];
+    if (!isFloatDtype(dtype)) return ["dtype", `${dtype} is not F32, F16 or BF16`];
+    if (rows * columns === 0) return ["empty", "empty"];
+    if (matching[0] !== undefined) return ["ignored", `ignored by ${quote(matching[0].text)}`];
     const kind = defaultIgnore ? classifyLayer(layer, [rows, columns]) : undefined;
     if (kind === undefined || (kind === "modulation" && modulation !== undefined)) return undefined;
-    return `sensitive layer: ${kind}`;
+    return ["sensitive", `sensitive layer: ${kind}`];
   }
 }

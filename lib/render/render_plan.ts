@@ -2,7 +2,18 @@
 
 import { countNouns, escapeText, quote } from "../base/text.ts";
 import { listCalibration } from "./render_calibration.ts";
+import type { DiskSpace } from "../run/check_space.ts";
 import type { PlanSummary } from "../run/summarize_plan.ts";
+
+function describeSpace(
+  { needed_bytes, free_bytes }: DiskSpace,
+  mb: (bytes: number) => string,
+): string {
+  const free = free_bytes === null
+    ? "what is free is not known without --allow-sys=statfs"
+    : `${mb(free_bytes)} are free`;
+  return `On the disk, with the files that go along: ${mb(needed_bytes)}, ${free}`;
+}
 
 /** Renders a plan for people. */
 export function renderPlan(summary: PlanSummary): string {
@@ -18,6 +29,7 @@ export function renderPlan(summary: PlanSummary): string {
     `${countNouns(layers.length, "layer")} to quantize, ${mb(summary.source_bytes)} -> ` +
     `${mb(summary.output_bytes)} (${(summary.source_bytes / summary.output_bytes).toFixed(2)}x), ` +
     `${summary.bits_per_weight.toFixed(2)} bits a weight`,
+    ...summary.disk === undefined ? [] : [describeSpace(summary.disk, mb)],
     "",
     `Loads in, as ${summary.format}:`,
     ...summary.loads_in.map((runtime) => `  ${runtime}`),

@@ -84,9 +84,9 @@ export function adviseCommand(
     startProgram(entry),
     ...[
       ...settingsOf(changed, paths),
-      ...needs_calibration ? ["--calibration", paths.calibration] : [],
-      ...file === undefined ? [] : ["--report", file],
-      ...html === undefined ? [] : ["--html-report", html],
+      ...needs_calibration ? ["--calibration", pathArgument(paths.calibration)] : [],
+      ...file === undefined ? [] : ["--report", pathArgument(file)],
+      ...html === undefined ? [] : ["--html-report", pathArgument(html)],
       "--overwrite",
     ].map(quoteForShell),
   ].join(" ");
@@ -109,8 +109,8 @@ function settingsOf(report: Report, paths: RunPaths): string[] {
   const given = (flag: string, value: string | number | null) =>
     value === null ? [] : [flag, String(value)];
   return [
-    ...["--model", paths.model],
-    ...["--output", paths.output],
+    ...["--model", pathArgument(paths.model)],
+    ...["--output", pathArgument(paths.output)],
     ...["--bit-width", String(bit_width)],
     ...["--num-time-groups", String(num_time_groups)],
     ...given("--granularity", granularity === "row" ? null : granularity),
@@ -125,7 +125,7 @@ function settingsOf(report: Report, paths: RunPaths): string[] {
     ...given("--smoothing-window", smoothing_window),
     ...given("--smoothing-method", smoothing_method),
     ...given("--markov-weight", markov_weight),
-    ...(calibration === undefined ? [] : ["--calibration", paths.calibration]),
+    ...(calibration === undefined ? [] : ["--calibration", pathArgument(paths.calibration)]),
     ...given("--timestep-weights", weights === "recorded" ? null : weights),
     ...given("--activation-bits", report.activation_bits),
     ...given(
@@ -152,6 +152,16 @@ function groupSizeArgument(report: Report): number | "row" | null {
   const { granularity, format, bit_width: bits, group_size } = report;
   const usual = groupSizeOf({ granularity, format, bits, groupSize: undefined });
   return group_size === usual ? null : group_size ?? "row";
+}
+
+/** A path as an argument: one that begins with a dash would be taken for a flag. */
+export function pathArgument(path: string): string {
+  return path.startsWith("-") ? `./${path}` : path;
+}
+
+/** A path in a command. */
+export function quotePath(path: string): string {
+  return quoteForShell(pathArgument(path));
 }
 
 /**

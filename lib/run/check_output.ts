@@ -5,6 +5,7 @@ import { describeIoError, isBelowFile, isMissing } from "../base/describe_io_err
 import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import { isBeside } from "./output_names.ts";
 
 /**
  * The file of schedules, by which a directory is known as an earlier output that may be replaced; of a pipeline
@@ -30,9 +31,13 @@ export function resolvePath(path: string): string {
   }
 }
 
+/** Said of a directory that a run may not replace. */
+export const NOT_OURS =
+  `it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`;
+
 /** Whether a directory was written by a run. */
-function isOutput(directory: string, names: readonly string[]): boolean {
-  const paths = ["", ...names].map((name) => join(directory, name));
+export function isOutput(directory: string): boolean {
+  const paths = ["", ...contentOf(directory, directory)].map((name) => join(directory, name));
   return paths.some((path) => statOf(path)?.isDirectory && statOf(join(path, OUTPUT_MARK))?.isFile);
 }
 
@@ -62,16 +67,13 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (statOf(dirname(target), output) === undefined) fail(missingParent(output));
   const existing = statOf(target, output);
   if (existing === undefined) {
-    if (isLink(target)) fail("it is a link that leads nowhere: remove it");
+    if (lookAt(target)?.isSymlink) fail("it is a link that leads nowhere: remove it");
     return target;
   }
   if (!existing.isDirectory) fail("a file of that name exists");
-  const names = namesIn(target, output);
-  if (names.length === 0) return target;
+  if (contentOf(target, output).length === 0) return target;
   if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
-  if (!isOutput(target, names)) {
-    fail(`it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`);
-  }
+  if (!isOutput(target)) fail(NOT_OURS);
   return target;
 }
 
@@ -90,12 +92,9 @@ export function missingParent(path: string): string {
   return `${quote(dirname(path))} does not exist: create it first`;
 }
 
-function isLink(path: string): boolean {
-  try {
-    return disk.lstatSync(path).isSymlink;
-  } catch {
-    return false;
-  }
+/** What a path is itself; `undefined` where there is nothing. */
+export function lookAt(path: string, label = path): FileInfo | undefined {
+  return findInfo(disk.lstatSync, path, label);
 }
 
 /**
@@ -104,12 +103,42 @@ function isLink(path: string): boolean {
  * @param label The path in messages.
  */
 export function statOf(path: string, label = path): FileInfo | undefined {
+  return findInfo(disk.statSync, path, label);
+}
+
+function findInfo(
+  find: (path: string) => FileInfo,
+  path: string,
+  label: string,
+): FileInfo | undefined {
   try {
-    return disk.statSync(path);
+    return find(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
   }
+}
+
+/** Whether another file system is mounted on a directory, so that it can be neither moved nor replaced. */
+export function isMountPoint(target: string): boolean {
+  const [own, above] = [statOf(target), statOf(dirname(target))];
+  return own?.isDirectory === true && above !== undefined && own.dev !== above.dev;
+}
+
+/** The path beside which a run keeps its names for an output: that itself, or on a mount point one inside it. */
+export function homeOf(target: string): string {
+  return isMountPoint(target) ? join(target, basename(target)) : target;
+}
+
+/** Where a file system keeps what it has found of lost files; nobody's output. */
+const LOST = "lost+found";
+
+/** Names in an output, but for those that a run, or the file system, keeps there. */
+export function contentOf(target: string, label: string): string[] {
+  const names = namesIn(target, label);
+  if (!isMountPoint(target)) return names;
+  const home = homeOf(target);
+  return names.filter((name) => name !== LOST && !isBeside(home, name));
 }
 
 /** Names in a directory. */

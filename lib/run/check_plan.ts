@@ -4,25 +4,29 @@ import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { Model } from "../model/open_model.ts";
 import type { Selection } from "../plan/select_layers.ts";
-import { describeGroupSize, groupSizeOf, type QuantizeSettings } from "../settings/settings.ts";
+import { describeGroupSize, type QuantizeSettings } from "../settings/settings.ts";
+import { checkSideFiles } from "./checkpoint_files.ts";
 import { listGaps } from "./list_gaps.ts";
 import { knownInputs } from "./plan_activations.ts";
 import { OUTPUT_MARK } from "./check_output.ts";
-import type { PartPlan, PlannedCalibration, RunPlan } from "./plan_run.ts";
+import type { PlannedCalibration, RunPlan } from "./plan_run.ts";
+import { describeBlocks, refuseEmpty } from "./refuse_empty.ts";
 
 /**
  * Checks that a planned run may start; its settings were checked when it was planned.
  *
  * @throws {BadInputError} A model is already quantized, nothing is left to quantize, the calibration is
- *   of another model, or `strict` forbids it.
+ *   of another model, a file that goes along is in the way of the checkpoint's, or `strict` forbids it.
  */
-export function checkPlan({ parts, calibration }: RunPlan, settings: QuantizeSettings): void {
+export function checkPlan(plan: RunPlan, settings: QuantizeSettings): void {
+  const { parts, calibration } = plan;
   for (const part of parts) {
     refuseQuantized(part.model);
     if (part.selection.layers.length === 0) refuseEmpty(part, settings);
     checkGroupSize(part.selection, settings);
     if (settings.strict) checkStrictly(part.selection, settings);
   }
+  checkSideFiles(plan);
   if (calibration !== undefined) checkCalibration(calibration, settings);
   if (settings.activationBits !== undefined) checkInputs({ parts, calibration }, settings);
 }
@@ -62,28 +66,6 @@ function checkCalibration(calibration: PlannedCalibration, settings: QuantizeSet
   throw new BadInputError(
     `Cannot be strict: ${gap}: record those layers, leave them out with --ignore, or leave --strict out`,
   );
-}
-
-/** Nothing to quantize: what speaks against the layers that might have been. */
-function refuseEmpty({ model, selection }: PartPlan, settings: QuantizeSettings): never {
-  const { skipped, unheld: [unheld], tooFewRows: [short] } = selection;
-  const count = countNouns(selection.tooFewRows.length, "layer");
-  const advice = unheld !== undefined
-    ? `${describeBlocks(settings)} fill none of the ${countNouns(unheld.columns, "column")} of ` +
-      `${quote(unheld.name)}: give another --format, --bit-width or --group-size`
-    : short === undefined
-    ? "give --no-default-ignore, or another --ignore"
-    : `${count} with fewer rows than ${settings.timeGroups} time groups: lower --num-time-groups`;
-  throw new BadInputError(
-    `Nothing to quantize in ${quote(model.name)}: ${
-      countNouns(skipped.length, "tensor")
-    } left as they are, and isotherm inspect says why: ${advice}`,
-  );
-}
-
-/** The blocks of a run, of a format that holds none of other sizes. */
-function describeBlocks(settings: QuantizeSettings): string {
-  return `--format ${settings.format} with blocks of ${groupSizeOf(settings) ?? "a row"}`;
 }
 
 /** A block size that no layer is as wide as was meant for another model. */

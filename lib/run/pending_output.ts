@@ -3,57 +3,72 @@
  * it is complete, so that the target is absent, old or whole, never half.
  */
 
-import { basename, dirname, join, relative } from "node:path";
-import { describeIoError } from "../base/describe_io_error.ts";
-import { disk } from "../base/disk.ts";
+import { dirname, join, relative } from "node:path";
+import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import { isInside, missingParent, namesIn, resolvePath, statOf } from "./check_output.ts";
-
-/** A directory or file in the making. */
-export interface PendingOutput {
-  /** Where to write meanwhile. */
-  readonly path: string;
-  /** Where it will be. */
-  readonly target: string;
-  /** Puts it in place. What was there is kept, so that `discard` can still put it back. */
-  place(): void;
-  /** Puts it in place, if it is not there yet, and for good. */
-  commit(): void;
-  /** Undoes all that was done; nothing happens after `commit`. */
-  discard(): Promise<void>;
-}
-
-/** Longest file name, in bytes of UTF-8, on the file systems in use. */
-const MAX_NAME_BYTES = 255;
-
-/** A name beside the target that no reader takes for a model and no other run picks. */
-function beside(target: string, kind: "tmp" | "old"): string {
-  const ending = `.${kind}-${disk.processId}-${crypto.randomUUID().slice(0, 8)}`;
-  const name = basename(target);
-  // Encoding stops in front of the first character that there is no room for.
-  const room = new Uint8Array(MAX_NAME_BYTES - 1 - ending.length);
-  const { read } = new TextEncoder().encodeInto(name, room);
-  return join(dirname(target), `.${name.slice(0, read)}${ending}`);
-}
+import {
+  homeOf,
+  isInside,
+  isMountPoint,
+  isOutput,
+  lookAt,
+  missingParent,
+  namesIn,
+  NOT_OURS,
+  resolvePath,
+  statOf,
+} from "./check_output.ts";
+import { clearLeftovers } from "./clear_leftovers.ts";
+import { fillMountPoint } from "./fill_mount_point.ts";
+import { describeFinished, describeStanding, finishCommit } from "./finish_commit.ts";
+import { lockOutput, OutputBusyError, type OutputLock } from "./output_lock.ts";
+import { besideOf, lockOf, nameRun } from "./output_names.ts";
+import { attempt, makePending, type PendingOutput } from "./put_in_place.ts";
+import { syncTree } from "./sync_directory.ts";
 
 /**
- * Starts an output directory. What lies at the target now is replaced, as {@linkcode checkOutput} has
- * allowed; what appears there later is not.
+ * Starts an output directory. What lies at the target now is replaced, as `checkOutput` has allowed; what
+ * appears there later is not: what a run may replace has to be checked once more when this one has the lock.
  *
- * @param target From {@linkcode checkOutput}.
- * @throws {BadInputError} Its parent cannot be written to.
+ * @param target From `checkOutput`.
+ * @throws {BadInputError} Another run writes to it, or its parent cannot be written to.
  */
 export function pendingDirectory(target: string): PendingOutput {
-  const path = beside(target, "tmp");
-  attempt(target, () => disk.mkdirNewSync(path));
-  // An empty directory needs no replacing: the rename itself does that.
-  const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
-  const replaces = isFilled();
-  return makePending(path, target, target, () => {
-    syncDirectory(path);
-    return replaces && isFilled();
-  });
+  const run = nameRun();
+  const home = homeOf(target);
+  const path = besideOf(home, "tmp", run);
+  const { lock, notes } = claim(home, target);
+  try {
+    const made = { path, target, run, notes, file: undefined };
+    if (isMountPoint(target)) {
+      attempt(target, () => disk.mkdirNewSync(path));
+      return fillMountPoint(made, besideOf(home, "old", run), lock);
+    }
+    // An empty directory needs no replacing: the rename itself does that.
+    const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
+    const replaces = isFilled();
+    attempt(target, () => disk.mkdirNewSync(path));
+    const refuse = (what: string): never => {
+      throw new BadInputError(`Cannot write ${quote(target)}: ${what}`);
+    };
+    return makePending(made, target, lock, {
+      makeWay(old) {
+        syncTree(path);
+        if (!isFilled()) return false;
+        if (!replaces) refuse("something has appeared there since the run began: remove it");
+        if (!isOutput(target)) refuse(NOT_OURS);
+        disk.renameSync(target, old);
+        return true;
+      },
+      checkKept(old) {
+        if (!isOutput(old)) refuse(NOT_OURS);
+      },
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }
 
 /**
@@ -61,28 +76,59 @@ export function pendingDirectory(target: string): PendingOutput {
  *
  * @param path As the user gave it.
  * @param within The output directory in the making, if there is one.
- * @throws {BadInputError} It is no regular file, or its parent does not exist or cannot be written to.
+ * @throws {BadInputError} It is no regular file, another run writes to it, or its parent does not exist or
+ *   cannot be written to.
  */
 export function pendingFile(path: string, within: PendingOutput | undefined): PendingOutput {
   const target = resolvePath(path);
   if (within !== undefined && isInside(target, within.target)) return pendingWithin(path, within);
-  const exists = () => {
-    const existing = statOf(target, path);
-    if (existing !== undefined && !existing.isFile) {
-      const kind = existing.isDirectory ? "a directory" : "not a regular file";
+  const look = () => {
+    const info = lookAt(target, path);
+    if (info !== undefined && !info.isFile) {
+      const kind = info.isDirectory ? "a directory" : "not a regular file";
       throw new BadInputError(`Cannot write ${quote(path)}: it is ${kind}: give a file name`);
     }
-    return existing !== undefined;
+    return info;
   };
-  exists();
+  look();
   if (statOf(dirname(target), path) === undefined) {
     throw new BadInputError(`Cannot write ${quote(path)}: ${missingParent(path)}`);
   }
-  const temporary = beside(target, "tmp");
-  // Created at once, so that a directory one may not write to is found before the work, not after.
-  attempt(path, () => disk.openSync(temporary, "create").close());
-  attempt(path, () => disk.removeSync(temporary));
-  return makePending(temporary, target, path, exists);
+  const run = within?.run ?? nameRun();
+  const { lock, notes } = claim(target, path);
+  try {
+    const file = { target, standing: describeStanding(look()) };
+    const made = { path: besideOf(target, "tmp", run), target, run, notes, file };
+    const check = (info: FileInfo | undefined) => {
+      if (describeStanding(info) === file.standing) return;
+      throw new BadInputError(
+        `Cannot write ${quote(path)}: it has changed since the run began: give another path`,
+      );
+    };
+    return makePending(made, path, lock, {
+      makeWay(old, keeps) {
+        const info = look();
+        check(info);
+        if (info === undefined || !keeps) return false;
+        keepUnder(old);
+        return true;
+      },
+      checkKept: (old) => check(lookAt(old)),
+    });
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+
+  /** A second name, so that the first one is never without a file; where there are none, it is moved. */
+  function keepUnder(old: string): void {
+    try {
+      disk.linkSync(target, old);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      disk.renameSync(target, old);
+    }
+  }
 }
 
 /** A file that comes and goes with the directory it lies in. */
@@ -95,120 +141,54 @@ function pendingWithin(path: string, within: PendingOutput): PendingOutput {
   }
   const inner = join(within.path, relative(within.target, target));
   attempt(path, () => disk.mkdirSync(dirname(inner)));
-  return { path: inner, target, place: () => {}, commit: () => {}, discard: async () => {} };
+  return {
+    path: inner,
+    target,
+    run: within.run,
+    notes: [],
+    file: undefined,
+    takeDown: () => {},
+    place: () => {},
+    commit: () => {},
+    discard: async () => {},
+  };
+}
+
+/** Locks a target, and clears what killed runs have left there. */
+function claim(target: string, label: string): { lock: OutputLock; notes: string[] } {
+  const lock = lockOutput(target, label);
+  try {
+    const finished = attempt(label, () => lock.isKept ? finishCommit(target, lock.note) : []);
+    if (lock.note !== "") attempt(label, () => lock.takeDown(""));
+    const notes = finished.length > 0 ? [describeFinished(finished)] : [];
+    const cleared = attempt(label, () => clearLeftovers(target, lock.isKept));
+    return { lock, notes: [...notes, ...cleared] };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
 }
 
 /**
- * @param label The target in messages.
- * @param isInTheWay Called before it is put in place: whether what is there has to go aside first.
- */
-function makePending(
-  path: string,
-  target: string,
-  label: string,
-  isInTheWay: () => boolean,
-): PendingOutput {
-  const old = beside(target, "old");
-  let state: "pending" | "placed" | "done" = "pending";
-  let hasOld = false;
-  const place = () => {
-    if (state !== "pending") return;
-    if (isInTheWay()) {
-      attempt(label, () => disk.renameSync(target, old));
-      hasOld = true;
-    }
-    attempt(label, () => disk.renameSync(path, target));
-    state = "placed";
-    syncDirectory(dirname(target));
-  };
-  const commit = () => {
-    place();
-    state = "done";
-    if (hasOld) remove(old, `Wrote ${quote(label)}, but cannot remove what was there before`);
-  };
-  const discard = async () => {
-    if (state === "done") return;
-    const wasPlaced = state === "placed";
-    state = "done";
-    try {
-      if (wasPlaced) await disk.rename(target, path);
-      if (hasOld) await disk.rename(old, target);
-    } catch (error) {
-      const where = hasOld ? `: what was there before is now ${quote(old)}` : "";
-      throw new BadInputError(
-        `Cannot put back ${quote(target)}: ${describeIoError(error)}${where}`,
-      );
-    }
-    try {
-      await disk.remove(path);
-    } catch (error) {
-      // The error that led here matters more, and no reader takes what stays for a model.
-      if (!(error instanceof Error)) throw error;
-    }
-  };
-  return { path, target, place, commit, discard };
-}
-
-/**
- * Puts directories and files in place together: all of them, or none.
+ * Clears what killed runs have left beside paths that are about to be checked: an output that one had begun
+ * to put in place is there afterwards, with its files. Nothing is done where no run was killed.
  *
- * @throws {BadInputError} One cannot be put in place, and discarding takes the others back; or all are,
- *   and what was there before cannot be removed.
+ * @param paths As the user gave them.
+ * @returns Lines that say what was done.
+ * @throws {BadInputError} What was begun cannot be finished.
  */
-export function commitAll(outputs: readonly PendingOutput[]): void {
-  for (const output of outputs) output.place();
-  const failures = outputs.flatMap((output) => {
+export function repairOutputs(paths: readonly string[]): string[] {
+  return paths.flatMap((path) => {
+    const home = homeOf(resolvePath(path));
+    if (lookAt(lockOf(home), path) === undefined) return [];
     try {
-      output.commit();
-      return [];
+      const { lock, notes } = claim(home, path);
+      lock.release();
+      return notes;
     } catch (error) {
-      return [error];
+      // That is said when the output is started, unless it may not be for another reason.
+      if (error instanceof OutputBusyError) return [];
+      throw error;
     }
   });
-  if (failures.length > 0) throw failures[0];
-}
-
-/**
- * Discards directories and files, the last one first, each whatever became of the others.
- *
- * @throws {BadInputError} What was there before cannot be put back; the message says where it is.
- */
-export async function discardAll(outputs: readonly PendingOutput[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const output of outputs.toReversed()) {
-    await output.discard().catch((error: unknown) => failures.push(error));
-  }
-  if (failures.length > 0) throw failures[0];
-}
-
-function remove(path: string, problem: string): void {
-  try {
-    disk.removeSync(path);
-  } catch (error) {
-    throw new BadInputError(
-      `${problem}: ${describeIoError(error)}: remove ${quote(path)} yourself`,
-    );
-  }
-}
-
-function attempt<T>(label: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw new BadInputError(`Cannot write ${quote(label)}: ${describeIoError(error)}`);
-  }
-}
-
-/** Puts a directory's entries on the disk; a file system that cannot is no reason to fail. */
-function syncDirectory(path: string): void {
-  try {
-    const directory = disk.openSync(path, "read");
-    try {
-      directory.syncSync();
-    } finally {
-      directory.close();
-    }
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-  }
 }

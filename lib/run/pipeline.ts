@@ -9,16 +9,19 @@ import type { Backend } from "../jobs/backend.ts";
 import { openBackend } from "../jobs/open_backend.ts";
 import type { ActivationRecords } from "../layer/activation_record.ts";
 import type { LayerRecord } from "../layer/layer_record.ts";
-import { checkUnchanged, countParameters, modelBytes } from "../model/open_model.ts";
+import { checkUnchanged } from "../model/check_unchanged.ts";
+import { countParameters, modelBytes } from "../model/open_model.ts";
 import { fullName } from "../plan/plan_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
 import type { RunCalibration } from "../report/report_calibration.ts";
 import { makeDirectory, writeWhole } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
+import { checkSpace } from "./check_space.ts";
 import { encodeTimeGroups } from "./encode_time_groups.ts";
 import { checkOutput, OUTPUT_MARK } from "./check_output.ts";
-import { pendingDirectory, type PendingOutput } from "./pending_output.ts";
+import { pendingDirectory, repairOutputs } from "./pending_output.ts";
+import { commitAll, type PendingOutput } from "./put_in_place.ts";
 import {
   bytesOfFiles,
   openPlan,
@@ -28,8 +31,9 @@ import {
   sourceBytes,
 } from "./plan_run.ts";
 import { histogramBytes, planActivations } from "./plan_activations.ts";
-import { refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
-import { checkWritten, takeSideFiles, writeConfig } from "./write_checkpoint.ts";
+import { hearSignals, refuseAborted, settle, stopOnAbort } from "./stop_on_abort.ts";
+import { takeSideFiles } from "./take_side_files.ts";
+import { checkWritten, writeConfig } from "./write_checkpoint.ts";
 import { writeFiles } from "./write_files.ts";
 
 /** What a run tells its caller while it works, and what ends it. */
@@ -80,14 +84,15 @@ export async function runPlan(
   async function fill(backend: Backend): Promise<Report> {
     const records: LayerRecord[][] = [];
     const calibration = plan.calibration && describeInputs(plan.calibration);
-    const isLinked = settings.link ?? false;
-    const takeOver = () => takeSideFiles(source, output.path, isLinked, signal);
-    // Links that cannot be made are found before the work; they cost no time.
-    if (isLinked) await takeOver();
+    // Before the work, so that a file that cannot be taken over ends the run then.
+    await takeSideFiles(source, output.path, settings.link ?? false, async (name, bytes) => {
+      refuseAborted(signal);
+      await hooks.onProgress?.(name, bytes);
+    });
     const activations = await planActivations(plan, settings, backend);
     for (const part of parts) records.push(await fillPart(part, backend, activations));
     hooks.onLog?.(`Backend: ${backend.name}, ${backend.description}`);
-    if (!isLinked) await takeOver();
+    await hearSignals(signal);
     return buildReport({
       modelName: source.name,
       parts: parts.map(({ component, model, selection, checkpoint }, i) => ({
@@ -125,10 +130,11 @@ export async function runPlan(
     checkUnchanged(model);
     const axis = records[0]?.axis.source ?? "positional";
     const own = activations && inputsOf(component, activations);
+    await hearSignals(signal);
     const schedules = encodeTimeGroups(records, axis, settings.phase, own);
     await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
-    checkWritten(directory, files, plan.format);
+    checkWritten(directory, files);
     return records;
   }
 }
@@ -167,11 +173,18 @@ export async function quantizeModel(
 ): Promise<Report> {
   const plan = await openPlan(modelPath, settings);
   checkPlan(plan, settings);
-  const target = checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
+  for (const note of repairOutputs([outputPath])) hooks.onLog?.(note);
+  const check = () => checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
+  const target = check();
+  await checkSpace(plan, outputPath, target, settings.link ?? false);
   const output = pendingDirectory(target);
   try {
+    for (const note of output.notes) hooks.onLog?.(note);
+    // Once more, since another run may have put its own there before this one had the lock.
+    check();
     const report = await runPlan(plan, settings, output, hooks);
-    output.commit();
+    await hearSignals(hooks.signal);
+    commitAll([output]);
     return report;
   } finally {
     await output.discard();

@@ -7,6 +7,21 @@ export function refuseAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new InterruptedError("Interrupted: nothing was written");
 }
 
+/** Turns of the event loop until a signal is heard that came while this thread was busy. */
+const TURNS = 3;
+
+/**
+ * Lets a signal be heard that came during work that kept this thread, and stops where one was heard. What follows
+ * at once can rely on it.
+ *
+ * @throws {InterruptedError} The signal was heard.
+ */
+export async function hearSignals(signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return;
+  for (let turn = 0; turn < TURNS; turn++) await new Promise((resume) => setTimeout(resume, 0));
+  refuseAborted(signal);
+}
+
 /**
  * Waits for work, but no longer than until a signal is heard: the work may hang in a worker or on a disk
  * and never answer. What it comes to afterwards is of no account.

@@ -5,6 +5,7 @@ import { countParameters } from "../model/open_model.ts";
 import { fullName } from "../plan/plan_layer.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import type { Bits, FormatName, Granularity, SkippedTensor } from "../types.ts";
+import type { DiskSpace } from "./check_space.ts";
 import { bytesOfFiles, type PartPlan, type RunPlan, sourceBytes } from "./plan_run.ts";
 import { type CalibrationSummary, summarizeCalibration } from "./summarize_calibration.ts";
 
@@ -49,6 +50,8 @@ export interface PlanSummary {
   skipped: (SkippedTensor & { source_bytes: number })[];
   /** Files that would not be copied. */
   left_out: string[];
+  /** The room that the output takes and that there is; absent where no output is named. */
+  disk?: DiskSpace;
   /** What is known of the layers' inputs; absent without a calibration. */
   calibration?: CalibrationSummary;
 }
@@ -56,9 +59,14 @@ export interface PlanSummary {
 /**
  * Sums up a plan.
  *
+ * @param disk From `checkSpace`, where an output is named.
  * @throws {BadInputError} A file of its calibration's can no longer be read.
  */
-export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSummary {
+export function summarizePlan(
+  plan: RunPlan,
+  settings: QuantizeSettings,
+  disk?: DiskSpace,
+): PlanSummary {
   const { source, parts } = plan;
   const sum = (count: (part: PartPlan) => number) =>
     parts.reduce((total, part) => total + count(part), 0);
@@ -114,6 +122,7 @@ export function summarizePlan(plan: RunPlan, settings: QuantizeSettings): PlanSu
       });
     }),
     left_out: source.leftOut,
+    ...disk && { disk },
     ...plan.calibration && { calibration: summarizeCalibration(plan.calibration, plan, settings) },
   };
 }

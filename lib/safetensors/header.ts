@@ -47,6 +47,7 @@ export const LENGTH_BYTES = 8;
  * @throws {BadInputError} Not a safetensors file, or cut short.
  */
 export function readHeaderLength(prefix: Uint8Array, byteLength: number): number {
+  if (byteLength === 0) throw new BadInputError("the file is empty: download or write it again");
   if (prefix.length < LENGTH_BYTES) {
     throw new BadInputError(
       `header too small: the file has ${byteLength} bytes, at least 8 are needed${

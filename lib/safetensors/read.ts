@@ -1,8 +1,9 @@
 /** Reading: the one place that opens a weight file, and the interface the rest reads through. */
 
 import { describeIoError } from "../base/describe_io_error.ts";
-import { disk, type OpenFile } from "../base/disk.ts";
+import { disk, type FileInfo, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
+import { type FileVersion, versionOf } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
 import { type Header, LENGTH_BYTES, parseHeader, readHeaderLength } from "./header.ts";
 
@@ -22,8 +23,8 @@ export interface ByteSource {
 
 /** An open file. */
 export interface FileSource extends ByteSource {
-  /** Size, identity and time of the last change when it was opened, as one opaque text. */
-  readonly version: string;
+  /** What it was when it was opened. */
+  readonly version: FileVersion;
   /** `readInto` without keeping this thread; one call after the other. */
   readIntoLater(offset: number, out: Uint8Array): Promise<void>;
 }
@@ -37,23 +38,31 @@ export interface FileSource extends ByteSource {
  */
 export function openSource(path: string, label: string): FileSource {
   let file: OpenFile;
-  let byteLength: number;
-  let version: string;
-  try {
-    const info = disk.statSync(path);
-    if (!info.isFile) {
-      throw new BadInputError(`Cannot read ${quote(label)}: it is not a regular file`);
-    }
-    byteLength = info.size;
-    version = `${info.size} ${info.ino} ${info.mtime?.getTime()}`;
-    file = disk.openSync(path, "read");
-  } catch (error) {
-    if (error instanceof BadInputError) throw error;
-    throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
-  }
+  let info: FileInfo;
   const fail = (error: unknown): never => {
     throw new BadInputError(`Cannot read ${quote(label)}: ${describeIoError(error)}`);
   };
+  const refuseOthers = ({ isFile }: FileInfo) => {
+    if (isFile) return;
+    throw new BadInputError(`Cannot read ${quote(label)}: it is not a regular file`);
+  };
+  try {
+    refuseOthers(disk.statSync(path));
+    file = disk.openSync(path, "read");
+  } catch (error) {
+    if (error instanceof BadInputError) throw error;
+    return fail(error);
+  }
+  try {
+    // Asked once more, since something else may have the name by now.
+    info = file.statSync();
+    refuseOthers(info);
+  } catch (error) {
+    file.close();
+    if (error instanceof BadInputError) throw error;
+    return fail(error);
+  }
+  const byteLength = info.size;
   const endedEarly = (at: number): never => {
     throw new BadInputError(
       `Cannot read ${quote(label)}: the file ended early at byte ${at}, ` +
@@ -62,7 +71,7 @@ export function openSource(path: string, label: string): FileSource {
   };
   return {
     byteLength,
-    version,
+    version: versionOf(info),
     readInto(offset, out) {
       let filled = 0;
       try {

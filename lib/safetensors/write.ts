@@ -42,6 +42,29 @@ export async function createFile(
   }
 }
 
+/** A new file, to be written from its start to its end. */
+export interface NewFile extends ByteSink {
+  /**
+   * Puts it on the disk.
+   *
+   * @throws {BadInputError} The disk is full or fails.
+   */
+  sync(): Promise<void>;
+}
+
+/**
+ * Creates a file whose length is not known yet.
+ *
+ * @param path Must not exist.
+ * @param label Its name in messages.
+ * @param mode Its permission bits before the umask.
+ * @throws {BadInputError} It exists or cannot be created.
+ */
+export async function createSink(path: string, label: string, mode: number): Promise<NewFile> {
+  const file = await attempt(label, () => disk.open(path, "create", mode));
+  return { ...sinkTo(file, label), sync: () => attempt(label, () => file.sync()) };
+}
+
 /**
  * Creates a directory where there is none.
  *
@@ -118,19 +141,6 @@ export async function writeWhole(path: string, label: string, bytes: Uint8Array)
     await attempt(label, () => file.sync());
   } finally {
     file.close();
-  }
-}
-
-/**
- * Puts a file in the place of another one, in one step.
- *
- * @throws {BadInputError} It cannot be renamed.
- */
-export function replaceFile(path: string, target: string, label: string): void {
-  try {
-    disk.renameSync(path, target);
-  } catch (error) {
-    throw writeError(label, error);
   }
 }
 

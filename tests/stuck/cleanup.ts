@@ -1,5 +1,6 @@
 /** Loaded before the command line: its disk is stuck, also when what was written is to be removed. */
 
+import { disk } from "../../lib/base/disk.ts";
 import "./disk.ts";
 
-Deno.remove = () => new Promise(() => {});
+disk.remove = () => new Promise(() => {});

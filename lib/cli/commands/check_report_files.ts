@@ -1,11 +1,11 @@
 /** Where the report of a run, its log and its page may go; said before the work begins. */
 
-import { relative, sep } from "node:path";
+import { relative } from "node:path";
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
 import { isLeftByRun } from "../../report/load_report.ts";
-import { holdsFile, isInside, OUTPUT_MARK, resolvePath } from "../../run/check_output.ts";
-import { fullName } from "../../plan/plan_layer.ts";
+import { areInTheWay, checkpointFiles } from "../../run/checkpoint_files.ts";
+import { holdsFile, isInside, resolvePath } from "../../run/check_output.ts";
 import type { RunPlan } from "../../run/plan_run.ts";
 import type { Invocation } from "../parse_args.ts";
 
@@ -58,24 +58,4 @@ export function checkReportFiles(
       }
     }
   }
-}
-
-/** Paths of all files of the checkpoint, relative to it. */
-function checkpointFiles({ source, parts }: RunPlan): string[] {
-  const own = parts.flatMap(({ component, model, checkpoint: { files } }) =>
-    [
-      ...files.map(({ name }) => name),
-      ...model.index === undefined ? [] : [model.index.name],
-      "config.json",
-      OUTPUT_MARK,
-    ].map((name) => fullName(component, name))
-  );
-  return [...own, ...source.sideFiles];
-}
-
-/** Whether two paths are the same, or one takes the other for a directory. */
-function areInTheWay(a: string, b: string): boolean {
-  // Many file systems, such as that of macOS, take such names for the same.
-  const [left, right] = [a, b].map((path) => path.normalize("NFC").toLowerCase());
-  return left === right || left!.startsWith(right + sep) || right!.startsWith(left + sep);
 }

@@ -16,7 +16,7 @@ import { parseRules } from "../../gate/parse_rules.ts";
 import type { ReportFigures } from "../../report/report_figures.ts";
 import { DEFAULT_RULES } from "../flags.ts";
 import type { Invocation } from "../parse_args.ts";
-import { quoteForShell, startProgram } from "../../render/repeat_command.ts";
+import { quotePath, startProgram } from "../../render/repeat_command.ts";
 import { renderFindings } from "../../render/render_findings.ts";
 import type { Io } from "./io.ts";
 import { writeBaseline } from "./write_baseline.ts";
@@ -49,7 +49,7 @@ export async function gate(
       : renderFindings(judgement),
   );
   if (!passed) {
-    const [from, to] = [currentFile, baselineFile].map(quoteForShell);
+    const [from, to] = [currentFile, baselineFile].map(quotePath);
     io.stderr(
       `Where the change is wanted: ${startProgram(io.entry)} baseline update ${from} --to ${to}\n`,
     );

@@ -35,17 +35,21 @@ async function append({ files, to, json, history }: Invocation, io: Io): Promise
     ...baseline !== undefined && { baseline: loadBaseline(baseline), baselineName: baseline },
   });
   const add = (text: string) => appendToHistory(text, entry);
-  const { text, replaced, count } = exists(to) ? loadHistory(to, add) : add("");
-  await writeText(to, text, () => {
+  let added = { text: "", replaced: false, count: 0 };
+  const makeText = () => {
+    added = exists(to) ? loadHistory(to, add) : add("");
+    return added.text;
+  };
+  await writeText(to, makeText, () => {
     const name = nameIdentities([entry])[0]!;
     io.stdout(
       json
-        ? `${JSON.stringify({ replaced, entry }, null, 2)}\n`
+        ? `${JSON.stringify({ replaced: added.replaced, entry }, null, 2)}\n`
         : `${name}: ${describeEntry(entry)}\n`,
     );
   });
-  const done = replaced ? `Replaced the entry of commit ${entry.commit} in` : "Appended to";
-  io.stderr(`${done} the history ${quote(to)}: ${countEntries(count)}\n`);
+  const done = added.replaced ? `Replaced the entry of commit ${entry.commit} in` : "Appended to";
+  io.stderr(`${done} the history ${quote(to)}: ${countEntries(added.count)}\n`);
 }
 
 async function writePage({ files, htmlReport = "", overwrite }: Invocation, io: Io): Promise<void> {
@@ -53,7 +57,7 @@ async function writePage({ files, htmlReport = "", overwrite }: Invocation, io: 
   const entries = loadEntries(file);
   checkTarget(htmlReport, "page", "--html-report", overwrite);
   const { renderHistoryHtml } = await import("../../render/html_history.ts");
-  await writeText(htmlReport, await renderHistoryHtml(entries), () => {});
+  await writeText(htmlReport, () => renderHistoryHtml(entries), () => {});
   io.stderr(`Wrote the page ${quote(htmlReport)}: ${countEntries(entries.length)}\n`);
 }
 
@@ -62,7 +66,7 @@ async function writeBadge({ files, to }: Invocation, io: Io): Promise<void> {
   const badge = makeBadge(loadEntries(file).at(-1)!);
   // Written anew after every run, so that a badge gives way unasked.
   checkTarget(to, "badge", "--to", true);
-  await writeText(to, `${JSON.stringify(badge)}\n`, () => io.stdout(`${badge.message}\n`));
+  await writeText(to, () => `${JSON.stringify(badge)}\n`, () => io.stdout(`${badge.message}\n`));
   io.stderr(`Wrote the badge ${quote(to)}\n`);
 }
 

@@ -2,8 +2,11 @@
 
 /** Streams, clock and cancellation. */
 export interface Io {
-  /** Writes to standard output; throws `BadInputError` if that fails. */
-  stdout: (text: string) => void;
+  /**
+   * Writes to standard output; throws `BadInputError` if that fails. To be awaited where signals are listened to:
+   * nobody may be reading, and they are heard all the same.
+   */
+  stdout: (text: string) => void | Promise<void>;
   /** Writes to standard error; never throws. */
   stderr: (text: string) => void;
   /** Width of the terminal behind standard error; `undefined` where it is none. */
@@ -12,6 +15,6 @@ export interface Io {
   entry: string;
   /** Milliseconds on a monotonic clock. */
   now: () => number;
-  /** Aborted by SIGINT and SIGTERM, which are listened to from the moment this is asked for. */
+  /** Aborted by SIGINT, SIGTERM and SIGHUP, which are listened to from the moment this is asked for. */
   signal: AbortSignal;
 }

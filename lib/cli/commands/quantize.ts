@@ -1,33 +1,31 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
 import { writeWhole } from "../../safetensors/write.ts";
-import { countNouns, escapeText } from "../../base/text.ts";
+import { countLeft, countNouns, escapeText } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { groupSizeOf } from "../../settings/settings.ts";
 import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
+import { checkSpace } from "../../run/check_space.ts";
+import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
+import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
 import { formatReport, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
 import {
   adviseCommand,
-  quoteForShell,
+  quotePath,
   type RunPaths,
   startProgram,
 } from "../../render/repeat_command.ts";
 import { describeAdvice } from "../../report/advise.ts";
 import { reportQuality } from "../../report/report_quality.ts";
 import { checkOutput } from "../../run/check_output.ts";
-import {
-  commitAll,
-  discardAll,
-  pendingDirectory,
-  pendingFile,
-  type PendingOutput,
-} from "../../run/pending_output.ts";
+import { pendingDirectory, pendingFile, repairOutputs } from "../../run/pending_output.ts";
+import { commitAll, discardAll, type PendingOutput } from "../../run/put_in_place.ts";
 import { checkReportFiles, logName } from "./check_report_files.ts";
 import type { Io } from "./io.ts";
 import { watchRun } from "./watch_run.ts";
@@ -48,26 +46,46 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   };
   for (const line of listWarnings(plan, settings)) say(line, true);
   if (invocation.dryRun) {
-    if (invocation.output !== "") checkTarget(invocation, plan);
+    const space = invocation.output === ""
+      ? undefined
+      : await checkSpace(plan, invocation.output, checkTarget(invocation, plan), invocation.link);
     const { summarizePlan } = await import("../../run/summarize_plan.ts");
     const { renderPlan } = await import("../../render/render_plan.ts");
-    const summary = summarizePlan(plan, settings);
+    const summary = summarizePlan(plan, settings, space);
     io.stdout(invocation.json ? `${JSON.stringify(summary, null, 2)}\n` : renderPlan(summary));
     return;
   }
-  const target = checkTarget(invocation, plan);
   const { htmlReport } = invocation;
+  const paths = [invocation.output, invocation.report, logName(invocation.report)];
+  if (htmlReport !== undefined) paths.push(htmlReport);
+  for (const note of repairOutputs(paths)) say(note, true);
+  const target = checkTarget(invocation, plan);
+  await checkSpace(plan, invocation.output, target, invocation.link);
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
   const outputs: PendingOutput[] = [];
-  const watch = watchRun(io, sourceBytes(plan));
+  const watch = watchRun(io, sourceBytes(plan) + (invocation.link ? 0 : sideBytes(plan.source)));
+  const finishing = finish();
   try {
-    const directory = pendingDirectory(target);
-    outputs.push(directory);
-    const reportFile = pendingFile(invocation.report, directory);
-    const logFile = pendingFile(logName(invocation.report), directory);
-    outputs.push(reportFile, logFile);
-    const htmlFile = htmlReport === undefined ? undefined : pendingFile(htmlReport, directory);
-    if (htmlFile !== undefined) outputs.push(htmlFile);
+    await stopOnAbort(io.signal, finishing);
+  } finally {
+    watch.clear();
+    await settle(finishing);
+    await discardAll(outputs);
+  }
+
+  async function finish(): Promise<void> {
+    const start = (output: PendingOutput) => {
+      outputs.push(output);
+      return output;
+    };
+    const directory = start(pendingDirectory(target));
+    const startFile = (path: string) => start(pendingFile(path, directory));
+    const reportFile = startFile(invocation.report);
+    const logFile = startFile(logName(invocation.report));
+    const htmlFile = htmlReport === undefined ? undefined : startFile(htmlReport);
+    for (const note of outputs.flatMap(({ notes }) => notes)) say(note, true);
+    // Once more, since another run may have put its own there before this one had the locks.
+    checkTarget(invocation, plan);
     say(headline(plan, invocation), true);
     const { link } = invocation;
     const measured = await runPlan(plan, { ...settings, link }, directory, {
@@ -82,6 +100,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const comparison = comparing?.compare(measured);
     const report = comparison === undefined ? measured : { ...measured, comparison };
     const text = formatReport(report);
+    await hearSignals(io.signal);
     const block = renderConsole(report, invocation.verbose);
     const difference = comparison === undefined
       ? ""
@@ -104,13 +123,11 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
-    io.stdout(invocation.json ? text : block);
+    await io.stdout(invocation.json ? text : block);
+    await hearSignals(io.signal);
     commitAll(outputs);
     if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
-  } finally {
-    watch.clear();
-    await discardAll(outputs);
   }
 }
 
@@ -153,7 +170,7 @@ function headline({ source, parts }: RunPlan, { settings }: Invocation): string 
   const which = components.length === 0 ? "" : ` (${components.join(", ")})`;
   return `Quantizing ${escapeText(source.name)}${which}: ${countNouns(layers, "layer")} to ` +
     `INT${settings.bits}, ${countNouns(settings.timeGroups, "time group")}, ` +
-    `by ${settings.granularity}s${blocks}, ${countNouns(skipped, "tensor")} left as they are, ` +
+    `by ${settings.granularity}s${blocks}, ${countLeft(skipped)}, ` +
     `for ${settings.format}`;
 }
 
@@ -162,7 +179,7 @@ function nextSteps(report: Report, invocation: Invocation, entry: string): strin
   const { verdict, advice } = reportQuality(report);
   const command = adviseCommand(report, advice, { entry, paths: pathsOf(invocation) }) ??
     `${startProgram(entry)} baseline update ${
-      quoteForShell(invocation.report)
+      quotePath(invocation.report)
     } --to .isotherm/baseline.json`;
   return [
     ...describeOutputs(report),
@@ -171,7 +188,7 @@ function nextSteps(report: Report, invocation: Invocation, entry: string): strin
     `Report: ${
       escapeText(file)
     }. To decode the checkpoint from disk and compare it with the model:`,
-    `  ${startProgram(entry)} verify ${quoteForShell(output)} --against ${quoteForShell(model)}`,
+    `  ${startProgram(entry)} verify ${quotePath(output)} --against ${quotePath(model)}`,
   ];
 }
 

@@ -27,7 +27,7 @@ export async function verify(invocation: Invocation, io: Io): Promise<void> {
         : ", but for its output figures, which take the calibration and are not checked";
       io.stderr(`The report ${quote(name!)} agrees with what is on disk${rest}\n`);
     }
-    io.stdout(json ? `${JSON.stringify(result, null, 2)}\n` : renderVerification(result));
+    await io.stdout(json ? `${JSON.stringify(result, null, 2)}\n` : renderVerification(result));
   } finally {
     watch.clear();
   }

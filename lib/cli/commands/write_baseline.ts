@@ -14,5 +14,5 @@ export function writeBaseline(
   figures: ReportFigures,
   onWritten: () => void,
 ): Promise<void> {
-  return writeText(path, formatBaseline(figures), onWritten);
+  return writeText(path, () => formatBaseline(figures), onWritten);
 }

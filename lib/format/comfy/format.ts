@@ -3,7 +3,6 @@
 import type { Model } from "../../model/open_model.ts";
 import type { CheckpointFormat } from "../checkpoint_format.ts";
 import { planShard } from "../plan_shards.ts";
-import { listTensors } from "../read_tensors.ts";
 import { encodeParams } from "./encode_params.ts";
 import { layerTensors } from "./layer_tensors.ts";
 
@@ -23,7 +22,6 @@ export const COMFY: CheckpointFormat = {
       keepsShards: false,
     };
   },
-  listTensors,
   encodeParams,
 };
 

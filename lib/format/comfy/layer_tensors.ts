@@ -40,6 +40,7 @@ export function layerTensors(layer: LayerPlan): LayerTensors {
     codes: newTensor(names.weight, "I8", [rows, (columns * bits) / 8]),
     packing: bits === 8 ? "signed" : "bytes",
     others: [...params, newTensor(names.quant, "U8", [quant.length])],
+    reserved: Object.values(names),
     constants: [{ name: names.quant, offset: 0, bytes: quant }],
   };
 }

@@ -32,6 +32,7 @@ export function packedTensors(layer: LayerPlan): LayerTensors {
         : [newTensor(names.zeroPoint, "I32", [packedBytes(rows, bits) / 4, blocks])],
       newTensor(names.shape, "I64", [2]),
     ],
+    reserved: Object.values(names),
     constants: [{ name: names.shape, offset: 0, bytes: new Uint8Array(shape.buffer) }],
   };
 }

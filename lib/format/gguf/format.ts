@@ -1,17 +1,17 @@
 /** GGUF: what diffusers, ComfyUI-GGUF and stable-diffusion.cpp read, and llama.cpp of language models. */
 
 import { BadInputError } from "../../base/errors.ts";
-import { quote } from "../../base/text.ts";
+import { cutToBytes, quote } from "../../base/text.ts";
 import { type Model, readJsonFile } from "../../model/open_model.ts";
 import type { LayerPlan } from "../../plan/plan_layer.ts";
 import { isFloatDtype, type NarrowDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
+import { startClaims } from "../claim_names.ts";
 import type { CheckpointFormat, FilePlan, StoredCopy, StoredLayer } from "../checkpoint_format.ts";
 import { BLOCK_TYPES, blockBytes, type BlockType } from "./block_types.ts";
 import { describeModel } from "./describe_model.ts";
 import { encodeGgufHeader, GGML_LIMITS, type NewGgufTensor } from "./encode_header.ts";
 import { nameTensors } from "./name_tensors.ts";
-import { readGgufHeader } from "./read_header.ts";
 import {
   type Architecture,
   ARCHITECTURES,
@@ -36,7 +36,6 @@ export const GGUF: CheckpointFormat = {
     quantization: undefined,
     keepsShards: false,
   }),
-  listTensors: (source, label) => readGgufHeader(source, label).tensors.map(({ name }) => name),
   // They lie in the blocks.
   encodeParams: () => [],
 };
@@ -60,9 +59,11 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
   const own: StoredLayer[] = [];
   const copies: StoredCopy[] = [];
+  const claim = startClaims("rename one of them, or give another --format");
   const written = tensors.map(({ shard, tensor }): NewGgufTensor => {
     const { name, headRows } = targets.get(tensor.name)!;
     const layer = byTensor.get(tensor.name);
+    claim([name], { tensor: tensor.name, shard });
     if (layer === undefined) {
       const { type, widen, byteLength } = planCopy(tensor);
       copies.push({ tensor, shard, name, headRows, widen });
@@ -79,12 +80,22 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     tokenizer: readTokenizer(model, architecture),
   });
   return {
-    name: `${model.name.slice(model.name.lastIndexOf("/") + 1)}.gguf`,
+    name: fileName(model),
     header: encodeGgufHeader(pairs, written, isLanguage(architecture) ? GGML_LIMITS : undefined),
     layers: own,
     copies,
     tensorNames: written.map(({ name }) => name),
   };
+}
+
+/** Longest file name, in bytes, on the file systems in use. */
+const MAX_NAME_BYTES = 255;
+
+/** The model's own name, since a reader of GGUF shows it. */
+function fileName({ name }: Model): string {
+  const ending = ".gguf";
+  const own = name.slice(name.lastIndexOf("/") + 1);
+  return `${cutToBytes(own, MAX_NAME_BYTES - ending.length)}${ending}`;
 }
 
 function refuseArchitecture({ name }: Model): never {

@@ -2,7 +2,6 @@
 
 import type { CheckpointFormat } from "../checkpoint_format.ts";
 import { planShards } from "../plan_shards.ts";
-import { listTensors } from "../read_tensors.ts";
 import { describeQuantization } from "./describe_quantization.ts";
 import { encodeParams } from "./encode_params.ts";
 import { layerTensors } from "./layer_tensors.ts";
@@ -20,6 +19,5 @@ export const SDNQ: CheckpointFormat = {
     quantization: describeQuantization(layers, skipped),
     keepsShards: true,
   }),
-  listTensors,
   encodeParams,
 };

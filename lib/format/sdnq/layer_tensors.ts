@@ -43,5 +43,6 @@ export function layerTensors(layer: LayerPlan): LayerTensors {
       newTensor(names.scale, scaleDtype, shape),
       ...isSigned ? [] : [newTensor(names.zeroPoint, "F32", shape)],
     ],
+    reserved: Object.values(names),
   };
 }
