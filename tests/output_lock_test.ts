@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disk } from "../lib/base/disk.ts";
+import { lockOutput } from "../lib/run/output_lock.ts";
 import { pendingDirectory, pendingFile } from "../lib/run/pending_output.ts";
+import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { contentOf, namesIn, smallModel } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
 import { type Outcome, runIn, runMain } from "./run_cli.ts";
@@ -59,6 +61,49 @@ Deno.test("main() takes a lock over that a killed run has left", async () => {
     const { code, stderr } = await runMain(...flags(root));
     assert.equal(code, 0, stderr);
     assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
+  });
+});
+
+Deno.test("lockOutput() does not take a file for the lock that its owner has removed meanwhile", async () => {
+  await withFiles({ ".out.lock": "" }, (root) => {
+    const { openSync } = disk;
+    let removed = 0;
+    disk.openSync = (path, how) => {
+      const file = openSync(path, how);
+      if (how === "write" && removed++ === 0) Deno.removeSync(path);
+      return file;
+    };
+    try {
+      const target = join(root, "out");
+      const lock = lockOutput(target, "out");
+      assert.deepEqual([removed, namesIn(root)], [1, [".out.lock"]]);
+      assert.throws(() => lockOutput(target, "out"), {
+        name: "BadInputError",
+        message: 'Cannot write "out": another run is writing to it: ' +
+          "wait until it has ended, or give another path",
+      });
+      // What another run has made anew is not this one's to remove.
+      Deno.removeSync(join(root, ".out.lock"));
+      const other = lockOutput(target, "out");
+      lock.release();
+      assert.deepEqual(namesIn(root), [".out.lock"]);
+      other.release();
+      assert.deepEqual(namesIn(root), []);
+    } finally {
+      disk.openSync = openSync;
+    }
+  });
+});
+
+Deno.test("quantizeModel() refuses an output that another call writes to", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const [model, out] = [join(root, "model"), join(root, "out")];
+    const calls = [1, 2].map(() => quantizeModel(model, out, DEFAULT_SETTINGS));
+    const results = await Promise.allSettled(calls);
+    assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    const lost = results.find((result) => result.status === "rejected")!;
+    assert.equal(`error: ${lost.reason.message}`, busy(out));
+    assert.deepEqual(namesIn(root), ["model", "out"]);
   });
 });
 
