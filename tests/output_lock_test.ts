@@ -7,6 +7,7 @@ import { lockOutput } from "../lib/run/output_lock.ts";
 import { pendingDirectory, pendingFile } from "../lib/run/pending_output.ts";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { contentOf, namesIn, smallModel } from "./directories.ts";
+import { interceptCalls } from "./fail_calls.ts";
 import { withFiles } from "./make_model.ts";
 import { type Outcome, runIn, runMain } from "./run_cli.ts";
 
@@ -249,11 +250,17 @@ Deno.test("main() puts an output back that a run had moved aside, and does not r
 Deno.test("main() removes no directory that has taken the place of an earlier output", async () => {
   await withFiles(smallModel(), async (root) => {
     assert.equal((await runMain(...flags(root))).code, 0);
+    const moved: string[] = [];
+    const restore = interceptCalls(({ name, path }) => {
+      if (name.startsWith("rename")) moved.push(path);
+    });
     const outcome = await runWhile(root, () => {
       Deno.renameSync(join(root, "out"), join(root, "kept"));
       Deno.mkdirSync(join(root, "out"));
       Deno.writeTextFileSync(join(root, "out/file"), "mine");
     }, "--overwrite");
+    restore();
+    assert.deepEqual(moved, []);
     assert.deepEqual([outcome.code, lastLine(outcome)], [
       2,
       `error: Cannot write "${root}/out": it holds no time_groups.isotherm, ` +
