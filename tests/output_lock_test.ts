@@ -320,3 +320,60 @@ Deno.test("discard() says where the earlier file is when another has been put in
     assert.equal(Deno.readTextFileSync(join(root, old)), "old");
   });
 });
+
+Deno.test("main() puts a directory back that was put in place of the output at the last moment", async () => {
+  await withFiles(smallModel(), async (root) => {
+    assert.equal((await runMain(...flags(root))).code, 0);
+    const out = join(root, "out");
+    const { renameSync } = disk;
+    let swapped = false;
+    disk.renameSync = (from, to) => {
+      if (from === out && !swapped) {
+        swapped = true;
+        Deno.renameSync(out, join(root, "kept"));
+        Deno.mkdirSync(out);
+        Deno.writeTextFileSync(join(out, "file"), "mine");
+      }
+      renameSync(from, to);
+    };
+    try {
+      const outcome = await runMain(...flags(root), "--overwrite");
+      assert.equal(outcome.code, 2);
+      assert.match(lastLine(outcome)!, /: it holds no time_groups\.isotherm, so Isotherm did not/);
+    } finally {
+      disk.renameSync = renameSync;
+    }
+    assert.deepEqual([swapped, namesIn(root)], [true, ["kept", "model", "out", "r.json", "r.log"]]);
+    assert.deepEqual(namesIn(out), ["file"]);
+  });
+});
+
+Deno.test("main() does not replace, unasked, what another run has placed before it had the lock", async () => {
+  await withFiles(smallModel(), async (root) => {
+    assert.equal((await runMain(...flags(root), "--bit-width", "8")).code, 0);
+    const [out, ready] = [join(root, "out"), join(root, "ready")];
+    Deno.renameSync(out, ready);
+    const before = contentOf(ready);
+    const { openSync } = disk;
+    disk.openSync = (path, how) => {
+      // The other run ends between this one's check and its lock.
+      if (path.endsWith(".out.lock") && namesIn(root).includes("ready")) {
+        Deno.renameSync(ready, out);
+      }
+      return openSync(path, how);
+    };
+    try {
+      const outcome = await runMain(...flags(root, "out", "other.json"));
+      assert.equal(outcome.code, 2);
+      assert.match(
+        lastLine(outcome)!,
+        /: it exists and is not empty: give another, or --overwrite/,
+      );
+      assert.equal(outcome.stderr.includes("Quantizing"), false);
+    } finally {
+      disk.openSync = openSync;
+    }
+    assert.deepEqual(contentOf(out), before);
+    assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
+  });
+});

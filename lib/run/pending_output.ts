@@ -170,8 +170,8 @@ function claim(target: string, label: string): { lock: OutputLock; notes: string
  */
 export function repairOutputs(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const target = resolvePath(path);
-    if (lookAt(lockOf(target), path) === undefined) return [];
+    const target = findLocked(path);
+    if (target === undefined) return [];
     try {
       const { lock, notes } = claim(target, path);
       lock.release();
@@ -182,4 +182,15 @@ export function repairOutputs(paths: readonly string[]): string[] {
       throw error;
     }
   });
+}
+
+/** The real path where it has a lock; what is wrong with a path is for those to say who check it. */
+function findLocked(path: string): string | undefined {
+  try {
+    const target = resolvePath(path);
+    return lookAt(lockOf(target)) === undefined ? undefined : target;
+  } catch (error) {
+    if (error instanceof BadInputError) return undefined;
+    throw error;
+  }
 }
