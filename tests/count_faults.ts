@@ -1,7 +1,7 @@
 /**
  * Fails runs at every call to the file system and kills them before every change, and prints how many points
  * there were and how they ended. `deno task faults`, which ends with an error where one ends badly. Names of
- * parts run those alone: `inline`, `pool`, `webgpu`, `kill`; `--every=N` takes each Nth call.
+ * parts run those alone: `inline`, `pool`, `webgpu`, `kill`; a number N takes each Nth call.
  *
  * @module
  */
@@ -10,7 +10,8 @@ import { checkFaultPoints, type FaultRun, type Tally } from "./fault_points.ts";
 import { NO_ADAPTER } from "./find_adapter.ts";
 import { checkKillPoints } from "./kill_points.ts";
 
-const { every, names } = parseFlags(Deno.args);
+const names = Deno.args.filter((arg) => !/^\d+$/.test(arg));
+const every = Math.max(1, Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 1));
 const EACH = { from: 1, step: every, flags: [], replaces: false, manner: "once" } as const;
 const GPU = ["--backend", "webgpu"];
 
@@ -26,14 +27,6 @@ const PARTS: Record<string, FaultRun[]> = {
   pool: [...vary({ ...EACH, model: "large" })],
   webgpu: NO_ADAPTER ? [] : vary({ ...EACH, model: "small", flags: GPU }),
 };
-
-function parseFlags(args: readonly string[]): { every: number; names: string[] } {
-  const flag = args.find((arg) => arg.startsWith("--every="));
-  return {
-    every: Math.max(1, Number(flag?.slice("--every=".length) ?? 1)),
-    names: args.filter((arg) => arg !== flag),
-  };
-}
 
 function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
