@@ -53,6 +53,7 @@ export type {
   SmoothingMethod,
 } from "./lib/types.ts";
 export { BadInputError, BaselineError, InterruptedError } from "./lib/base/errors.ts";
+export type { FileVersion } from "./lib/base/file_version.ts";
 export { estimateParams } from "./lib/params/estimate_params.ts";
 export { applyRules, type Finding } from "./lib/gate/apply_rules.ts";
 export { compareReports } from "./lib/compare/compare_reports.ts";

@@ -1,7 +1,7 @@
 /**
  * Fails runs at every call to the file system and kills them before every change, and prints how many points
  * there were and how they ended. `deno task faults`, which ends with an error where one ends badly. Names of
- * parts run those alone: `inline`, `pool`, `webgpu`, `kill`.
+ * parts run those alone: `inline`, `pool`, `webgpu`, `kill`; a number N takes each Nth call.
  *
  * @module
  */
@@ -10,7 +10,9 @@ import { checkFaultPoints, type FaultRun, type Tally } from "./fault_points.ts";
 import { NO_ADAPTER } from "./find_adapter.ts";
 import { checkKillPoints } from "./kill_points.ts";
 
-const EACH = { from: 1, step: 1, flags: [], replaces: false, manner: "once" } as const;
+const names = Deno.args.filter((arg) => !/^\d+$/.test(arg));
+const every = Math.max(1, Number(Deno.args.find((arg) => /^\d+$/.test(arg)) ?? 1));
+const EACH = { from: 1, step: every, flags: [], replaces: false, manner: "once" } as const;
 const GPU = ["--backend", "webgpu"];
 
 const MANNERS = ["once", "for good", "short"] as const;
@@ -36,7 +38,7 @@ function show(what: string, tally: Tally): void {
   print(`${what}: ${all} points: ${counts.map(([end, count]) => `${count} ${end}`).join("; ")}`);
 }
 
-const wanted = Deno.args.length > 0 ? Deno.args : [...Object.keys(PARTS), "kill"];
+const wanted = names.length > 0 ? names : [...Object.keys(PARTS), "kill"];
 if (NO_ADAPTER && wanted.includes("webgpu")) print("webgpu: no adapter, left out");
 for (const [part, runs] of Object.entries(PARTS)) {
   if (!wanted.includes(part)) continue;

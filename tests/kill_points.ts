@@ -116,6 +116,8 @@ async function checkKillPoint(
     assert.ok(log.includes(`to INT${BITS[after.out as keyof typeof BITS]}`), where);
     if (out === "new") assert.equal(after.out, "new", where);
     if (out === "old") assert.equal(after.out, "old", where);
+    // What had not begun to be put in place is not put there.
+    if (report === "none" && out === "none") assert.equal(next.code, 0, where);
     for (const name of left) {
       const isNamed = next.stderr.includes(name) || next.stderr.includes("in place, which a run");
       assert.ok(isNamed, `${name}, ${where}`);

@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { disk } from "../lib/base/disk.ts";
+import { lockOutput } from "../lib/run/output_lock.ts";
 import { pendingDirectory, pendingFile } from "../lib/run/pending_output.ts";
+import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { contentOf, namesIn, smallModel } from "./directories.ts";
+import { interceptCalls } from "./fail_calls.ts";
 import { withFiles } from "./make_model.ts";
 import { type Outcome, runIn, runMain } from "./run_cli.ts";
 
@@ -59,6 +62,49 @@ Deno.test("main() takes a lock over that a killed run has left", async () => {
     const { code, stderr } = await runMain(...flags(root));
     assert.equal(code, 0, stderr);
     assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
+  });
+});
+
+Deno.test("lockOutput() does not take a file for the lock that its owner has removed meanwhile", async () => {
+  await withFiles({ ".out.lock": "" }, (root) => {
+    const { openSync } = disk;
+    let removed = 0;
+    disk.openSync = (path, how) => {
+      const file = openSync(path, how);
+      if (how === "write" && removed++ === 0) Deno.removeSync(path);
+      return file;
+    };
+    try {
+      const target = join(root, "out");
+      const lock = lockOutput(target, "out");
+      assert.deepEqual([removed, namesIn(root)], [1, [".out.lock"]]);
+      assert.throws(() => lockOutput(target, "out"), {
+        name: "BadInputError",
+        message: 'Cannot write "out": another run is writing to it: ' +
+          "wait until it has ended, or give another path",
+      });
+      // What another run has made anew is not this one's to remove.
+      Deno.removeSync(join(root, ".out.lock"));
+      const other = lockOutput(target, "out");
+      lock.release();
+      assert.deepEqual(namesIn(root), [".out.lock"]);
+      other.release();
+      assert.deepEqual(namesIn(root), []);
+    } finally {
+      disk.openSync = openSync;
+    }
+  });
+});
+
+Deno.test("quantizeModel() refuses an output that another call writes to", async () => {
+  await withFiles(smallModel(), async (root) => {
+    const [model, out] = [join(root, "model"), join(root, "out")];
+    const calls = [1, 2].map(() => quantizeModel(model, out, DEFAULT_SETTINGS));
+    const results = await Promise.allSettled(calls);
+    assert.deepEqual(results.map(({ status }) => status).sort(), ["fulfilled", "rejected"]);
+    const lost = results.find((result) => result.status === "rejected")!;
+    assert.equal(`error: ${lost.reason.message}`, busy(out));
+    assert.deepEqual(namesIn(root), ["model", "out"]);
   });
 });
 
@@ -204,11 +250,17 @@ Deno.test("main() puts an output back that a run had moved aside, and does not r
 Deno.test("main() removes no directory that has taken the place of an earlier output", async () => {
   await withFiles(smallModel(), async (root) => {
     assert.equal((await runMain(...flags(root))).code, 0);
+    const moved: string[] = [];
+    const restore = interceptCalls(({ name, path }) => {
+      if (name.startsWith("rename")) moved.push(path);
+    });
     const outcome = await runWhile(root, () => {
       Deno.renameSync(join(root, "out"), join(root, "kept"));
       Deno.mkdirSync(join(root, "out"));
       Deno.writeTextFileSync(join(root, "out/file"), "mine");
     }, "--overwrite");
+    restore();
+    assert.deepEqual(moved, []);
     assert.deepEqual([outcome.code, lastLine(outcome)], [
       2,
       `error: Cannot write "${root}/out": it holds no time_groups.isotherm, ` +
@@ -266,5 +318,62 @@ Deno.test("discard() says where the earlier file is when another has been put in
     assert.deepEqual(namesIn(root), [old, "file"]);
     assert.equal(Deno.readTextFileSync(file), "of another run");
     assert.equal(Deno.readTextFileSync(join(root, old)), "old");
+  });
+});
+
+Deno.test("main() puts a directory back that was put in place of the output at the last moment", async () => {
+  await withFiles(smallModel(), async (root) => {
+    assert.equal((await runMain(...flags(root))).code, 0);
+    const out = join(root, "out");
+    const { renameSync } = disk;
+    let swapped = false;
+    disk.renameSync = (from, to) => {
+      if (from === out && !swapped) {
+        swapped = true;
+        Deno.renameSync(out, join(root, "kept"));
+        Deno.mkdirSync(out);
+        Deno.writeTextFileSync(join(out, "file"), "mine");
+      }
+      renameSync(from, to);
+    };
+    try {
+      const outcome = await runMain(...flags(root), "--overwrite");
+      assert.equal(outcome.code, 2);
+      assert.match(lastLine(outcome)!, /: it holds no time_groups\.isotherm, so Isotherm did not/);
+    } finally {
+      disk.renameSync = renameSync;
+    }
+    assert.deepEqual([swapped, namesIn(root)], [true, ["kept", "model", "out", "r.json", "r.log"]]);
+    assert.deepEqual(namesIn(out), ["file"]);
+  });
+});
+
+Deno.test("main() does not replace, unasked, what another run has placed before it had the lock", async () => {
+  await withFiles(smallModel(), async (root) => {
+    assert.equal((await runMain(...flags(root), "--bit-width", "8")).code, 0);
+    const [out, ready] = [join(root, "out"), join(root, "ready")];
+    Deno.renameSync(out, ready);
+    const before = contentOf(ready);
+    const { openSync } = disk;
+    disk.openSync = (path, how) => {
+      // The other run ends between this one's check and its lock.
+      if (path.endsWith(".out.lock") && namesIn(root).includes("ready")) {
+        Deno.renameSync(ready, out);
+      }
+      return openSync(path, how);
+    };
+    try {
+      const outcome = await runMain(...flags(root, "out", "other.json"));
+      assert.equal(outcome.code, 2);
+      assert.match(
+        lastLine(outcome)!,
+        /: it exists and is not empty: give another, or --overwrite/,
+      );
+      assert.equal(outcome.stderr.includes("Quantizing"), false);
+    } finally {
+      disk.openSync = openSync;
+    }
+    assert.deepEqual(contentOf(out), before);
+    assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
   });
 });

@@ -3,7 +3,20 @@
 import type { FileInfo } from "./disk.ts";
 
 /** What a file was at one time. */
-export type FileVersion = Pick<FileInfo, "dev" | "ino" | "size" | "nlink" | "mtime" | "ctime">;
+export interface FileVersion {
+  /** The file system it is on. */
+  dev: number;
+  /** Its number there. */
+  ino: number | null;
+  /** Length in bytes. */
+  size: number;
+  /** Names it has. */
+  nlink: number | null;
+  /** When its content changed last. */
+  mtime: Date | null;
+  /** When its content, name or permissions changed last, in whole seconds. */
+  ctime: Date | null;
+}
 
 /** Keeps what tells a file from another one, and from itself after a change. */
 export function versionOf({ dev, ino, size, nlink, mtime, ctime }: FileInfo): FileVersion {

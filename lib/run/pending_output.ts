@@ -179,8 +179,8 @@ function claim(target: string, label: string): { lock: OutputLock; notes: string
  */
 export function repairOutputs(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
-    const home = homeOf(resolvePath(path));
-    if (lookAt(lockOf(home), path) === undefined) return [];
+    const home = findLocked(path);
+    if (home === undefined) return [];
     try {
       const { lock, notes } = claim(home, path);
       lock.release();
@@ -191,4 +191,15 @@ export function repairOutputs(paths: readonly string[]): string[] {
       throw error;
     }
   });
+}
+
+/** Where a path's lock is, if it has one; what is wrong with a path is for those to say who check it. */
+function findLocked(path: string): string | undefined {
+  try {
+    const home = homeOf(resolvePath(path));
+    return lookAt(lockOf(home)) === undefined ? undefined : home;
+  } catch (error) {
+    if (error instanceof BadInputError) return undefined;
+    throw error;
+  }
 }
