@@ -36,7 +36,7 @@ const REFUSED: [string, Files, string][] = [
   [
     "a config that is no text",
     sharded({ "config.json": Uint8Array.of(0xff) }),
-    "it is not UTF-8 t",
+    "it is not valid JSON: Invalid UTF-8 at byte 0",
   ],
   ["a config with a key twice", sharded({ "config.json": '{"a":1,"a":2}' }), 'Duplicate key "a"'],
   ["an index that is no JSON", sharded({ [INDEX]: "SECRET" }), `"${INDEX}": it is not valid JSON`],
@@ -159,12 +159,12 @@ for (const [what, files, message] of REFUSED) {
     }));
 }
 
-Deno.test("openModel() refuses the config when it is larger than 256 MB", () =>
+Deno.test("openModel() refuses the config when it is larger than 16 MB", () =>
   withFiles({ "config.json": "{}", "model.safetensors": weights("a") }, (directory) => {
-    Deno.truncateSync(join(directory, "config.json"), 256_000_001);
+    Deno.truncateSync(join(directory, "config.json"), 16_000_001);
     assertBadInput(
       () => openModel(directory),
-      'Cannot read "config.json": 256000001 bytes, at most 256000000 are allowed',
+      'Cannot read "config.json": 16000001 bytes, at most 16000000 are allowed',
     );
   }));
 

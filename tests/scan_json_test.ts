@@ -42,7 +42,7 @@ const VALID = [
   '{"A":0,"a":0}',
   '{"\u00e9":0,"e\u0301":0}',
   " \t\r\n[ \t\r\n] \t\r\n",
-  "[".repeat(128) + "]".repeat(128),
+  "[".repeat(32) + "]".repeat(32),
 ];
 
 for (const text of VALID) {
@@ -104,7 +104,7 @@ const INVALID: [string, string, number][] = [
   ['{"a":1]', "Expected a comma or a closing brace", 6],
   ['{"a":1 "b":2}', "Expected a comma or a closing brace", 7],
   ['"', "Unterminated string", 1],
-  ['"a\\', "Unterminated string", 4],
+  ['"a\\', "Unterminated string", 3],
   ['"a\\"', "Unterminated string", 4],
   ['"a\nb"', "Control character in a string", 2],
   ['"\0"', "Control character in a string", 1],
@@ -115,21 +115,20 @@ const INVALID: [string, string, number][] = [
   ['"\\\n"', "Invalid escape in a string", 4],
   ['"\\ud800"', "Lone surrogate in a string", 8],
   ['"\\ude00\\ud83d"', "Lone surrogate in a string", 14],
-  ['"\ud800"', "Lone surrogate in a string", 3],
   ['{"\\udfff":0}', "Lone surrogate in a string", 9],
   ['{"a":1,"a":1}', 'Duplicate key "a"', 10],
   ['{"a":1,"\\u0061":1}', 'Duplicate key "a"', 15],
   ['{"x":{"b":0,"b":0}}', 'Duplicate key "b"', 15],
   ['{"__proto__":0,"__proto__":0}', 'Duplicate key "__proto__"', 26],
-  ["[".repeat(129) + "]".repeat(129), "Nesting deeper than 128", 128],
-  ['{"a":'.repeat(200), "Nesting deeper than 128", 640],
+  ["[".repeat(33) + "]".repeat(33), "Nesting deeper than 32", 32],
+  ['{"a":'.repeat(200), "Nesting deeper than 32", 160],
 ];
 
 for (const [text, what, at] of INVALID) {
   Deno.test(`scanJson() refuses the text when it is ${JSON.stringify(text).slice(0, 60)}`, () => {
     assert.throws(() => scanJson(text), {
       name: "JsonSyntaxError",
-      message: `${what} at character ${at}`,
+      message: `${what} at byte ${at}`,
     });
   });
 }
@@ -159,7 +158,7 @@ Deno.test("scanJson() reads what JSON.parse reads and nothing else when a text i
 
 Deno.test("scanJson() reads NaN and Infinity only when allowed to", () => {
   const text = '[NaN, Infinity, -Infinity, {"rope_theta":-Infinity}, -1]';
-  assert.throws(() => scanJson(text), { message: "Expected a value at character 1" });
+  assert.throws(() => scanJson(text), { message: "Expected a value at byte 1" });
   const expected = [NaN, Infinity, -Infinity, { rope_theta: -Infinity }, -1];
   assert.deepEqual(plain(scanJson(text, { allowNonFinite: true })), expected);
   for (const other of ["nan", "inf", "+Infinity", "-NaN", "Infinit"]) {
@@ -167,11 +166,10 @@ Deno.test("scanJson() reads NaN and Infinity only when allowed to", () => {
   }
 });
 
-Deno.test("scanJson() refuses the text when it has more than 4 million objects", () => {
-  const text = `[{}${",{}".repeat(2 ** 22)}]`;
-  assert.throws(() => scanJson(text), {
+Deno.test("scanJson() refuses the text when it holds half a character", () => {
+  assert.throws(() => scanJson('"\ud800"'), {
     name: "JsonSyntaxError",
-    message: `Too many values for one document at character ${3 * 2 ** 22 - 2}`,
+    message: "Lone surrogate in the text",
   });
 });
 
