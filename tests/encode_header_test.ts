@@ -1,12 +1,8 @@
 /** The writing half of lib/safetensors/header.ts: what a header looks like, and what is never written. */
 
 import assert from "node:assert/strict";
-import {
-  encodeHeader,
-  MAX_HEADER_BYTES,
-  type NewTensor,
-  parseHeader,
-} from "../lib/safetensors/header.ts";
+import { encodeHeader, type NewTensor } from "../lib/safetensors/encode_header.ts";
+import { MAX_HEADER_BYTES, parseHeader } from "../lib/safetensors/header.ts";
 import { feedBytes } from "../lib/safetensors/json_feed.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Reads and writes the header of a safetensors file: 8 bytes with its length N
+ * Reads the header of a safetensors file: 8 bytes with its length N
  * (little-endian), N bytes of JSON, then the data. Every check the reference
  * reader makes is made here, once, before anything else looks at the file.
  */
@@ -240,75 +240,4 @@ function checkCover(tensors: TensorInfo[], dataStart: number, byteLength: number
         `the file has ${byteLength}: it is cut short, or has trailing data`,
     );
   }
-}
-
-/** A tensor to be written. */
-export interface NewTensor {
-  /** Name; must not be `__metadata__`. */
-  name: string;
-  /** One of the format's dtypes. */
-  dtype: string;
-  /** Dimensions. */
-  shape: number[];
-  /** Size of the data in bytes. */
-  byteLength: number;
-}
-
-/** A header ready to be written, and where each tensor's data goes. */
-export interface EncodedHeader {
-  /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
-  bytes: Uint8Array<ArrayBuffer>;
-  /** First byte of each tensor, counted from the start of the file. */
-  begins: Map<string, number>;
-  /** Length of the whole file in bytes. */
-  byteLength: number;
-}
-
-/**
- * Lays out a file as the safetensors library does: tensors by dtype (widest first), then by name, so that
- * all data is aligned and the same tensors give the same bytes in any order.
- *
- * @throws {BadInputError} A name is used twice or is `__metadata__`, or the header would pass 100 MB.
- */
-export function encodeHeader(
-  tensors: readonly NewTensor[],
-  metadata: ReadonlyMap<string, string>,
-): EncodedHeader {
-  const ranks = knownDtypes();
-  const rank = (tensor: NewTensor) => ranks.indexOf(tensor.dtype);
-  const order = [...tensors].sort((a, b) =>
-    rank(b) - rank(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
-  );
-  const parts: string[] = [];
-  if (metadata.size > 0) {
-    const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
-    const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
-    parts.push(`"__metadata__":{${pairs.join(",")}}`);
-  }
-  const offsets = new Map<string, number>();
-  let offset = 0;
-  for (const { name, dtype, shape, byteLength } of order) {
-    if (name === "__metadata__" || offsets.has(name)) {
-      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
-    }
-    offsets.set(name, offset);
-    const range = `[${offset},${offset + byteLength}]`;
-    parts.push(
-      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`,
-    );
-    offset += byteLength;
-  }
-  const json = new TextEncoder().encode(`{${parts.join(",")}}`);
-  const length = Math.ceil(json.length / 8) * 8;
-  if (length > MAX_HEADER_BYTES) {
-    throw new BadInputError(
-      `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
-        "split the model into more shards",
-    );
-  }
-  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20, LENGTH_BYTES);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(json, LENGTH_BYTES);
-  const begins = new Map([...offsets].map(([name, begin]) => [name, bytes.length + begin]));
-  return { bytes, begins, byteLength: bytes.length + offset };
 }

@@ -15,6 +15,9 @@ const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/;
 const SHARED_BYTES = 64;
 const SHARED = 2 ** 10;
 
+/** Digits of an integer that is exact whatever they are. */
+const SHORT_DIGITS = 15;
+
 /** Keys of an object that are searched one by one; more are a set. */
 const FEW_KEYS = 16;
 
@@ -188,7 +191,7 @@ export class JsonReader {
   #share(bytes: Uint8Array, slot: number): string {
     const found = this.#shared[slot];
     if (found !== undefined && isText(bytes, found)) return found;
-    const text = this.#keepText(LATIN1.decode(bytes), true);
+    const text = this.#keepText(decodeAscii(bytes), true);
     this.#shared[slot] = text;
     return text;
   }
@@ -210,6 +213,25 @@ export class JsonReader {
     return text.isWellFormed() ? text : this.fail("Lone surrogate in a string");
   }
 
+  /**
+   * Reads a number of at most 15 digits, without sign, point and exponent.
+   *
+   * @returns `undefined` where something else is next; nothing is consumed then.
+   */
+  readShortInteger(): number | undefined {
+    let byte = this.peek();
+    // Almost all are far from the end of what was fed; the others can be read as well.
+    if (!isDigit(byte) || this.#at + SHORT_DIGITS >= this.#end) return undefined;
+    let i = this.#at;
+    let value = 0;
+    for (; isDigit(byte); byte = this.#bytes[++i]!) value = 10 * value + byte - 0x30;
+    const digits = i - this.#at;
+    const isLong = digits > SHORT_DIGITS || (digits > 1 && this.#bytes[this.#at] === 0x30);
+    if (isLong || isPartOfNumber(byte)) return undefined;
+    this.#at = i;
+    return value;
+  }
+
   /** Reads a number as it is written, without keeping it. */
   readLiteral(): string {
     this.peek();
@@ -224,7 +246,7 @@ export class JsonReader {
       }
       if (!isPartOfNumber(this.#bytes[i]!)) break;
     }
-    const found = NUMBER.exec(LATIN1.decode(this.#bytes.subarray(start, i)))?.[0];
+    const found = NUMBER.exec(decodeAscii(this.#bytes.subarray(start, i)))?.[0];
     if (found === undefined) return this.failValue();
     this.#at = start + found.length;
     return found;
@@ -236,8 +258,9 @@ export class JsonReader {
    * @returns `undefined` where the value is something else; nothing is consumed then.
    */
   readUnsigned(): number | bigint | undefined {
-    const byte = this.peek();
-    if (byte < 0x30 || byte > 0x39) return undefined;
+    const short = this.readShortInteger();
+    if (short !== undefined) return short;
+    if (!isDigit(this.peek())) return undefined;
     const at = this.#offset + this.#at;
     const literal = this.readLiteral();
     if (/^\d{1,15}$/.test(literal)) return Number(literal);
@@ -259,6 +282,7 @@ export class JsonReader {
   }
 
   #startsWith(word: string): boolean {
+    if (this.#at < this.#end && this.#bytes[this.#at] !== word.charCodeAt(0)) return false;
     while (this.#end - this.#at < word.length) if (!this.#refill(this.#at)) return false;
     return isText(this.#bytes.subarray(this.#at, this.#at + word.length), word);
   }
@@ -294,6 +318,12 @@ export class JsonReader {
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const LATIN1 = new TextDecoder("latin1");
 
+/** A decoder takes longer to call than a short text takes to be put together. */
+function decodeAscii(bytes: Uint8Array): string {
+  if (bytes.length > SHARED_BYTES) return LATIN1.decode(bytes);
+  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+}
+
 /** Whether bytes are those of a text in ISO 8859-1. */
 function isText(bytes: Uint8Array, text: string): boolean {
   if (bytes.length !== text.length) return false;
@@ -301,8 +331,12 @@ function isText(bytes: Uint8Array, text: string): boolean {
   return true;
 }
 
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
+}
+
 /** Digits, sign, point and exponent. */
 function isPartOfNumber(byte: number): boolean {
-  return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2e || byte === 0x2b ||
+  return isDigit(byte) || byte === 0x2d || byte === 0x2e || byte === 0x2b ||
     byte === 0x65 || byte === 0x45;
 }

@@ -181,6 +181,8 @@ export function scanPlainJson(
       case 0x22:
         return reader.readText();
     }
+    const integer = reader.readShortInteger();
+    if (integer !== undefined) return integer;
     const word = readWord(reader);
     return word === undefined ? readNumber(reader.readLiteral()) : word;
   }
