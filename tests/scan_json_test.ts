@@ -1,7 +1,15 @@
 /** The strict JSON reader against JSON.parse, and where it is stricter. */
 
 import assert from "node:assert/strict";
-import { JsonNumber, type JsonValue, scanJson } from "../lib/safetensors/scan_json.ts";
+import { feedBytes, feedText, type JsonFeed } from "../lib/safetensors/json_feed.ts";
+import { COST, MAX_KEPT } from "../lib/safetensors/json_limits.ts";
+import { JsonReader } from "../lib/safetensors/json_reader.ts";
+import {
+  JsonNumber,
+  type JsonValue,
+  scanJson,
+  scanPlainJson,
+} from "../lib/safetensors/scan_json.ts";
 
 /** What JSON.parse gives for the same text. */
 function plain(value: JsonValue): unknown {
@@ -194,3 +202,125 @@ for (const [text, expected] of UNSIGNED) {
     assert.equal(value.asUnsigned(), expected);
   });
 }
+
+/** Feeds a text so many bytes at a time. */
+function feedSlowly(text: string, step: number): JsonFeed {
+  const bytes = new TextEncoder().encode(text);
+  let at = 0;
+  return (into) => {
+    const part = bytes.subarray(at, Math.min(at + step, at + into.length));
+    into.set(part);
+    at += part.length;
+    return part.length;
+  };
+}
+
+Deno.test("scanJson() reads and refuses the same when a document comes byte by byte or in any pieces", () => {
+  for (const step of [1, 2, 3, 7]) {
+    for (const text of VALID) {
+      assert.deepEqual(plain(scanJson(feedSlowly(text, step))), JSON.parse(text), text);
+      assert.deepEqual(scanPlainJson(feedSlowly(text, step), Number), JSON.parse(text), text);
+    }
+    for (const [text, what, at] of INVALID) {
+      // A byte order mark is one only in a file.
+      if (text.startsWith("\ufeff")) continue;
+      const message = `${what} at byte ${at}`;
+      assert.throws(() => scanJson(feedSlowly(text, step)), { message }, text);
+      assert.throws(() => scanPlainJson(feedSlowly(text, step), Number), { message }, text);
+    }
+  }
+});
+
+Deno.test("scanJson() reads texts and numbers when they are longer than what is held of a document", () => {
+  for (const char of ["a", "\u00e9", "\u{1f600}", "\\n", "\\\\"]) {
+    for (const length of [2 ** 15, 2 ** 16 - 2, 2 ** 16 - 1, 2 ** 16, 2 ** 18 + 1]) {
+      const text = `["${char.repeat(length)}","${char}",1${"0".repeat(length)}]`;
+      assert.deepEqual(scanPlainJson(text, () => 7), [...JSON.parse(text).slice(0, 2), 7]);
+    }
+  }
+  assert.equal(scanPlainJson(" ".repeat(2 ** 16 - 1) + "12", Number), 12);
+});
+
+Deno.test("scanJson() refuses a text when it has more than 16 MB", () => {
+  const longest = "a".repeat(2 ** 24);
+  assert.equal(scanJson(`"${longest}"`), longest);
+  assert.throws(() => scanJson(`"${longest}a"`), {
+    message: "A text or number longer than 16 MB at byte 0",
+  });
+  assert.throws(() => scanJson("1".repeat(2 ** 25 + 2 ** 24)), {
+    message: "A text or number longer than 16 MB at byte 0",
+  });
+});
+
+Deno.test("scanJson() takes a byte order mark of a file and no other", () => {
+  assert.equal(plain(scanJson(feedBytes(new TextEncoder().encode("\ufeff1")))), 1);
+  const bytes = new TextEncoder().encode("\ufeff\ufeff1");
+  assert.throws(() => scanJson(feedBytes(bytes)), { message: "Expected a value at byte 3" });
+});
+
+Deno.test("scanPlainJson() gives what JSON.parse gives when lists hold numbers, others or both", () => {
+  for (
+    const text of [
+      "[1,2.5,-3]",
+      "[1,null,2.5]",
+      '[[1],[2,[3.5,"a"]],[]]',
+      '{"a":[0,-0,1e3],"b":[1,{}]}',
+      "[123456789012345,1234567890123456,0.1]",
+      '{"__proto__":[1],"constructor":{"__proto__":null}}',
+    ]
+  ) assert.deepEqual(scanPlainJson(text, Number), JSON.parse(text));
+});
+
+// What takes memory, a document of n of them, how many there is room for.
+const COSTLY: [string, (n: number) => string, number][] = [
+  [
+    "empty lists",
+    (n) => `[${"[],".repeat(n)}0]`,
+    MAX_KEPT / (COST.list + COST.item + COST.openItem),
+  ],
+  [
+    "empty objects",
+    (n) => `[${"{},".repeat(n)}0]`,
+    MAX_KEPT / (COST.map + COST.item + COST.openItem),
+  ],
+  [
+    "numbers",
+    (n) => `[${"0,".repeat(n)}0]`,
+    MAX_KEPT / (COST.literal + 1 + COST.item + COST.openItem),
+  ],
+];
+
+for (const [what, document, most] of COSTLY) {
+  Deno.test(`scanJson() refuses a document when there is no room for its ${what}`, () => {
+    assert.ok(scanJson(document(Math.floor(0.99 * most))));
+    assert.throws(() => scanJson(document(Math.ceil(1.01 * most))), {
+      name: "JsonSyntaxError",
+      message: /^Too many values: they take more than the 128 MB allowed at byte \d+$/,
+    });
+  });
+}
+
+Deno.test("scanPlainJson() counts orders of keys, as an engine keeps something of each", () => {
+  const orders = Array.from({ length: MAX_KEPT / COST.shape }, (_, i) => `{"${i}":0}`);
+  assert.throws(() => scanPlainJson(`[${orders.join(",")}]`, Number), { message: /^Too many/ });
+  assert.ok(scanPlainJson(`[${'{"a":0},'.repeat(orders.length)}0]`, Number));
+});
+
+Deno.test("JsonReader.skipValue() keeps nothing, and checks as much as if it did", () => {
+  const long = `[${'["a",{"b":1}],'.repeat(2 ** 20)}0]`;
+  const reader = new JsonReader(feedText(`${long} `), 3);
+  reader.skipValue();
+  reader.finish();
+  for (const [text, what, at] of INVALID) {
+    if (what.startsWith("Nesting")) continue;
+    assert.throws(
+      () => {
+        const reader = new JsonReader(feedText(text), 32);
+        reader.skipValue();
+        reader.finish();
+      },
+      { message: `${what} at byte ${at}` },
+      text,
+    );
+  }
+});

@@ -176,6 +176,7 @@ export class JsonReader {
         this.fail("Control character in a string");
       }
     }
+    if (i - start > MAX_TEXT + 1) this.#failLong();
     this.#at = i + 1;
     if (isAscii && !isEscaped && i - start <= SHARED_BYTES) {
       return this.#share(this.#bytes.subarray(start + 1, i), (hash ^ (hash >>> 16)) & (SHARED - 1));
@@ -281,6 +282,10 @@ export class JsonReader {
     this.#kept = kept;
   }
 
+  #failLong(): never {
+    return this.fail(`A text or number longer than ${MAX_TEXT / 2 ** 20} MB`);
+  }
+
   #startsWith(word: string): boolean {
     if (this.#at < this.#end && this.#bytes[this.#at] !== word.charCodeAt(0)) return false;
     while (this.#end - this.#at < word.length) if (!this.#refill(this.#at)) return false;
@@ -301,7 +306,7 @@ export class JsonReader {
    */
   #refill(from: number): boolean {
     const held = this.#end - from;
-    if (held > MAX_TEXT) this.fail(`A text or number longer than ${MAX_TEXT / 2 ** 20} MB`);
+    if (held > MAX_TEXT + 1) this.#failLong();
     const into = held > this.#bytes.length / 2
       ? new Uint8Array(2 * this.#bytes.length)
       : this.#bytes;
