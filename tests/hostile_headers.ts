@@ -77,6 +77,11 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   // 6: nesting up to 4
   ["nesting of 5", oneTensor({ x: nestedField(5) }), `${NO_JSON}Nesting deeper than 4`],
   ["nesting of a million", rawFile("[".repeat(1e6)), `${NO_JSON}Nesting deeper than 4`],
+  [
+    "a number beyond a double",
+    oneTensor({ x: "[1e999]" }),
+    `${NO_JSON}Number out of range at byte`,
+  ],
   // 7: the root is an object
   ["a list as root", rawFile("[]"), "invalid header: it is not a JSON object"],
   ["null as root", rawFile("null"), "invalid header: it is not a JSON object"],

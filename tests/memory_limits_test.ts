@@ -59,7 +59,7 @@ const ORDERS = `{"schema_version":1,"x":[${
     return `{${order.map(({ letter }) => `"${letter}":1.5`).join(",")}}`;
   }, 5 * MB)
 }]}`;
-const TOO_MANY = "Too many values: they take more than the 128 MB allowed at byte ";
+const TOO_MANY = "Too many values: they take more than the 160 MB allowed at byte ";
 const TEXT = `{"${"a".repeat(20 * MB)}":0}`;
 const WEIGHTS = encodeFile([matrix("a.weight", 4, 16, noise(1))]);
 const INVENTED = inventReport({ names: ["a"] });

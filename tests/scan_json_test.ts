@@ -295,7 +295,7 @@ for (const [what, document, most] of COSTLY) {
     assert.ok(scanJson(document(Math.floor(0.99 * most))));
     assert.throws(() => scanJson(document(Math.ceil(1.01 * most))), {
       name: "JsonSyntaxError",
-      message: /^Too many values: they take more than the 128 MB allowed at byte \d+$/,
+      message: /^Too many values: they take more than the 160 MB allowed at byte \d+$/,
     });
   });
 }

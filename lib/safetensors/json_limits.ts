@@ -7,7 +7,7 @@ export const HEADER_DEPTH = 4;
 export const DOCUMENT_DEPTH = 32;
 
 /** Most memory that may be kept of a document, in bytes, as estimated by {@linkcode COST}. */
-export const MAX_KEPT = 128 * 2 ** 20;
+export const MAX_KEPT = 160 * 2 ** 20;
 
 /** Longest text and number, in bytes. */
 export const MAX_TEXT = 16 * 2 ** 20;

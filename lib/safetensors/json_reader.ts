@@ -278,7 +278,10 @@ export class JsonReader {
     if (byte === 0x7b) this.readObject(() => this.skipValue());
     else if (byte === 0x5b) this.readList(() => this.skipValue());
     else if (byte === QUOTE) this.readText();
-    else if (!["true", "false", "null"].some((word) => this.takeWord(word))) this.readLiteral();
+    else if (!["true", "false", "null"].some((word) => this.takeWord(word))) {
+      // The reference reader refuses what no double can hold, wherever it stands.
+      if (!Number.isFinite(Number(this.readLiteral()))) this.fail("Number out of range");
+    }
     this.#kept = kept;
   }
 

@@ -35,6 +35,14 @@ export type JsonValue =
   | JsonValue[]
   | Map<string, JsonValue>;
 
+/** A value in a message, not yet quoted: lists and objects only by their kind, as they may be of any size. */
+export function describeJson(value: JsonValue | undefined): string {
+  if (value === undefined) return "missing";
+  if (value instanceof JsonNumber) return value.text;
+  if (Array.isArray(value)) return "a list";
+  return value instanceof Map ? "an object" : String(value);
+}
+
 /**
  * The value as `JSON.parse` would give it, each key an object's own, `__proto__` as well.
  */
