@@ -134,10 +134,18 @@ export const HOSTILE_DIRECTORIES: [string, Files, string][] = [
     { "model.safetensors": weights("a").slice(0, 20) },
     "it is cut short",
   ],
-  ["a Git LFS pointer", { "model.safetensors": "version https://git-lfs\n" }, "run git lfs pull"],
-  ["an HTML page", { "model.safetensors": "<!DOCTYPE html>SECRET" }, "it looks like an HTML page"],
   [
-    "a zip pickle",
+    "a Git LFS pointer in place of weights",
+    { "model.safetensors": "version https://git-lfs\n" },
+    "run git lfs pull",
+  ],
+  [
+    "an HTML page in place of weights",
+    { "model.safetensors": "<!DOCTYPE html>SECRET" },
+    "it looks like an HTML page",
+  ],
+  [
+    "a zip pickle in place of weights",
     { "model.safetensors": "PK\x03\x04\x14\0\0\bSECRET" },
     "it looks like a PyTorch",
   ],

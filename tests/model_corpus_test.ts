@@ -17,7 +17,7 @@ const REFUSED: [what: string, files: Files, message: string][] = [
     { "model.safetensors": file },
     message,
   ]),
-  ...HOSTILE_DIRECTORIES.filter(([what]) => !HOSTILE_HEADERS.some(([other]) => other === what)),
+  ...HOSTILE_DIRECTORIES,
 ];
 
 const inFolder = (files: Files): Files => ({

@@ -60,7 +60,7 @@ export interface Model {
 }
 
 /** Largest config.json read, in bytes: one that lists all modules of a large model has 1 MB. */
-const MAX_CONFIG_BYTES = 16_000_000;
+export const MAX_CONFIG_BYTES = 16_000_000;
 
 /** Names tried in this order where a directory holds more than one weight file. */
 const PREFERRED = ["model.safetensors", "diffusion_pytorch_model.safetensors"];

@@ -14,7 +14,7 @@ import { parseJson, readFigures, readReport } from "./parse_report.ts";
 import type { ReportFigures } from "./report_figures.ts";
 
 /** Largest file read as text, in bytes: a history of 10,000 entries has less, and rules have kilobytes. */
-const MAX_TEXT_BYTES = 10_000_000;
+export const MAX_TEXT_BYTES = 10_000_000;
 
 /** Bytes at the start of a file in which it is known again: a log's warnings stand before its first line. */
 const HEAD_BYTES = 2 ** 20;
