@@ -1,10 +1,9 @@
 /**
  * Memory of the command line, measured as the most its process ever had: what hostile JSON may take before it is
- * refused, and what a model of 100,000 tensors takes. A task is `deno test tests/memory_limits_test.ts`.
+ * refused, and what a model of 100,000 tensors takes.
  */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeHistoryEntry } from "../lib/history/entry.ts";
 import type { Files } from "./directories.ts";
