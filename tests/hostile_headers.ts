@@ -59,6 +59,11 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
     rawFile(Uint8Array.of(0x7b, 0xff, 0x7d)),
     `${NO_JSON}Invalid UTF-8 at by`,
   ],
+  [
+    "half of a character first",
+    rawFile(Uint8Array.of(0x7b, 0x80)),
+    `${NO_JSON}Invalid UTF-8 at byte 1`,
+  ],
   ["an overlong form", rawFile(Uint8Array.of(0x22, 0xc0, 0xa2, 0x22)), `${NO_UTF8} at byte 4`],
   ["bytes of a surrogate", rawFile(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)), NO_UTF8],
   ["half a character", rawFile(Uint8Array.of(0x22, 0xe2, 0x82, 0x22)), `${NO_UTF8} at byte 4`],

@@ -65,6 +65,10 @@ const INVENTED = inventReport({ names: ["a"] });
 const REPORT = JSON.stringify(INVENTED);
 const ENTRY = JSON.stringify(makeHistoryEntry(INVENTED));
 
+const MILLION = rawFile(
+  `{${number((i) => `"${i}":{"dtype":"U8","shape":[],"data_offsets":[${i},${i + 1}]}`, 60 * MB)}}`,
+);
+
 // What is hostile, the files, the arguments, a part of what is said.
 const HOSTILE: [what: string, files: Files, argv: string[], message: string][] = [
   [
@@ -96,6 +100,12 @@ const HOSTILE: [what: string, files: Files, argv: string[], message: string][] =
         repeat('{"a":{"dtype":"U8","data_offsets":[0,1],"shape":[', "1,", 60 * MB),
       ),
     },
+    ["inspect", "m"],
+    TOO_MANY,
+  ],
+  [
+    "a million tensors",
+    { "m/model.safetensors": MILLION },
     ["inspect", "m"],
     TOO_MANY,
   ],

@@ -324,3 +324,49 @@ Deno.test("JsonReader.skipValue() keeps nothing, and checks as much as if it did
     );
   }
 });
+
+Deno.test("scanPlainJson() reads and refuses the same when much follows", () => {
+  const space = " ".repeat(100);
+  for (const text of VALID) {
+    assert.deepEqual(scanPlainJson(`${text}${space}`, Number), JSON.parse(text), text);
+  }
+  for (const [text, what, at] of INVALID) {
+    // What is missing at the end is missing behind the space.
+    if (at >= text.length) continue;
+    const message = `${what} at byte ${at}`;
+    assert.throws(() => scanPlainJson(`${text}${space}`, Number), { message }, text);
+  }
+});
+
+Deno.test("scanJson() reads a character of two units wherever it stands in a text", () => {
+  for (let length = 2 ** 16 - 4; length < 2 ** 16 + 2; length++) {
+    const text = `${"a".repeat(length)}\u{1f600}b`;
+    assert.equal(scanJson(`"${text}"`), text);
+  }
+});
+
+Deno.test("scanPlainJson() no longer counts the keys of an object when it has ended", () => {
+  const object = `{${Array.from({ length: 100 }, (_, i) => `"${i}":0`).join(",")}}`;
+  const count = MAX_KEPT / (80 * COST.entry);
+  const list = scanPlainJson(`[${`${object},`.repeat(count)}0]`, Number);
+  assert.equal((list as unknown[]).length, count + 1);
+});
+
+Deno.test("JsonReader.skipValue() gives back what texts took", () => {
+  const text = `"${"a".repeat(2 ** 24)}",`;
+  const bytes = new TextEncoder().encode(text);
+  const times = MAX_KEPT / 2 ** 24 + 2;
+  const feeds = [
+    feedText("["),
+    ...Array.from({ length: times }, () => feedBytes(bytes)),
+    feedText("0]"),
+  ];
+  const reader = new JsonReader((into) => {
+    for (let count; feeds.length > 0; feeds.shift()) {
+      if ((count = feeds[0]!(into)) > 0) return count;
+    }
+    return 0;
+  }, 1);
+  reader.skipValue();
+  reader.finish();
+});

@@ -206,8 +206,8 @@ function readIntegers(reader: JsonReader, field: string, fail: Fail): (number | 
 function byteSize(shape: readonly (number | bigint)[], bits: number, fail: Fail): bigint {
   let size = 1n;
   const multiply = (factor: number | bigint) => {
-    // Millions of them say nothing; all others end soon.
-    if (factor === 1 || size === 0n) return;
+    // There may be millions of them.
+    if (factor === 1) return;
     size *= BigInt(factor);
     if (size >= 2n ** 64n) fail("overflow computing its size from shape and dtype");
   };
