@@ -152,6 +152,14 @@ Deno.test("readHeader() reads 100,000 tensors when a file has them", () => {
   assert.equal(tensors[99_999]!.name, "t99999");
 });
 
+Deno.test("readHeader() counts what metadata takes in memory", () => {
+  const entries = Array.from({ length: 1_200_000 }, (_, i) => `"${i}":""`);
+  assertBadInput(
+    () => read(rawFile(`{"__metadata__":{${entries.join(",")}}}`)),
+    "invalid JSON in header: Too many values: they take more than the 160 MB allowed at byte",
+  );
+});
+
 Deno.test("parseHeader() accepts offsets past 2^32 when the file is as long", () => {
   const json = new TextEncoder().encode(
     '{"a":{"dtype":"F64","shape":[1099511627776],"data_offsets":[0,8796093022208]},' +

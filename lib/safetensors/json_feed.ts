@@ -20,12 +20,6 @@ export function feedBytes(bytes: Uint8Array): JsonFeed {
   };
 }
 
-/** A part of a text that ends between two characters. */
-function wholeCharacters(text: string, from: number, length: number): string {
-  const isCut = (text.codePointAt(from + length - 1) ?? 0) > 0xffff;
-  return text.slice(from, from + length - (isCut ? 1 : 0));
-}
-
 /**
  * A text in memory.
  *
@@ -36,7 +30,8 @@ export function feedText(text: string): JsonFeed {
   const encoder = new TextEncoder();
   let at = 0;
   return (into) => {
-    const { read, written } = encoder.encodeInto(wholeCharacters(text, at, into.length), into);
+    // A pair that the end of the part would cut no longer fits: its half takes 3 bytes.
+    const { read, written } = encoder.encodeInto(text.slice(at, at + into.length), into);
     at += read;
     return written;
   };
