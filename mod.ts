@@ -44,6 +44,7 @@ export type {
   FormatName,
   Granularity,
   Grouping,
+  OutlierInputs,
   OutputSums,
   Phase,
   QualitySums,
@@ -120,6 +121,7 @@ export { openCalibration } from "./lib/calibration/open_calibration.ts";
 export type {
   ActivationsReport,
   InputFigures,
+  KeptInput,
   LayerActivations,
 } from "./lib/report/report_activations.ts";
 export type { CalibrationReport, OutputFigures } from "./lib/report/report_calibration.ts";

@@ -33,6 +33,7 @@ export const RUN_INPUTS: Readonly<Record<string, FlagKind>> = {
   "activation-bits": "value",
   "activation-range": "value",
   "grouping": "value",
+  "outlier-inputs": "value",
   "backend": "value",
 };
 

@@ -19,10 +19,15 @@ const WIDTHS = [8, 6, 4] as const;
 /** How inputs are quantized, by a name. */
 const WAYS: [string, Partial<QuantizeSettings>][] = [
   ["one range, from the least to the largest", { timeGroups: 1, activationRange: "minmax" }],
-  ["one range, searched", { timeGroups: 1, activationRange: "optimize" }],
-  ["4 groups, from the least to the largest", { timeGroups: 4, activationRange: "minmax" }],
-  ["4 groups, searched", { timeGroups: 4, activationRange: "optimize" }],
-  ["8 groups, searched", { timeGroups: 8, activationRange: "optimize" }],
+  ["one range, searched", { timeGroups: 1 }],
+  ["4 equal groups, from the least to the largest", {
+    activationRange: "minmax",
+    grouping: "equal",
+  }],
+  ["4 equal groups, searched", { grouping: "equal" }],
+  ["4 optimal groups, searched", {}],
+  ["the same, outlying inputs too", { outlierInputs: "quantize" }],
+  ["8 optimal groups, searched", { timeGroups: 8 }],
 ];
 
 /** A model, and what its judge says of a checkpoint. */

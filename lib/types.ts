@@ -170,6 +170,9 @@ export type CodeWidth = Bits | ActivationBits;
 /** Where time groups begin on the axis of a calibration: groups of equal length, or of the least error. */
 export type Grouping = "equal" | "optimal";
 
+/** What becomes of inputs that codes hold far worse than those of most layers: left as they are, or quantized too. */
+export type OutlierInputs = "keep" | "quantize";
+
 /** How the range of a layer's inputs is chosen. */
 export type ActivationRange = "minmax" | "p99.9" | "optimize";
 

@@ -43,6 +43,7 @@ const VERDICTS: Record<string, string> = {
   "activation-bits": "bad-input",
   "activation-range": "bad-input",
   grouping: "bad-input",
+  "outlier-inputs": "bad-input",
   backend: "bad-input",
   report: "bad-input",
   baseline: "baseline-problem",

@@ -126,6 +126,12 @@ const RUN_CASES: Record<string, RunCase> = {
     told: ({ activations }) => activations?.grouping,
     expected: "optimal",
   },
+  "outlier-inputs": {
+    value: "quantize",
+    needs: INPUTS,
+    told: (one) => one.outlier_inputs,
+    expected: "quantize",
+  },
   backend: { value: "reference", told: (one) => one.backend, expected: "reference" },
 };
 
@@ -280,6 +286,11 @@ const WRONG_CASES: Record<string, WrongCase> = {
     value: "x",
     needs: INPUTS,
     message: '--grouping is "x", must be equal or optimal',
+  },
+  "outlier-inputs": {
+    value: "x",
+    needs: INPUTS,
+    message: '--outlier-inputs is "x", must be keep or quantize',
   },
   backend: { value: "x", message: '--backend is "x", must be auto, webgpu, wasm or reference' },
   report: { value: "none.json", message: 'Cannot read "none.json": no such file or directory' },

@@ -21,7 +21,7 @@ import { middlesOf, planPoints } from "../lib/params/plan_points.ts";
 import { driftOf, reportActivations } from "../lib/report/report_activations.ts";
 import { histogramBytes } from "../lib/run/plan_activations.ts";
 import { openPlan } from "../lib/run/plan_run.ts";
-import { planInputQuantizer } from "../lib/params/plan_input_quantizer.ts";
+import { findOutlying, planInputQuantizer } from "../lib/params/plan_input_quantizer.ts";
 import { costOfPath } from "../lib/params/optimize_path.ts";
 import {
   BadInputError,
@@ -48,18 +48,16 @@ const SUMS = addUp({ from: -1, width: 0.05, counts: COUNTS, lo: -1, hi: 2 });
 /** What a quantizer does to inputs that lie finely and evenly in their bins. */
 function bruteError(scale: number, zero: number, bits: number) {
   const fine = 400;
-  let [all, clipped, signal] = [0, 0, 0];
+  let [error, signal] = [0, 0];
   for (const [bin, count] of COUNTS.entries()) {
     for (let i = 0; i < fine; i++) {
       const x = -1 + 0.05 * (bin + (i + 0.5) / fine);
       const code = Math.min(2 ** bits - 1, Math.max(0, Math.round(x / scale) + zero));
-      const error = count / fine * (x - (code - zero) * scale) ** 2;
-      all += error;
+      error += count / fine * (x - (code - zero) * scale) ** 2;
       signal += count / fine * x * x;
-      if (Math.abs(x - (code - zero) * scale) > scale / 2 * (1 + 1e-12)) clipped += error;
     }
   }
-  return { all, clipped, signal };
+  return { error, signal };
 }
 
 Deno.test("errorOf() is what inputs spread evenly over their bins come to", () => {
@@ -76,9 +74,8 @@ Deno.test("errorOf() is what inputs spread evenly over their bins come to", () =
   ) {
     const found = errorOf(SUMS, { scale, zero_point: zero }, bits);
     const expected = bruteError(scale, zero, bits);
-    const near = (a: number, b: number) => Math.abs(a - b) <= 2e-4 * (expected.all + 1e-9);
-    assert.ok(near(found.all, expected.all), `${scale}: ${found.all}, not ${expected.all}`);
-    assert.ok(near(found.clipped, expected.clipped), `${scale}: ${found.clipped} clipped`);
+    const near = (a: number, b: number) => Math.abs(a - b) <= 2e-4 * (expected.error + 1e-9);
+    assert.ok(near(found, expected.error), `${scale}: ${found}, not ${expected.error}`);
     assert.ok(Math.abs(signalOf(SUMS) / expected.signal - 1) < 1e-5);
   }
 });
@@ -96,10 +93,8 @@ Deno.test("inputs of a bin lie between the least and the largest input", () => {
   assert.equal(sums.first.at(-1), 0.75 + 2.5 + 2 * 3.25);
   assert.equal(quantileOf(sums, 0), 0.5);
   assert.equal(quantileOf(sums, 1), 3.5);
-  // Nothing is clipped by a range of 0 to 3.5.
-  assert.equal(errorOf(sums, { scale: 3.5 / 255, zero_point: 0 }, 8).clipped, 0);
   const third = addUp({ from: 0, width: 1, counts: [0, 0, 4, 0], lo: 2.5, hi: 2.5 });
-  assert.equal(errorOf(third, { scale: 0.5, zero_point: 0 }, 8).all, 0);
+  assert.equal(errorOf(third, { scale: 0.5, zero_point: 0 }, 8), 0);
   assert.equal(signalOf(third), 25);
 });
 
@@ -113,7 +108,7 @@ Deno.test("paramsOfRange() keeps 0 representable and rounds the scale to F32", (
 Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least", () => {
   const minmax = chooseInputParams(SUMS, "minmax", 4);
   assert.deepEqual([minmax.scale, minmax.zero_point], [Math.fround(0.2), 5]);
-  assert.equal(minmax.error, errorOf(SUMS, minmax, 4).all);
+  assert.equal(minmax.error, errorOf(SUMS, minmax, 4));
   const tails = chooseInputParams(SUMS, "p99.9", 4);
   const [low, high] = [quantileOf(SUMS, 0.0005), quantileOf(SUMS, 0.9995)];
   assert.deepEqual(
@@ -121,17 +116,14 @@ Deno.test("chooseInputParams() takes all inputs, nearly all, or what errs least"
     Object.values(paramsOfRange(low, high, 4)),
   );
   const best = chooseInputParams(SUMS, "optimize", 4);
-  const costOf = (params: typeof best) => {
-    const { all, clipped } = errorOf(SUMS, params, 4);
-    return all + clipped;
-  };
-  assert.ok(costOf(best) <= costOf(minmax) && costOf(best) <= costOf(tails));
+  assert.equal(best.error, errorOf(SUMS, best, 4));
+  assert.ok(best.error <= tails.error);
   assert.ok(best.error < minmax.error, `${best.error}, not below ${minmax.error}`);
   // No pair of ends on the grid is better by more than the search gives away.
   for (let i = 0; i < 24; i++) {
     for (let j = 0; j < 24; j++) {
       const other = paramsOfRange(-(1 - i / 25), 2 * (1 - j / 25), 4);
-      assert.ok(costOf({ ...other, error: 0 }) > 0.97 * costOf(best), `${i}, ${j}`);
+      assert.ok(errorOf(SUMS, other, 4) > 0.97 * best.error, `${i}, ${j}`);
     }
   }
 });
@@ -149,9 +141,7 @@ Deno.test("coupleInputs() weighs jumps as optimizePath() does", () => {
       chosen.map((one, g) => ({
         scale: [one.scale],
         zero_point: [one.zero_point],
-        error: [
-          (one.error + errorOf(groups[g]!, one, 4).clipped) / signalOf(groups[g]!),
-        ],
+        error: [one.error / signalOf(groups[g]!)],
       })),
       [0, 0],
       4,
@@ -312,8 +302,8 @@ Deno.test("expected errors are those of the histograms, each timestep by its own
         // In a group, inputs lie between its least and its largest.
         const lo = Math.min(...min.subarray(4 * g, 4 * g + 4));
         const hi = Math.max(...max.subarray(4 * g, 4 * g + 4));
-        error += errorOf(addUp({ from, width, counts, lo, hi }), own, 8).all / signalOf(sums) / T;
-        alone += errorOf(sums, paramsOfRange(min[t]!, max[t]!, 8), 8).all / signalOf(sums) / T;
+        error += errorOf(addUp({ from, width, counts, lo, hi }), own, 8) / signalOf(sums) / T;
+        alone += errorOf(sums, paramsOfRange(min[t]!, max[t]!, 8), 8) / signalOf(sums) / T;
       });
     });
     const layer = report.activations!.layers.find(({ name }) => name === "blocks.0.fc")!;
@@ -322,6 +312,178 @@ Deno.test("expected errors are those of the histograms, each timestep by its own
     near(layer.grouped_sqnr_db, error);
     near(layer.timestep_sqnr_db, alone);
   }));
+
+Deno.test("a timestep counts by the weights of the calibration, unless the run says otherwise", async () => {
+  // The first third of the time counts 9 times as much; its inputs fill a narrower range.
+  const weights = Array.from({ length: T }, (_, t) => t < 4 ? 9 : 1);
+  const { min, max } = recordInput(1);
+  const recording = {
+    timesteps: Array.from({ length: T }, (_, t) => 40 + 80 * t),
+    layers: new Map([["blocks.0.fc", recordInput(1)]]),
+  };
+  const files = {
+    ...FILES,
+    "weighed.safetensors": encodeCalibration({ ...recording, weights }),
+    "plain.safetensors": encodeCalibration(recording),
+  };
+  await withFiles(files, async (root) => {
+    const run = async (calibration: string, settings: Partial<QuantizeSettings> = {}) => {
+      const report = await quantizeModel(join(root, "model"), join(root, "out"), {
+        ...{ ...DEFAULT_SETTINGS, ...SETTINGS, ...settings, overwrite: true },
+        calibration: join(root, calibration),
+      });
+      return report.activations!;
+    };
+    const relative = (db: number | null) => 10 ** (-db! / 10);
+    const one = { timeGroups: 1 } as const;
+    const [weighed, plain] = [
+      await run("weighed.safetensors", one),
+      await run("plain.safetensors", one),
+    ];
+    // One range over all of the time is worst where inputs are small: there the weights lie.
+    assert.deepEqual(weighed.layers[0]!.scale, plain.layers[0]!.scale);
+    const [a, b] = [relative(weighed.grouped_sqnr_db), relative(plain.grouped_sqnr_db)];
+    assert.ok(a > 1.3 * b, `${a}, ${b}`);
+    const calibration = openCalibration(join(root, "weighed.safetensors"));
+    const statistics = calibration.layers.get("blocks.0.fc")!;
+    assert.ok(hasHistogram(statistics));
+    const own = {
+      scale: weighed.layers[0]!.scale[0]!,
+      zero_point: weighed.layers[0]!.zero_point[0]!,
+    };
+    let error = 0;
+    withHistograms(calibration, statistics, ({ from, width, visit }) => {
+      const [lo, hi] = [from, from + BINS * width];
+      visit((counts, t) => {
+        const sums = addUp({ from, width, counts, lo, hi });
+        const signal = signalOf(
+          addUp({ from, width, counts, lo: min![t]!, hi: max![t]! }),
+        );
+        error += weights[t]! * errorOf(sums, own, 8) / signal;
+      });
+    });
+    const total = weights.reduce<number>((sum, weight) => sum + weight, 0);
+    assert.ok(Math.abs(a / (error / total) - 1) < 1e-9, `${a}, ${error / total}`);
+    const searched = { activationRange: "optimize", activationBits: 4, timeGroups: 1 } as const;
+    const narrow = (await run("weighed.safetensors", searched)).layers[0]!.scale[0]!;
+    assert.ok(narrow < (await run("plain.safetensors", searched)).layers[0]!.scale[0]!);
+    // And boundaries go where errors count.
+    const cut = { grouping: "optimal", timeGroups: 2, activationBits: 4 } as const;
+    const first = (await run("weighed.safetensors", cut)).boundaries[1]!;
+    assert.ok(first <= (await run("plain.safetensors", cut)).boundaries[1]!);
+    const smooth = { phase: "smooth", smoothingWindow: 1 } as const;
+    const moved = (await run("weighed.safetensors", smooth)).grouped_sqnr_db!;
+    assert.ok(Math.abs(moved - (await run("weighed.safetensors")).grouped_sqnr_db!) < 2);
+  });
+});
+
+/** Inputs that nearly all lie within a thousandth of their range, but for one outlier a timestep. */
+function recordOutliers(): RecordedLayer {
+  const bins = 2048;
+  const histogram = new Int32Array(T * bins);
+  for (let t = 0; t < T; t++) {
+    for (let bin = 0; bin < 4; bin++) histogram[t * bins + bin] = 5000;
+    histogram[t * bins + bins - 1] = 1;
+  }
+  return { min: new Float32Array(T), max: new Float32Array(T).fill(1), histogram };
+}
+
+const OUTLYING = {
+  ...FILES,
+  "c.safetensors": encodeCalibration({
+    timesteps: Array.from({ length: T }, (_, t) => 40 + 80 * t),
+    sameInput: new Map([["blocks.0.k", "blocks.0.other"]]),
+    layers: new Map([
+      ["blocks.0.q", recordInput(0)],
+      ["blocks.0.fc", recordInput(1)],
+      ["blocks.0.other", recordOutliers()],
+    ]),
+  }),
+};
+
+Deno.test("inputs that codes would hold ten times worse than most are left as they are", () =>
+  withFiles(OUTLYING, async (root) => {
+    const [model, output] = [join(root, "model"), join(root, "out")];
+    const argv = [
+      ...["quantize", "--model", model, "--output", output, "--report", join(root, "r.json")],
+      ...["--calibration", join(root, "c.safetensors"), "--activation-bits", "6"],
+      ...["--group-size", "32", "--overwrite"],
+    ];
+    const told = await runMain(...argv);
+    assert.equal(told.code, 0, told.stderr);
+    const { activations, ...report } = parseReport(Deno.readTextFileSync(join(root, "r.json")));
+    assert.equal(report.outlier_inputs, "keep");
+    assert.deepEqual(
+      activations!.kept_layers.map(({ name }) => name),
+      ["blocks.0.k", "blocks.0.other"],
+    );
+    const decibel = activations!.kept_layers[0]!.grouped_sqnr_db!;
+    const others = activations!.layers.map(({ grouped_sqnr_db }) => grouped_sqnr_db!);
+    assert.ok(others.every((other) => other > decibel + 10), `${decibel}, ${others}`);
+    assert.ok(report.activation_sqnr_db! > decibel + 10);
+    assert.deepEqual(
+      readTimeGroups(output)!.inputs!.layers.map(({ name }) => name),
+      ["blocks.0.fc", "blocks.0.q"],
+    );
+    assert.ok(
+      told.stdout.includes(
+        "\n  Outlying inputs of 2 layers left as they are: " +
+          `blocks.0.k (${decibel.toFixed(2)} dB), blocks.0.other (${decibel.toFixed(2)} dB)\n`,
+      ),
+      told.stdout,
+    );
+    const all = await runMain(...argv, "--outlier-inputs", "quantize");
+    assert.equal(all.code, 0, all.stderr);
+    assert.ok(!all.stdout.includes("Outlying"));
+    const forced = parseReport(Deno.readTextFileSync(join(root, "r.json")));
+    assert.equal(forced.outlier_inputs, "quantize");
+    assert.deepEqual(forced.activations!.kept_layers, []);
+    assert.equal(readTimeGroups(output)!.inputs!.layers.length, 4);
+    assert.ok(forced.activation_sqnr_db! < report.activation_sqnr_db! - 3);
+    // Which they are does not depend on the width.
+    const coarse = await runMain(...argv.map((word) => word === "6" ? "4" : word));
+    assert.equal(coarse.code, 0, coarse.stderr);
+    assert.match(coarse.stdout, /Outlying inputs of 2 layers left as they are: blocks\.0\.k /);
+  }));
+
+Deno.test("boundaries are not chosen for inputs that are left as they are", () =>
+  withFiles(OUTLYING, async (root) => {
+    const cut = async (files: string, settings: Partial<QuantizeSettings>) => {
+      const { activations } = await quantizeModel(join(root, "model"), join(root, "out"), {
+        ...{ ...DEFAULT_SETTINGS, ...SETTINGS, timeGroups: 2, activationBits: 6, ...settings },
+        ...{ calibration: join(root, files), grouping: "optimal", overwrite: true },
+      });
+      return activations!.boundaries;
+    };
+    Deno.writeFileSync(join(root, "without.safetensors"), CALIBRATION);
+    assert.deepEqual(
+      await cut("c.safetensors", {}),
+      await cut("without.safetensors", { outlierInputs: "quantize" }),
+    );
+  }));
+
+Deno.test("findOutlying() tells errors of more than ten times the median's", () => {
+  assert.deepEqual(findOutlying([1, 10, 1, 11, 0.5]), [false, false, false, true, false]);
+  // Of two the better one is the median: never all are outlying.
+  assert.deepEqual(findOutlying([1, 11]), [false, true]);
+  assert.deepEqual(findOutlying([3]), [false]);
+  // Where most have no error, none is far from them.
+  assert.deepEqual(findOutlying([0, 0, 1]), [false, false, false]);
+  assert.deepEqual(findOutlying([]), []);
+});
+
+Deno.test("phase optimize cuts time where errors are least unless told otherwise", async () => {
+  const expected = { baseline: "equal", smooth: "equal", optimize: "optimal" } as const;
+  for (const phase of ["baseline", "smooth", "optimize"] as const) {
+    await withRun({ phase }, ({ activations, grouping }) => {
+      assert.equal(grouping, expected[phase]);
+      assert.equal(activations!.grouping, expected[phase]);
+    });
+  }
+  await withRun({ phase: "optimize", grouping: "equal" }, ({ activations }) => {
+    assert.deepEqual(activations!.boundaries, [0, 3, 6, 9, 12]);
+  });
+});
 
 Deno.test("phase smooth moves the parameters of inputs over timesteps at nearly the same error", async () => {
   let before: Report | undefined;
@@ -375,6 +537,7 @@ Deno.test("planInputQuantizer() says what more groups would come to", () =>
         range: "minmax",
         smoothing: null,
         weight: 0,
+        timestepWeights: undefined,
       }));
     // 1, 2, 4 and 8 groups; 16 are more than there are timesteps.
     assert.equal(found.error_by_groups.length, 4);
@@ -401,7 +564,14 @@ function histogramsOf(timesteps: number, ends: (t: number) => number): InputHist
 Deno.test("the limit of a long calibration is that of some of its timesteps", () => {
   const [short, long] = [3, 100].map((timesteps) =>
     planInputQuantizer(histogramsOf(timesteps, () => 2), {
-      ...{ boundaries: [0, timesteps], bits: 8, range: "minmax", smoothing: null, weight: 0 },
+      ...{
+        boundaries: [0, timesteps],
+        bits: 8,
+        range: "minmax",
+        smoothing: null,
+        weight: 0,
+        timestepWeights: undefined,
+      },
     })
   );
   for (const { limit_error, static_error } of [short!, long!]) {
@@ -480,12 +650,19 @@ Deno.test("reportActivations() keeps the ranges of the six inputs that drift mos
     ...{ name: `l${i}`, rows: 16, columns: 32, range },
     ...{ scale: [1, 2], zero_point: [3, 3], schedule: null },
     baseline: { scale: [1, 2], zero_point: [3, 3], error: 0.01 },
-    ...{ signal: 2, error: 0.01, static_error: 0.02, limit_error: 0.01, error_by_groups: [0.02] },
+    ...{
+      signal: 2,
+      error: 0.01,
+      static_error: 0.02,
+      usual_error: 0.02,
+      limit_error: 0.01,
+      error_by_groups: [0.02],
+    },
   }));
   const axis = { source: "calibrated", boundaries: [0, 1, 2] } as const;
   const report = reportActivations(
     {
-      ...{ bits: 8, timesteps: [10, 20], layers, missing: 0 },
+      ...{ bits: 8, timesteps: [10, 20], layers, kept: [], missing: 0 },
       axis: { ...axis, boundaries: [...axis.boundaries] },
     },
     { ...DEFAULT_SETTINGS, activationBits: 8 },

@@ -36,6 +36,7 @@ const BASELINE = `{
   "activation_bits": null,
   "activation_range": null,
   "grouping": null,
+  "outlier_inputs": null,
   "ignore": ["a.*", "b.*"],
   "default_ignore": true,
   "parameter_count": 1000,

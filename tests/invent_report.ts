@@ -63,6 +63,7 @@ export function inventReport({ names, groups = 8, seed = 0 }: ReportParts): Repo
     activation_bits: null,
     activation_range: null,
     grouping: null,
+    outlier_inputs: null,
     ignore: [],
     default_ignore: true,
     parameter_count: 1_000_000,
@@ -276,6 +277,7 @@ export function inventActivations(
     timestep_sqnr_db: 16.125,
     baseline: { smoothness_score: 0.75, violation_count: 3, grouped_sqnr_db: 14 },
     other_layers: 1,
+    kept_layers: [],
     layers,
   };
   const changed = {
@@ -283,6 +285,7 @@ export function inventActivations(
     activation_bits: activations.bits,
     activation_range: activations.range,
     grouping: activations.grouping,
+    outlier_inputs: "keep" as const,
     activation_smoothness_score: activations.smoothness_score,
     activation_sqnr_db: activations.grouped_sqnr_db,
     activations,

@@ -55,6 +55,7 @@ export function makeReport(parts: Partial<Report> = {}): Report {
     activation_bits: null,
     activation_range: null,
     grouping: null,
+    outlier_inputs: null,
     ignore: ["b.*", "a.*"],
     default_ignore: true,
     parameter_count: 1000,

@@ -54,7 +54,8 @@ const QUANTIZE = {
     timestepWeights: undefined,
     activationBits: undefined,
     activationRange: undefined,
-    grouping: "equal",
+    grouping: undefined,
+    outlierInputs: "keep",
     backend: "auto",
   },
   files: [],
@@ -94,7 +95,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
     "--format sdnq --symmetric --component transformer --component unet " +
     "--phase optimize --smoothing-window 7 --smoothing-method cubic --markov-weight 0.5 " +
     "--calibration c.safetensors --timestep-weights snr " +
-    "--activation-bits 6 --activation-range p99.9 --grouping optimal " +
+    "--activation-bits 6 --activation-range p99.9 --grouping optimal --outlier-inputs quantize " +
     "--compare b.json --report r.json --overwrite --link --dry-run --json --verbose";
   assert.deepEqual(await parseArgs([...PATHS, ...all.split(" ")]), {
     ...QUANTIZE,
@@ -120,6 +121,7 @@ Deno.test("parseArgs() reads every flag when all of quantize are given", async (
       activationBits: 6,
       activationRange: "p99.9",
       grouping: "optimal",
+      outlierInputs: "quantize",
       backend: "wasm",
     },
     report: "r.json",

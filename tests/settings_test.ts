@@ -78,7 +78,7 @@ const PATTERN =
 const KNOWN =
   "bits, timeGroups, granularity, groupSize, format, symmetric, modulation, threshold, ignore, " +
   "components, defaultIgnore, strict, phase, smoothingWindow, smoothingMethod, markovWeight, " +
-  "calibration, timestepWeights, activationBits, activationRange, grouping, backend, overwrite, link";
+  "calibration, timestepWeights, activationBits, activationRange, grouping, outlierInputs, backend, overwrite, link";
 
 /** What is of the wrong kind, or cannot be together. */
 const OTHERS: Row[] = [

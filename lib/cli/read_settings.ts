@@ -36,6 +36,7 @@ const WRITTEN = [
   { key: "activationBits", flag: "activation-bits", read: readDigit },
   { key: "activationRange", flag: "activation-range", read: readWord },
   { key: "grouping", flag: "grouping", read: readWord },
+  { key: "outlierInputs", flag: "outlier-inputs", read: readWord },
   { key: "backend", flag: "backend", read: readWord },
 ] as const;
 

@@ -37,6 +37,7 @@ const WORDS: Record<SettingName, [say: (value: SettingValue) => string, without:
   activation_bits: [(value) => `${value}-bit inputs`, "inputs not quantized"],
   activation_range: [(value) => `ranges ${value}`, "no ranges of inputs"],
   grouping: [(value) => `${value} groups of inputs`, "no groups of inputs"],
+  outlier_inputs: [(value) => `outlying inputs: ${value}`, "no outlying inputs"],
   ignore: [(value) => `without ${[value].flat().join(", ")}`, "nothing ignored"],
   default_ignore: [() => "sensitive layers left alone", "sensitive layers too"],
   calibration: [(value) => `calibration ${value}`, "no calibration"],

@@ -2,10 +2,10 @@
 
 import type { Calibration } from "../calibration/calibration.ts";
 import { type WithHistogram, withHistograms } from "../calibration/read_histograms.ts";
-import { chooseInputParams } from "../params/choose_input_range.ts";
+import { chooseInputParams, rateInputs } from "../params/choose_input_range.ts";
 import { costAt, createCosts } from "../params/group_timesteps.ts";
 import { signalOf } from "../params/input_errors.ts";
-import { sumsOf } from "../params/plan_input_quantizer.ts";
+import { sumsOf, weighTimestep } from "../params/plan_input_quantizer.ts";
 import type { ActivationBits, ActivationRange } from "../types.ts";
 
 /** Asks for the costs of a layer. */
@@ -21,11 +21,21 @@ export interface RateGroupsJob {
   bits: ActivationBits;
   /** How ranges are chosen; a search is stood in for by the better of the two others. */
   range: ActivationRange;
+  /** [T] what the relative error of each timestep counts; `undefined`: all the same. */
+  timestepWeights: readonly number[] | undefined;
 }
 
-/** Runs the job; gives the relative error of every run of points, see {@linkcode costAt}. */
-export function rateGroups(job: RateGroupsJob): Promise<Float64Array> {
-  const { calibration, statistics, points, bits, range } = job;
+/** What a layer's inputs come to. */
+export interface RatedGroups {
+  /** The relative error of every run of points, see {@linkcode costAt}. */
+  costs: Float64Array;
+  /** That of one range for all timesteps at 8 bits. */
+  usual_error: number;
+}
+
+/** Runs the job. */
+export function rateGroups(job: RateGroupsJob): Promise<RatedGroups> {
+  const { calibration, statistics, points, bits, range, timestepWeights } = job;
   return Promise.resolve(withHistograms(calibration, statistics, (all) => {
     const count = points.length - 1;
     const sums = Array.from({ length: count }, () => new Float64Array(all.bins));
@@ -33,14 +43,13 @@ export function rateGroups(job: RateGroupsJob): Promise<Float64Array> {
     all.visit((counts, t) => {
       while (points[point + 1]! <= t) point++;
       const own = sums[point]!;
-      // Each timestep counts by its own signal, see plan_input_quantizer.ts.
-      const signal = signalOf(sumsOf(all, counts, t, t + 1));
-      if (!(signal > 0)) return;
-      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]! / signal;
+      weighTimestep(all, counts, t, timestepWeights);
+      for (let bin = 0; bin < counts.length; bin++) own[bin] = own[bin]! + counts[bin]!;
     });
     const { values } = createCosts(count);
     const ways = range === "optimize" ? ["minmax", "p99.9"] as const : [range];
-    const total = signalOf(sumsOf(all, addAll(sums, all.bins), 0, points[count]!));
+    const whole = sumsOf(all, addAll(sums, all.bins), 0, points[count]!);
+    const total = signalOf(whole);
     for (let to = 1; to <= count; to++) {
       const counts = new Float64Array(all.bins);
       for (let from = to - 1; from >= 0; from--) {
@@ -52,7 +61,7 @@ export function rateGroups(job: RateGroupsJob): Promise<Float64Array> {
         values[costAt(from, to)] = total === 0 ? 0 : Math.min(...errors) / total;
       }
     }
-    return values;
+    return { costs: values, usual_error: rateInputs(whole) };
   }));
 }
 

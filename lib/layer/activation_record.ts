@@ -20,8 +20,10 @@ export interface ActivationRecords {
   timesteps: readonly number[];
   /** Timesteps, and the time groups of all layers. */
   axis: TimeAxis;
-  /** The layers whose inputs are known. */
+  /** The layers whose inputs are quantized. */
   layers: ActivationRecord[];
+  /** Those whose inputs codes would hold far worse, and so are left as they are. */
+  kept: ActivationRecord[];
   /** Layers whose inputs are not known, and so are left as they are. */
   missing: number;
 }

@@ -14,18 +14,6 @@ export interface ChosenParams extends QuantParams {
 /** Shares of the range that an end may be brought down to in search. */
 const SHARES = Array.from({ length: 24 }, (_, i) => 1 - i / 25);
 
-/**
- * What an error by clipping counts, in search. With four groups of 8 and 6 bits the digits model has 36.8 and 26.2 dB
- * where it counts once, 38.0 and 27.9 where it counts twice, 38.8 and 27.8 where it counts four times; the KL of the
- * language model is .0038 and .10, .0042 and .19, .0048 and .30: one wants large errors to be rare, the other not.
- */
-const CLIPPING = 2;
-
-/** Parameters with what search goes by. */
-interface RatedParams extends ChosenParams {
-  cost: number;
-}
-
 /** What p99.9 leaves out at each end. */
 const TAIL = 0.0005;
 
@@ -55,6 +43,17 @@ export function chooseInputParams(
   return range === "p99.9" ? rateTails(inputs, bits) : searchRange(inputs, bits).best;
 }
 
+/** Width of the codes by whose errors inputs are compared, however wide those of a run are. */
+const USUAL_BITS = 8;
+
+/** The relative error of inputs at 8 bits, with the better of the ranges that need no search. */
+export function rateInputs(inputs: InputSums): number {
+  const signal = signalOf(inputs);
+  if (!(signal > 0)) return 0;
+  const ways = ["minmax", "p99.9"] as const;
+  return Math.min(...ways.map((way) => chooseInputParams(inputs, way, USUAL_BITS).error)) / signal;
+}
+
 /**
  * Chooses the parameters of all time groups together, for the least sum of their relative errors and of `weight`
  * times their jumps: among what the search of each group looks at, see {@linkcode optimizePath}.
@@ -70,7 +69,7 @@ export function coupleInputs(
     return {
       scale: all.map(({ scale }) => scale),
       zero_point: all.map(({ zero_point }) => zero_point),
-      error: all.map(({ cost }) => cost / signal),
+      error: all.map(({ error }) => error / signal),
     };
   });
   return optimizePath(lists, bits, weight).path.map((chosen, g) => looked[g]![chosen]!);
@@ -81,14 +80,13 @@ function rateRange(
   low: number,
   high: number,
   bits: CodeWidth,
-): RatedParams {
+): ChosenParams {
   const params = paramsOfRange(low, high, bits);
-  const { all, clipped } = errorOf(inputs, params, bits);
-  return { ...params, error: all, cost: all + (CLIPPING - 1) * clipped };
+  return { ...params, error: errorOf(inputs, params, bits) };
 }
 
 /** The range of all inputs but few at each end. */
-function rateTails(inputs: InputSums, bits: CodeWidth): RatedParams {
+function rateTails(inputs: InputSums, bits: CodeWidth): ChosenParams {
   return rateRange(inputs, quantileOf(inputs, TAIL), quantileOf(inputs, 1 - TAIL), bits);
 }
 
@@ -96,9 +94,9 @@ function rateTails(inputs: InputSums, bits: CodeWidth): RatedParams {
 function searchRange(
   inputs: InputSums,
   bits: CodeWidth,
-): { best: RatedParams; looked: RatedParams[] } {
+): { best: ChosenParams; looked: ChosenParams[] } {
   const { lo, hi } = inputs;
-  const looked: RatedParams[] = [];
+  const looked: ChosenParams[] = [];
   const rate = (low: number, high: number) => {
     const rated = rateRange(inputs, low, high, bits);
     looked.push(rated);
@@ -109,15 +107,18 @@ function searchRange(
   let best = rate(lo, hi);
   let [low, high] = [1, 1];
   for (let round = 0; round < ROUNDS; round++) {
+    const before = low;
     for (const end of ["low", "high"] as const) {
+      // Those of the round before, again.
+      if (round > 0 && end === "high" && low === before) break;
       for (const share of SHARES) {
         const [a, b] = end === "low" ? [share, high] : [low, share];
         const found = rate(a * lo, b * hi);
-        if (found.cost >= best.cost) continue;
+        if (found.error >= best.error) continue;
         best = found;
         [low, high] = [a, b];
       }
     }
   }
-  return { best: tails.cost < best.cost ? tails : best, looked };
+  return { best: tails.error < best.error ? tails : best, looked };
 }

@@ -41,14 +41,21 @@ export function addUp({ counts, ...axis }: InputHistogram): InputSums {
   };
   const { from, width, lo, hi } = axis;
   let right = Math.min(hi, Math.max(lo, from));
+  let [n, s, q] = [0, 0, 0];
   for (let bin = 0; bin < bins; bin++) {
     const count = counts[bin]!;
     const left = right;
-    right = Math.min(hi, Math.max(left, from + (bin + 1) * width));
-    sums.count[bin + 1] = sums.count[bin]! + count;
-    sums.first[bin + 1] = sums.first[bin]! + count * (left + right) / 2;
-    sums.second[bin + 1] = sums.second[bin]! +
-      count * (left * left + left * right + right * right) / 3;
+    const end = from + (bin + 1) * width;
+    right = end > hi ? hi : end > left ? end : left;
+    // Most bins of a histogram are empty.
+    if (count !== 0) {
+      n += count;
+      s += count * (left + right) / 2;
+      q += count * (left * left + left * right + right * right) / 3;
+    }
+    sums.count[bin + 1] = n;
+    sums.first[bin + 1] = s;
+    sums.second[bin + 1] = q;
   }
   return sums;
 }
@@ -67,14 +74,6 @@ export function signalOf({ second }: InputSums): number {
   return second.at(-1)!;
 }
 
-/** Errors of a quantizer: sums of (x - v)^2. */
-export interface InputError {
-  /** Of all inputs. */
-  all: number;
-  /** Of those that are clipped: by more than half a step. */
-  clipped: number;
-}
-
 /**
  * The sum of (x - v)^2 over all inputs, v what the code of x decodes to: code = clamp(round(x / scale) +
  * zero_point, 0, qmax), v = (code - zero_point) scale. Inputs are spread evenly over their bin.
@@ -83,17 +82,16 @@ export function errorOf(
   sums: InputSums,
   { scale, zero_point }: QuantParams,
   bits: CodeWidth,
-): InputError {
+): number {
   const { from, width, lo, hi, count, first, second } = sums;
   const last = count.length - 2;
   const least = clampCode(lo / scale + zero_point, bits);
   const most = clampCode(hi / scale + zero_point, bits);
   // Without objects for each code: a search asks for some hundred thousand of them.
   let [n, s, q] = [0, 0, 0];
-  let [all, clipped] = [0, 0];
+  let error = 0;
   for (let code = least; code <= most; code++) {
     const value = (code - zero_point) * scale;
-    if (code === least) clipped += errorBelow(sums, value - scale / 2, value);
     let [m, t, r] = [count[last + 1]!, first[last + 1]!, second[last + 1]!];
     const x = value + scale / 2;
     if (code < most && x < hi) {
@@ -101,53 +99,20 @@ export function errorOf(
       const left = Math.max(lo, from + bin * width);
       const right = Math.min(hi, from + (bin + 1) * width);
       const to = Math.min(right, Math.max(left, x));
+      // Where nothing of the bin is left, all of its inputs are the same one.
       const share = right > left ? (to - left) / (right - left) : Number(x >= left);
       const inside = share * (count[bin + 1]! - count[bin]!);
       m = count[bin]! + inside;
       t = first[bin]! + inside * (left + to) / 2;
       r = second[bin]! + inside * (left * left + left * to + to * to) / 3;
     }
-    all += errorBetween(m - n, t - s, r - q, value);
-    if (code === most) {
-      const [below, sum, square] = sumsBelow(sums, x);
-      clipped += errorBetween(m - below, t - sum, r - square, value);
-    }
+    // What is left of sums that nearly cancel is not below 0.
+    error += Math.max(0, r - q - 2 * value * (t - s) + value * value * (m - n));
     n = m;
     s = t;
     q = r;
   }
-  return { all, clipped };
-}
-
-/** The sum of (x - v)^2 over the inputs below an edge. */
-function errorBelow(sums: InputSums, edge: number, value: number): number {
-  const [n, s, q] = sumsBelow(sums, edge);
-  return errorBetween(n, s, q, value);
-}
-
-/** Sums over the inputs below a value. */
-function sumsBelow(
-  sums: InputSums,
-  x: number,
-): [count: number, first: number, second: number] {
-  const { from, width, hi, count, first, second } = sums;
-  const bins = count.length - 1;
-  const bin = Math.min(bins - 1, Math.max(0, Math.floor((Math.min(x, hi) - from) / width)));
-  const [left, right] = endsOf(sums, bin);
-  const to = Math.min(right, Math.max(left, x));
-  // Where nothing of the bin is left, all of its inputs are the same one.
-  const share = right > left ? (to - left) / (right - left) : Number(x >= left);
-  const inside = share * (count[bin + 1]! - count[bin]!);
-  return [
-    count[bin]! + inside,
-    first[bin]! + inside * (left + to) / 2,
-    second[bin]! + inside * (left * left + left * to + to * to) / 3,
-  ];
-}
-
-/** The sum of (x - v)^2 by sums of 1, x and x^2; what is left of sums that nearly cancel is not below 0. */
-function errorBetween(count: number, first: number, second: number, value: number): number {
-  return Math.max(0, second - 2 * value * first + value * value * count);
+  return error;
 }
 
 function clampCode(value: number, bits: CodeWidth): number {

@@ -9,7 +9,7 @@ import type {
   QuantParams,
   SmoothingMethod,
 } from "../types.ts";
-import { chooseInputParams, coupleInputs } from "./choose_input_range.ts";
+import { chooseInputParams, coupleInputs, rateInputs } from "./choose_input_range.ts";
 import { planTimeGroups } from "../plan/plan_time_groups.ts";
 import { planPoints } from "./plan_points.ts";
 import { addUp, errorOf, type InputSums, signalOf } from "./input_errors.ts";
@@ -28,6 +28,8 @@ export interface InputQuantizerSettings {
   smoothing: { window: number; method: SmoothingMethod } | null;
   /** What a jump of 1 costs; above 0 the parameters of all groups are chosen together. */
   weight: number;
+  /** [T] what the relative error of each timestep counts; `undefined`: all the same. */
+  timestepWeights: readonly number[] | undefined;
 }
 
 /** A quantizer over time, and the sums of squared errors that are expected of it. */
@@ -39,12 +41,14 @@ export interface InputQuantizer {
   schedule: { exact: ParamTrack; stored: ParamTrack } | null;
   /** What phase baseline comes to: ranges from the least to the largest input, not smoothed. */
   baseline: { scale: number[]; zero_point: number[]; error: number };
-  /** The sum of x^2: of each timestep 1, since its inputs are weighed by their own. */
+  /** The sum of x^2: of each timestep what it counts, since its inputs are weighed by their own. */
   signal: number;
   /** Of the parameters as they are stored. */
   error: number;
   /** Of one range for all timesteps, chosen alike. */
   static_error: number;
+  /** The relative error of one range for all timesteps at 8 bits: by it outlying inputs are told. */
+  usual_error: number;
   /** Of a range of its own for each timestep: the limit; of more than 32 timesteps, by about as many of them. */
   limit_error: number;
   /** [P] the range of the inputs, largest less least: the largest of the timesteps of each point of a chart. */
@@ -71,13 +75,28 @@ export function recommendGroups(errors: readonly number[], limit: number): numbe
   return GROUP_COUNTS[enough === -1 ? errors.length - 1 : enough]!;
 }
 
+/** How many times the relative error of the median input's an outlying one's is. */
+const OUTLYING = 10;
+
+/**
+ * Which inputs codes hold far worse than most. Layers whose input has a few outliers, as the down projections of
+ * language models, are most of what quantized inputs cost a model; others leave such inputs at 16 bits too:
+ * LLM.int8(), Dettmers et al., 2022 (arXiv:2208.07339).
+ *
+ * @param errors The relative error of each input of the model at the same width, those that layers share once.
+ */
+export function findOutlying(errors: readonly number[]): boolean[] {
+  const median = errors.toSorted((a, b) => a - b)[Math.floor((errors.length - 1) / 2)] ?? 0;
+  return errors.map((error) => median > 0 && error > OUTLYING * median);
+}
+
 /** Most timesteps that are given a range of their own, to learn the limit: of more, some are taken. */
 const MAX_LIMITS = 32;
 
 /** Plans the quantizer of a layer's inputs, and what it is expected to come to. */
 export function planInputQuantizer(
   all: InputHistograms,
-  { boundaries, bits, range, smoothing, weight }: InputQuantizerSettings,
+  { boundaries, bits, range, smoothing, weight, timestepWeights }: InputQuantizerSettings,
 ): InputQuantizer {
   const timesteps = boundaries.at(-1)!;
   const equal = GROUP_COUNTS.filter((count) => count <= timesteps)
@@ -90,7 +109,7 @@ export function planInputQuantizer(
   const collected = cuts.map((cut) => cut.slice(1).map(() => new Float64Array(all.bins)));
   const every = Math.ceil(timesteps / MAX_LIMITS);
   all.visit((counts, t) => {
-    const own = weighAlike(all, counts, t);
+    const own = weighTimestep(all, counts, t, timestepWeights);
     signal += signalOf(own);
     if (t % every === 0) {
       limit_error += chooseInputParams(own, range, bits).error;
@@ -124,6 +143,7 @@ export function planInputQuantizer(
     baseline: { ...listed(plain), error: sumOf(plain) },
     signal,
     static_error: error_by_groups[0]!,
+    usual_error: rateInputs(inputs[0]![0]!),
     limit_error: limit_signal > 0 ? limit_error * signal / limit_signal : 0,
     error_by_groups,
     range: rangesOf(all, planPoints(timesteps)),
@@ -141,21 +161,31 @@ export function planInputQuantizer(
   all.visit((counts, t) => {
     const segment = groupOf(stored.starts, t);
     const own = { scale: stored.scale[segment]!, zero_point: stored.zero_point[segment]! };
-    error += errorOf(weighAlike(all, counts, t), own, bits).all;
+    error += errorOf(weighTimestep(all, counts, t, timestepWeights), own, bits);
   });
   return { ...found, schedule: { exact: trackOf(smooth), stored }, error };
 }
 
 /**
  * The inputs of one timestep, their counts divided by the sum of their squares: a model depends on the relative
- * error at each timestep, however large its inputs are there.
+ * error at each timestep, however large its inputs are there. Early timesteps, where little noise has to be told
+ * from the image, are what an image model errs at; the weights of a calibration say so.
+ *
+ * @param counts [bins] of the timestep, written over.
  */
-function weighAlike(all: InputHistograms, counts: Float64Array, t: number): InputSums {
-  const signal = signalOf(sumsOf(all, counts, t, t + 1));
-  for (let bin = 0; bin < counts.length; bin++) {
-    counts[bin] = signal > 0 ? counts[bin]! / signal : 0;
+export function weighTimestep(
+  all: InputHistograms,
+  counts: Float64Array,
+  t: number,
+  timestepWeights: readonly number[] | undefined,
+): InputSums {
+  const sums = sumsOf(all, counts, t, t + 1);
+  const signal = signalOf(sums);
+  const weight = signal > 0 ? (timestepWeights?.[t] ?? 1) / signal : 0;
+  for (const values of [counts, sums.count, sums.first, sums.second]) {
+    for (let i = 0; i < values.length; i++) values[i] = values[i]! * weight;
   }
-  return sumsOf(all, counts, t, t + 1);
+  return sums;
 }
 
 /** The largest range of the inputs in each run of timesteps. */
@@ -185,8 +215,11 @@ export function sumsOf(
   from: number,
   to: number,
 ): InputSums {
-  const lo = min.subarray(from, to).reduce((a, b) => Math.min(a, b), Infinity);
-  const hi = max.subarray(from, to).reduce((a, b) => Math.max(a, b), -Infinity);
+  let [lo, hi] = [Infinity, -Infinity];
+  for (let t = from; t < to; t++) {
+    if (min[t]! < lo) lo = min[t]!;
+    if (max[t]! > hi) hi = max[t]!;
+  }
   // Where all inputs are the same there is one point, and any width does.
   return addUp({ from: left, width: width || 1e-30, counts, lo, hi });
 }

@@ -99,14 +99,21 @@ function countGroups({ boundaries }: ActivationsReport): number {
 
 function describeRun(activations: ActivationsReport): string {
   const { bits, timesteps, layers, grouping, other_layers: other } = activations;
+  const kept = activations.kept_layers.length;
   const groups = countNouns(countGroups(activations), "time group");
   const cut = grouping === "equal" ? "of equal length" : "whose boundaries err least";
   return `The inputs of ${countNouns(layers.length, "layer")} are quantized to ${bits} bits, by ` +
     `${groups} ${cut} over ${countNouns(timesteps.length, "timestep")}. ` +
-    (other === 0
+    (kept === 0
+      ? ""
+      : `Those of ${countNouns(kept, "layer")} are outlying and left as they are: codes would ` +
+        "err ten times as much there as with most. ") +
+    (other > 0
+      ? `Those of ${countNouns(other, "other layer")} are left as they are: ` +
+        "the calibration does not know them."
+      : kept === 0
       ? "There is no other layer."
-      : `Those of ${countNouns(other, "other layer")} are left as they are: ` +
-        "the calibration does not know them.");
+      : "There are no more layers.");
 }
 
 function listFacts(activations: ActivationsReport): [string, string][] {

@@ -23,6 +23,7 @@ const NAMES: Record<typeof SETTING_KEYS[number] | "calibration", string> = {
   activation_bits: "Bits of activations",
   activation_range: "Ranges of activations",
   grouping: "Time groups of activations",
+  outlier_inputs: "Outlying activations",
   ignore: "Left alone",
   default_ignore: "Sensitive layers left alone",
   calibration: "Calibration",

@@ -1,6 +1,7 @@
 /** The results block for standard output. */
 
 import type { Report } from "../report/build_report.ts";
+import type { KeptInput } from "../report/report_activations.ts";
 import type { PhaseFigures } from "../report/phase_figures.ts";
 import { judgeLayer, storedScore } from "../report/judge_quality.ts";
 import { countRough, rankDamage, savedBytes } from "../report/rank_damage.ts";
@@ -12,6 +13,9 @@ const RULE = "=".repeat(80);
 
 /** Layers listed by their damage. */
 const LISTED = 20;
+
+/** Layers named whose inputs were left as they are. */
+const KEPT_SHOWN = 4;
 
 /**
  * Renders the results block, line by line as other tools parse it.
@@ -81,12 +85,16 @@ function renderVerdict(report: Report): string[] {
 /** The quantizers of inputs, over diffusion time; those of weights stand below, over the rows that stand in for it. */
 function renderActivations({ activations, num_time_groups }: Report): string[] {
   if (activations === undefined) return [];
-  const { bits, range, grouping, timesteps, layers, baseline } = activations;
+  const { bits, range, grouping, timesteps, layers, kept_layers: kept, baseline } = activations;
   const groups = `${countNouns(num_time_groups, "time group")} of ${grouping} ` +
     (grouping === "equal" ? "length" : "boundaries");
   return [
     `Activations over ${countNouns(timesteps.length, "timestep")}, ${bits} bits, ranges ${range}:`,
     `  ${groups}, ${countNouns(layers.length, "layer")}`,
+    ...kept.length === 0 ? [] : [
+      `  Outlying inputs of ${countNouns(kept.length, "layer")} left as they are: ` +
+      describeKept(kept),
+    ],
     `  Smoothness score: ${storedScore(activations).toFixed(4)} (phase baseline ${
       baseline.smoothness_score.toFixed(4)
     })`,
@@ -99,6 +107,15 @@ function renderActivations({ activations, num_time_groups }: Report): string[] {
     "Weights by rows, which stand in for time:",
     "",
   ];
+}
+
+/** The first layers whose inputs were left as they are. */
+function describeKept(kept: readonly KeptInput[]): string {
+  const named = kept.slice(0, KEPT_SHOWN).map(({ name, grouped_sqnr_db }) =>
+    `${escapeText(name)} (${formatDecibel(grouped_sqnr_db)})`
+  );
+  return named.join(", ") +
+    (kept.length > KEPT_SHOWN ? `, and ${kept.length - KEPT_SHOWN} more` : "");
 }
 
 /** The layers that most of the error comes from. */

@@ -2,7 +2,12 @@
 
 import type { Advice } from "../report/advise.ts";
 import type { Report } from "../report/build_report.ts";
-import { activationRangeOf, DEFAULT_SETTINGS, groupSizeOf } from "../settings/settings.ts";
+import {
+  activationRangeOf,
+  DEFAULT_SETTINGS,
+  groupingOf,
+  groupSizeOf,
+} from "../settings/settings.ts";
 
 /** Where the files of a run lie, of which its report says nothing but the model's name. */
 export interface RunPaths {
@@ -129,7 +134,14 @@ function settingsOf(report: Report, paths: RunPaths): string[] {
         ? null
         : report.activation_range,
     ),
-    ...given("--grouping", report.grouping === DEFAULT_SETTINGS.grouping ? null : report.grouping),
+    ...given(
+      "--grouping",
+      report.grouping === groupingOf({ phase, grouping: undefined }) ? null : report.grouping,
+    ),
+    ...given(
+      "--outlier-inputs",
+      report.outlier_inputs === DEFAULT_SETTINGS.outlierInputs ? null : report.outlier_inputs,
+    ),
     ...(default_ignore ? [] : ["--no-default-ignore"]),
     ...report.ignore.map((pattern) => `--ignore=${pattern}`),
   ];

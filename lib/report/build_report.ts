@@ -10,6 +10,7 @@ import type {
   FormatName,
   Granularity,
   Grouping,
+  OutlierInputs,
   Phase,
   QualitySums,
   SkippedTensor,
@@ -99,6 +100,8 @@ export interface Report extends Smoothness, Quality, OutputFigures {
   activation_range: ActivationRange | null;
   /** Where the time groups of inputs begin. */
   grouping: Grouping | null;
+  /** What became of inputs that codes hold far worse than most. */
+  outlier_inputs: OutlierInputs | null;
   /** The score of the quantizers of inputs over time, before zero points were rounded; absent where there are none. */
   activation_smoothness_score?: number;
   /** What these quantizers are expected to come to in dB; absent where there are none, `null`: no error. */
@@ -220,6 +223,7 @@ export function buildReport(run: RunResults): Report {
     activation_bits: settings.activationBits ?? null,
     activation_range: activations?.range ?? null,
     grouping: activations?.grouping ?? null,
+    outlier_inputs: activations === undefined ? null : settings.outlierInputs,
     ...activations && {
       activation_smoothness_score: activations.smoothness_score,
       activation_sqnr_db: activations.grouped_sqnr_db,

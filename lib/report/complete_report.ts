@@ -21,6 +21,7 @@ export function completeReport(report: JsonObject): JsonObject {
     activation_bits: null,
     activation_range: null,
     grouping: null,
+    outlier_inputs: null,
     ...report,
   };
   return {

@@ -15,7 +15,7 @@ import {
   weightJumps,
 } from "../params/score_smoothness.ts";
 import { measureTrackJumps } from "../params/score_track.ts";
-import { activationRangeOf, type QuantizeSettings } from "../settings/settings.ts";
+import { activationRangeOf, groupingOf, type QuantizeSettings } from "../settings/settings.ts";
 import type { ActivationBits, ActivationRange, AxisSource, Grouping } from "../types.ts";
 
 /** What quantizers of inputs are expected to come to, in dB: 10 log10(sum x^2 / sum (x - v)^2); `null`: no error. */
@@ -54,6 +54,14 @@ export interface LayerActivations
   moving_scale?: number[];
 }
 
+/** A layer whose inputs are left as they are. */
+export interface KeptInput {
+  /** Module name. */
+  name: string;
+  /** What the time groups of the run would be expected to come to, in dB. */
+  grouped_sqnr_db: number | null;
+}
+
 /** The quantizers of a run. */
 export interface ActivationsReport extends InputFigures, Smoothness {
   /** Width of a code. */
@@ -78,6 +86,11 @@ export interface ActivationsReport extends InputFigures, Smoothness {
   };
   /** Layers whose inputs are not known, and so are left as they are. */
   other_layers: number;
+  /**
+   * Layers whose inputs are outlying, and so left as they are: at 8 bits their relative error would be more than ten
+   * times that of the median layer's.
+   */
+  kept_layers: KeptInput[];
   /** Layers whose inputs are quantized. */
   layers: LayerActivations[];
 }
@@ -90,7 +103,7 @@ export function reportActivations(
   records: ActivationRecords,
   settings: QuantizeSettings,
 ): ActivationsReport {
-  const { bits, axis, layers, timesteps, missing } = records;
+  const { bits, axis, layers, kept, timesteps, missing } = records;
   const { threshold } = settings;
   const jumpsOf = (layer: ActivationRecord, which: "exact" | "stored" | "baseline") => {
     const track = which === "baseline"
@@ -114,7 +127,7 @@ export function reportActivations(
   return {
     bits,
     range: activationRangeOf(settings),
-    grouping: settings.grouping,
+    grouping: groupingOf(settings),
     source: axis.source,
     timesteps: [...timesteps],
     boundaries: axis.boundaries,
@@ -127,6 +140,10 @@ export function reportActivations(
       grouped_sqnr_db: sqnrBy(layers, ({ baseline }) => baseline.error),
     },
     other_layers: missing,
+    kept_layers: kept.map((layer) => ({
+      name: layer.name,
+      grouped_sqnr_db: figuresOf([layer]).grouped_sqnr_db,
+    })),
     layers: layers.map((layer) => {
       const own = scoreJumps(jumpsOf(layer, "exact"), threshold);
       return {

@@ -22,6 +22,7 @@ export const SETTING_KEYS = [
   "activation_bits",
   "activation_range",
   "grouping",
+  "outlier_inputs",
   "ignore",
   "default_ignore",
 ] as const satisfies readonly (keyof Report)[];

@@ -2,15 +2,21 @@
 
 import { hasHistogram, type WithHistogram } from "../calibration/read_histograms.ts";
 import type { Backend } from "../jobs/backend.ts";
-import type { InputQuantizer } from "../params/plan_input_quantizer.ts";
-import type { ActivationRecords } from "../layer/activation_record.ts";
+import { findOutlying } from "../params/plan_input_quantizer.ts";
+import type { ActivationRecord, ActivationRecords } from "../layer/activation_record.ts";
 import { createCosts, groupPoints } from "../params/group_timesteps.ts";
 import { inputWindowOf } from "../params/smooth_params.ts";
 import { fullName, type LayerPlan } from "../plan/plan_layer.ts";
 import { planTimeGroups } from "../plan/plan_time_groups.ts";
-import { activationRangeOf, markovWeightOf, type QuantizeSettings } from "../settings/settings.ts";
+import {
+  activationRangeOf,
+  groupingOf,
+  markovWeightOf,
+  type QuantizeSettings,
+} from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import type { RunPlan } from "./plan_run.ts";
+import { weightsOf } from "./share_inputs.ts";
 
 /** Most points between which boundaries are chosen: a finer axis is joined to runs of timesteps. */
 const MAX_POINTS = 50;
@@ -40,7 +46,8 @@ export async function planActivations(
   const range = activationRangeOf(settings);
   const window = inputWindowOf(settings);
   const smoothing = window === null ? null : { window, method: settings.smoothingMethod };
-  const boundaries = settings.grouping === "equal"
+  const timestepWeights = weightsOf(file, settings) ?? file.weights;
+  const boundaries = groupingOf(settings) === "equal"
     ? planTimeGroups(timesteps.length, settings.timeGroups)
     : await chooseBoundaries(known, bits);
   const found = await Promise.all(known.map(({ statistics }) =>
@@ -53,28 +60,35 @@ export async function planActivations(
       range,
       smoothing,
       weight: settings.phase === "optimize" ? markovWeightOf(settings) : 0,
+      timestepWeights,
     })
   ));
-  const byLayer = new Map<LayerPlan, InputQuantizer>(
-    known.flatMap(({ users }, i) => users.map(({ layer }) => [layer, found[i]!] as const)),
-  );
+  const outlying = listOutlying(found.map(({ usual_error }) => usual_error));
+  const places = new Map(known.flatMap(({ users }, i) => users.map(({ layer }) => [layer, i])));
+  const record = (keeps: boolean): ActivationRecord[] =>
+    plan.parts.flatMap(({ component, selection }) =>
+      selection.layers.flatMap((layer) => {
+        const place = places.get(layer);
+        if (place === undefined || outlying[place] !== keeps) return [];
+        const { rows, columns } = layer;
+        return [{ name: fullName(component, layer.name), rows, columns, ...found[place]! }];
+      })
+    );
   return {
     bits,
     timesteps,
     axis: { source: "calibrated", boundaries },
-    layers: plan.parts.flatMap(({ component, selection }) =>
-      selection.layers.flatMap((layer) => {
-        const own = byLayer.get(layer);
-        const { rows, columns } = layer;
-        return own === undefined
-          ? []
-          : [{ name: fullName(component, layer.name), rows, columns, ...own }];
-      })
-    ),
+    layers: record(false),
+    kept: record(true),
     missing,
   };
 
-  /** The boundaries with the least sum of the layers' relative errors. */
+  /** Which inputs are left as they are. */
+  function listOutlying(errors: readonly number[]): boolean[] {
+    return settings.outlierInputs === "keep" ? findOutlying(errors) : errors.map(() => false);
+  }
+
+  /** The boundaries with the least sum of the relative errors of inputs that are not outlying. */
   async function chooseBoundaries(
     known: readonly KnownInputs[],
     bits: ActivationBits,
@@ -83,12 +97,22 @@ export async function planActivations(
     const points = planTimeGroups(timesteps.length, count);
     const rated = await Promise.all(
       known.map(({ statistics }) =>
-        backend.run({ verb: "rateGroups", calibration: file, statistics, points, bits, range })
+        backend.run({
+          verb: "rateGroups",
+          calibration: file,
+          statistics,
+          points,
+          bits,
+          range,
+          timestepWeights,
+        })
       ),
     );
     const costs = createCosts(count);
+    const outlying = listOutlying(rated.map(({ usual_error }) => usual_error));
     // In their order, so that the sum does not depend on who was first.
-    for (const own of rated) {
+    for (const [place, { costs: own }] of rated.entries()) {
+      if (outlying[place]) continue;
       for (let i = 0; i < own.length; i++) costs.values[i] = costs.values[i]! + own[i]!;
     }
     return groupPoints(costs, settings.timeGroups).boundaries.map((point) => points[point]!);

@@ -12,6 +12,7 @@ import { sqnrOf } from "../params/measure_quality.ts";
 import { activationRangeOf, type QuantizeSettings } from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import { knownInputs } from "./plan_activations.ts";
+import { weightsOf } from "./share_inputs.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** Width of the codes that are predicted for unless another is given. */
@@ -56,7 +57,10 @@ interface KindSums {
  */
 export function predictGroups(
   plan: Pick<RunPlan, "parts" | "calibration">,
-  settings: Pick<QuantizeSettings, "activationBits" | "activationRange" | "phase">,
+  settings: Pick<
+    QuantizeSettings,
+    "activationBits" | "activationRange" | "phase" | "timestepWeights"
+  >,
 ): PredictedGroups | undefined {
   const { known } = knownInputs(plan);
   if (known.length === 0) return undefined;
@@ -64,6 +68,7 @@ export function predictGroups(
   const timesteps = file.timesteps.length;
   const bits = settings.activationBits ?? USUAL_BITS;
   const range = activationRangeOf(settings);
+  const timestepWeights = weightsOf(file, settings) ?? file.weights;
   const counts = GROUP_COUNTS.filter((count) => count <= timesteps);
   const kinds = new Map<string, KindSums>();
   for (const { statistics, users } of known) {
@@ -77,6 +82,7 @@ export function predictGroups(
           range,
           smoothing: null,
           weight: 0,
+          timestepWeights,
         }),
     );
     for (const { name } of users) {

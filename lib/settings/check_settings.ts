@@ -23,6 +23,7 @@ import {
   GROUPINGS,
   LIMITS,
   MODULATIONS,
+  OUTLIER_INPUTS,
   PHASES,
   type QuantizeSettings,
   SMOOTHING_METHODS,
@@ -94,7 +95,8 @@ const RULES: Record<keyof QuantizeSettings | "overwrite" | "link", SettingRule> 
   timestepWeights: { subject: "--timestep-weights", ...optional(oneOf(TIMESTEP_WEIGHTS)) },
   activationBits: { subject: "--activation-bits", ...optional(oneOf(ACTIVATION_WIDTHS)) },
   activationRange: { subject: "--activation-range", ...optional(oneOf(ACTIVATION_RANGES)) },
-  grouping: { subject: "--grouping", ...oneOf(GROUPINGS) },
+  grouping: { subject: "--grouping", ...optional(oneOf(GROUPINGS)) },
+  outlierInputs: { subject: "--outlier-inputs", ...oneOf(OUTLIER_INPUTS) },
   backend: { subject: "--backend", ...oneOf(BACKEND_CHOICES) },
   overwrite: { subject: "--overwrite", ...optional(SWITCH) },
   link: { subject: "--link", ...optional(SWITCH) },
@@ -189,7 +191,7 @@ function checkTogether(
       "--activation-bits needs --calibration: what a layer is fed is not known without",
     );
   }
-  for (const key of ["activationRange", "grouping"] as const) {
+  for (const key of ["activationRange", "grouping", "outlierInputs"] as const) {
     if (activationBits !== undefined || !isGiven(key)) continue;
     throw new BadInputError(
       `${RULES[key].subject} needs --activation-bits: inputs are not quantized without`,

@@ -9,6 +9,7 @@ import type {
   FormatName,
   Granularity,
   Grouping,
+  OutlierInputs,
   Phase,
   SmoothingMethod,
 } from "../types.ts";
@@ -89,8 +90,16 @@ export interface QuantizeSettings {
    * {@linkcode activationRangeOf}.
    */
   activationRange: ActivationRange | undefined;
-  /** Where the time groups of inputs begin. Default `equal`. */
-  grouping: Grouping;
+  /**
+   * Where the time groups of inputs begin. Default `undefined`: `equal`, and in phase optimize `optimal`, see
+   * {@linkcode groupingOf}.
+   */
+  grouping: Grouping | undefined;
+  /**
+   * What becomes of inputs whose relative error at 8 bits would be more than ten times that of the median layer's, as
+   * where a few outliers stretch the range. Default `keep`: they are not quantized.
+   */
+  outlierInputs: OutlierInputs;
   /** What computes. Default `auto`: the fastest, which is `wasm`; all give the same bytes. */
   backend: BackendChoice;
 }
@@ -145,7 +154,8 @@ export const DEFAULT_SETTINGS: QuantizeSettings = {
   timestepWeights: undefined,
   activationBits: undefined,
   activationRange: undefined,
-  grouping: "equal",
+  grouping: undefined,
+  outlierInputs: "keep",
   backend: "auto",
 };
 
@@ -215,6 +225,16 @@ export function activationRangeOf(
 ): ActivationRange {
   return activationRange ?? (phase === "optimize" ? "optimize" : "minmax");
 }
+
+/** Where the time groups of inputs begin. */
+export function groupingOf(
+  { grouping, phase }: Pick<QuantizeSettings, "grouping" | "phase">,
+): Grouping {
+  return grouping ?? (phase === "optimize" ? "optimal" : "equal");
+}
+
+/** What `--outlier-inputs` may name. */
+export const OUTLIER_INPUTS = ["keep", "quantize"] as const satisfies OutlierInputs[];
 
 /** What `--granularity` may name. */
 export const GRANULARITIES = ["row", "slice"] as const satisfies Granularity[];
