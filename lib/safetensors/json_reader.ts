@@ -4,6 +4,7 @@
  * is counted: 60 MB of `[[],[],…` would take gigabytes.
  */
 
+import { decodeAscii, isDigit, isPartOfNumber, isText, UTF8 } from "./json_bytes.ts";
 import { type JsonFeed, JsonSyntaxError } from "./json_feed.ts";
 import { COST, MAX_KEPT, MAX_TEXT } from "./json_limits.ts";
 
@@ -321,30 +322,4 @@ export class JsonReader {
     this.#end = held + count;
     return count > 0;
   }
-}
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const LATIN1 = new TextDecoder("latin1");
-
-/** A decoder takes longer to call than a short text takes to be put together. */
-function decodeAscii(bytes: Uint8Array): string {
-  if (bytes.length > SHARED_BYTES) return LATIN1.decode(bytes);
-  return String.fromCharCode.apply(null, bytes as unknown as number[]);
-}
-
-/** Whether bytes are those of a text in ISO 8859-1. */
-function isText(bytes: Uint8Array, text: string): boolean {
-  if (bytes.length !== text.length) return false;
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== text.charCodeAt(i)) return false;
-  return true;
-}
-
-function isDigit(byte: number): boolean {
-  return byte >= 0x30 && byte <= 0x39;
-}
-
-/** Digits, sign, point and exponent. */
-function isPartOfNumber(byte: number): boolean {
-  return isDigit(byte) || byte === 0x2d || byte === 0x2e || byte === 0x2b ||
-    byte === 0x65 || byte === 0x45;
 }
