@@ -30,3 +30,6 @@ export function isPartOfNumber(byte: number): boolean {
   return isDigit(byte) || byte === 0x2d || byte === 0x2e || byte === 0x2b ||
     byte === 0x65 || byte === 0x45;
 }
+
+/** A number at the start of a text. */
+export const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/;

@@ -4,13 +4,12 @@
  * is counted: 60 MB of `[[],[],…` would take gigabytes.
  */
 
-import { decodeAscii, isDigit, isPartOfNumber, isText, UTF8 } from "./json_bytes.ts";
+import { decodeAscii, isDigit, isPartOfNumber, isText, NUMBER, UTF8 } from "./json_bytes.ts";
 import { type JsonFeed, JsonSyntaxError } from "./json_feed.ts";
 import { COST, MAX_KEPT, MAX_TEXT } from "./json_limits.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
-const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/;
 
 /** Longest text that is kept once for all its places, in bytes, and how many of them. */
 const SHARED_BYTES = 64;
@@ -81,11 +80,6 @@ export class JsonReader {
     return true;
   }
 
-  /** What follows is no value. */
-  failValue(): never {
-    return this.#failAt("Expected a value");
-  }
-
   /**
    * Reads an object.
    *
@@ -93,7 +87,7 @@ export class JsonReader {
    */
   readObject(visit: (key: string) => void): void {
     const open = "{".charCodeAt(0);
-    if (this.peek() !== open) this.failValue();
+    if (this.peek() !== open) this.#failAt("Expected a value");
     this.#enter();
     const few: string[] = [];
     let many: Set<string> | undefined;
@@ -125,7 +119,7 @@ export class JsonReader {
    * @param visit Called for each item; has to consume it.
    */
   readList(visit: () => void): void {
-    if (this.peek() !== 0x5b) this.failValue();
+    if (this.peek() !== 0x5b) this.#failAt("Expected a value");
     this.#enter();
     for (let isFirst = true;; isFirst = false) {
       if (isFirst && this.peek() === 0x5d) break;
@@ -150,7 +144,7 @@ export class JsonReader {
 
   /** Reads a text, keeping it; short ones that come again are kept once. */
   readText(): string {
-    if (this.peek() !== QUOTE) this.failValue();
+    if (this.peek() !== QUOTE) this.#failAt("Expected a value");
     let start = this.#at;
     let isEscaped = false;
     let isAscii = true;
@@ -249,7 +243,7 @@ export class JsonReader {
       if (!isPartOfNumber(this.#bytes[i]!)) break;
     }
     const found = NUMBER.exec(decodeAscii(this.#bytes.subarray(start, i)))?.[0];
-    if (found === undefined) return this.failValue();
+    if (found === undefined) return this.#failAt("Expected a value");
     this.#at = start + found.length;
     return found;
   }
