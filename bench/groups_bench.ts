@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
-import { encodeHeader } from "../lib/safetensors/header.ts";
+import { encodeHeader } from "../lib/safetensors/encode_header.ts";
 import { createFile, openSink } from "../lib/safetensors/write.ts";
 import { encodeFloats, floatBytes, type FloatDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits, Granularity, Phase } from "../lib/types.ts";

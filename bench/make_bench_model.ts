@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
-import { encodeHeader } from "../lib/safetensors/header.ts";
+import { encodeHeader } from "../lib/safetensors/encode_header.ts";
 import { createFile, openSink, syncFile } from "../lib/safetensors/write.ts";
 import { noise } from "../tests/make_model.ts";
 

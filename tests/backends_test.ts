@@ -15,6 +15,7 @@ import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import { BadInputError, InterruptedError } from "../lib/base/errors.ts";
+import type { FilePlace } from "../lib/types.ts";
 import { encodeFloats } from "../lib/safetensors/dtype.ts";
 import { withAdapter } from "./find_adapter.ts";
 import { noise, withFiles } from "./make_model.ts";
@@ -111,9 +112,9 @@ withAdapter.test("every backend copies bytes at any offset", async () => {
       Deno.writeFileSync(target.path, new Uint8Array(2055));
       await backend.run({
         verb: "copy",
-        source: { ...source, begin: 13 },
+        source: { ...source, begin: 3 },
         target,
-        byteLength: 1001,
+        pieces: [{ from: 10, to: 0, byteLength: 1000 }, { from: 1010, to: 1000, byteLength: 1 }],
       });
       backend.close();
       const bytes = read();
@@ -125,6 +126,39 @@ withAdapter.test("every backend copies bytes at any offset", async () => {
       assert.ok(bytes.subarray(1008).every((byte) => byte === 0), name);
     }
   });
+});
+
+withAdapter.test("every backend copies pieces in any order, and those longer than it takes at a time", async () => {
+  await withFiles(
+    { "in": Uint8Array.from({ length: 3e6 }, (_, i) => i * 7 + i / 251) },
+    async (root) => {
+      const [source, target] = ["in", "out"].map((name) => ({
+        path: join(root, name),
+        label: name,
+        begin: 1,
+      })) as [FilePlace, FilePlace];
+      const pieces = [
+        { from: 0, to: 2_500_000, byteLength: 3 },
+        { from: 3, to: 5, byteLength: 2_200_000 },
+        { from: 2_200_003, to: 2, byteLength: 3 },
+        { from: 2_200_006, to: 9, byteLength: 0 },
+        { from: 2_999_998, to: 2_500_003, byteLength: 1 },
+        { from: 10, to: 2_400_000, byteLength: 7 },
+      ];
+      const bytes = Deno.readFileSync(source.path);
+      const expected = new Uint8Array(2_500_010);
+      for (const { from, to, byteLength } of pieces) {
+        expected.set(bytes.subarray(from + 1, from + 1 + byteLength), to + 1);
+      }
+      for (const [name, open] of Object.entries(OPEN)) {
+        const backend = await open();
+        Deno.writeFileSync(target.path, new Uint8Array(expected.length));
+        await backend.run({ verb: "copy", source, target, pieces });
+        backend.close();
+        assert.deepEqual(Deno.readFileSync(target.path), expected, name);
+      }
+    },
+  );
 });
 
 withAdapter.test("every backend finds the first byte that differs", async () => {

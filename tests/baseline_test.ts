@@ -196,12 +196,12 @@ const layerWith = (parts: Record<string, unknown>) =>
   reportWith("layers", [makeLayer("a"), { ...makeLayer("b"), ...parts }]);
 
 const BROKEN: [what: string, text: string, message: string][] = [
-  ["is empty", "", "it is not JSON: Expected a value at character 0"],
-  ["is cut", '{"a": 1', "it is not JSON: Expected a comma or a closing brace at character 7"],
-  ["is a page", "<!DOCTYPE html>", "it is not JSON: Expected a value at character 0"],
+  ["is empty", "", "it is not JSON: Expected a value at byte 0"],
+  ["is cut", '{"a": 1', "it is not JSON: Expected a comma or a closing brace at byte 7"],
+  ["is a page", "<!DOCTYPE html>", "it is not JSON: Expected a value at byte 0"],
   ["is a list", "[]", "it is no report of Isotherm: it has no schema_version"],
   ["is another JSON", '{"name": "x"}', "it is no report of Isotherm: it has no schema_version"],
-  ["holds NaN", '{"a": NaN}', "it is not JSON: Expected a value at character 6"],
+  ["holds NaN", '{"a": NaN}', "it is not JSON: Expected a value at byte 6"],
   [
     "holds an endless number",
     JSON.stringify(makeReport()).replace('"sqnr_db":10', '"sqnr_db":1e999'),
@@ -210,7 +210,7 @@ const BROKEN: [what: string, text: string, message: string][] = [
   [
     "holds a key twice",
     '{"schema_version": 1, "schema_version": 2}',
-    'it is not JSON: Duplicate key "schema_version" at character 38',
+    'it is not JSON: Duplicate key "schema_version" at byte 38',
   ],
   [
     "is of a later schema",

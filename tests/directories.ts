@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { encodeHeader } from "../lib/safetensors/header.ts";
+import { encodeHeader } from "../lib/safetensors/encode_header.ts";
 import { encodeFile, matrix, noise, type TestTensor, withFiles } from "./make_model.ts";
 
 /** Files by their path. */

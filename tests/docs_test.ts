@@ -4,6 +4,18 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { COMMANDS, FLAGS } from "../lib/cli/flags.ts";
+import { MAX_CONFIG_BYTES } from "../lib/model/open_model.ts";
+import { MAX_TEXT_BYTES } from "../lib/report/load_report.ts";
+import { MAX_HEADER_BYTES } from "../lib/safetensors/header.ts";
+import {
+  DOCUMENT_DEPTH,
+  HEADER_DEPTH,
+  MAX_KEPT,
+  MAX_TEXT,
+} from "../lib/safetensors/json_limits.ts";
+import { HOSTILE_DIRECTORIES } from "./hostile_directories.ts";
+import { HOSTILE_HEADERS } from "./hostile_headers.ts";
+import { ODD_MODELS } from "./odd_models.ts";
 import { GRADES } from "../lib/report/grades.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -11,7 +23,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DOCS = [...Deno.readDirSync(join(ROOT, "docs"))].map(({ name }) => `docs/${name}`)
   .filter((path) => path.endsWith(".md"));
 
-const PAGES = ["README.md", "CHANGELOG.md", "action/README.md", ...DOCS];
+const PAGES = ["README.md", "SECURITY.md", "CHANGELOG.md", "action/README.md", ...DOCS];
 
 const read = (path: string) => Deno.readTextFileSync(join(ROOT, path));
 
@@ -43,8 +55,8 @@ for (const page of PAGES) {
 }
 
 Deno.test("the pages name flags that there are", () => {
-  // Those of Deno and npx, and of the Hugging Face command line.
-  const others = /^--(yes|no-prompt|allow-\w+|lock|revision|local-dir)$/;
+  // Those of Deno and npx, of the Hugging Face command line, and of `deno task fuzz`.
+  const others = /^--(yes|no-prompt|allow-\w+|lock|revision|local-dir|seconds|seed)$/;
   const known = new Set(FLAGS.map(({ name }) => `--${name}`));
   for (const page of PAGES) {
     for (const [flag] of read(page).matchAll(/(?<![\w-])--[a-z][a-z-]*/g)) {
@@ -53,6 +65,29 @@ Deno.test("the pages name flags that there are", () => {
   }
   for (const command of COMMANDS.slice(1)) {
     assert.ok(read("README.md").includes(`\`isotherm ${command}`), command);
+  }
+});
+
+Deno.test("SECURITY.md gives the limits of documents, the counts of the corpus, and tests that there are", () => {
+  const text = read("SECURITY.md");
+  const refused = HOSTILE_HEADERS.length + HOSTILE_DIRECTORIES.length;
+  const single = HOSTILE_HEADERS.length + ODD_MODELS.length;
+  const words = [
+    `${
+      refused + ODD_MODELS.length
+    } models, of which ${ODD_MODELS.length} are taken and ${refused} refused`,
+    `the corpus's ${single} single files`,
+    ...[MAX_HEADER_BYTES, MAX_CONFIG_BYTES, MAX_TEXT_BYTES].map((bytes) =>
+      `| ${bytes.toLocaleString("en-US")} bytes `
+    ),
+    `| ${MAX_KEPT / 2 ** 20} MB: `,
+    `| ${MAX_TEXT / 2 ** 20} MB `,
+    `| ${HEADER_DEPTH} `,
+    `| ${DOCUMENT_DEPTH} `,
+  ];
+  for (const word of words) assert.ok(text.replaceAll(/\s+/g, " ").includes(word), word);
+  for (const [, path] of text.matchAll(/`(tests\/[\w/]+\.ts)`/g)) {
+    assert.ok(Deno.statSync(join(ROOT, path!)).isFile, path);
   }
 });
 

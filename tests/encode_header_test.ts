@@ -1,12 +1,9 @@
 /** The writing half of lib/safetensors/header.ts: what a header looks like, and what is never written. */
 
 import assert from "node:assert/strict";
-import {
-  encodeHeader,
-  MAX_HEADER_BYTES,
-  type NewTensor,
-  parseHeader,
-} from "../lib/safetensors/header.ts";
+import { encodeHeader, type NewTensor } from "../lib/safetensors/encode_header.ts";
+import { MAX_HEADER_BYTES, parseHeader } from "../lib/safetensors/header.ts";
+import { feedBytes } from "../lib/safetensors/json_feed.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
 
 const TENSORS: NewTensor[] = [
@@ -83,7 +80,7 @@ Deno.test("encodeHeader() writes what parseHeader() reads when names and texts a
   const tensors = names.map((name, i) => ({ name, dtype: "U8", shape: [i], byteLength: i }));
   const metadata = new Map([["__proto__", "\x00"], ['"', "\u202e"]]);
   const { bytes, begins, byteLength } = encodeHeader(tensors, metadata);
-  const header = parseHeader(bytes.subarray(8), byteLength);
+  const header = parseHeader(feedBytes(bytes.subarray(8)), bytes.length - 8, byteLength);
   assert.deepEqual(new Map([...header.metadata!].reverse()).size, 2);
   assert.deepEqual(header.metadata!.get("__proto__"), "\x00");
   assert.deepEqual(header.metadata!.get('"'), "\u202e");

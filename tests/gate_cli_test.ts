@@ -119,12 +119,13 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
     argv: ["cut.json", "same.json"],
     code: 4,
     stderr: 'error: Cannot read the baseline "ROOT/cut.json": it is not JSON: ' +
-      `Unterminated string at character 190: ${AGAIN}\n`,
+      `Unterminated string at byte 190: ${AGAIN}\n`,
   },
   {
     argv: ["binary.json", "same.json", "--missing", "create"],
     code: 4,
-    stderr: 'error: Cannot read the baseline "ROOT/binary.json": it is not UTF-8 text\n',
+    stderr: 'error: Cannot read the baseline "ROOT/binary.json": it is not JSON: ' +
+      `Invalid UTF-8 at byte 0: ${AGAIN}\n`,
   },
   {
     argv: ["other.json", "same.json", "--missing", "warn"],
@@ -146,7 +147,7 @@ const ENDINGS: { argv: string[]; code: number; stderr: string; verdict?: string 
     argv: ["base.json", "cut.json"],
     code: 2,
     stderr: 'error: Cannot read the report "ROOT/cut.json": it is not JSON: ' +
-      `Unterminated string at character 190: ${AGAIN_REPORT}\n`,
+      `Unterminated string at byte 190: ${AGAIN_REPORT}\n`,
   },
   {
     argv: ["none.json", "same.json", "--missing", "warn"],

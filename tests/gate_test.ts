@@ -571,7 +571,7 @@ Deno.test("judgeReports() refuses when two runs of a phase differ in window or w
 });
 
 const BAD_RULES: [text: string, message: string][] = [
-  ["", "it is not JSON: Expected a value at character 0"],
+  ["", "it is not JSON: Expected a value at byte 0"],
   ["[]", 'it has no list "rules"'],
   ['{"rules": {}}', 'it has no list "rules"'],
   ['{"rules": [], "a": 1}', 'its key "a" is unknown, must be rules'],
@@ -635,7 +635,7 @@ const BAD_RULES: [text: string, message: string][] = [
   ],
   [
     '{"rules": [{"metric": "sqnr_db", "metric": "model_size_mb"}]}',
-    'it is not JSON: Duplicate key "metric" at character 41',
+    'it is not JSON: Duplicate key "metric" at byte 41',
   ],
 ];
 

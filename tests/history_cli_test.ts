@@ -135,12 +135,12 @@ const REFUSED: { argv: string[]; files?: Files; stderr: string }[] = [
     argv: ["append", "report.json", "--to", "h.jsonl"],
     files: { "h.jsonl": '{"schema_version":1,"comm' },
     stderr: 'Cannot read the history "ROOT/h.jsonl": line 1, cut short: it is not JSON: ' +
-      "Unterminated string at character 25: correct or remove that line",
+      "Unterminated string at byte 25: correct or remove that line",
   },
   {
     argv: ["append", "report.json", "--to", "report.json"],
     stderr: 'Cannot read the history "ROOT/report.json": line 1: it is not JSON: ' +
-      "Expected a key in double quotes at character 1: correct or remove that line",
+      "Expected a key in double quotes at byte 1: correct or remove that line",
   },
   {
     argv: ["append", "report.json", "--to", "h.jsonl"],

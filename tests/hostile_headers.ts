@@ -32,8 +32,11 @@ export function nestedField(depth: number): string {
   return "[".repeat(depth - 2) + "]".repeat(depth - 2);
 }
 
+/** The entry of a tensor without elements. */
+const EMPTY = '{"dtype":"F32","shape":[0],"data_offsets":[0,0]}';
 const LONG = "n".repeat(20_000);
 const NO_JSON = "invalid JSON in header: ";
+const NO_UTF8 = `${NO_JSON}Invalid UTF-8 in a string`;
 const NO_INTEGER = "holds something other than an integer from 0 to 2^64-1";
 const UNCOVERED = "incomplete metadata, file not fully covered: tensors end at byte";
 
@@ -51,14 +54,23 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["a length 1 too long", announcing(3n, 10), "invalid header length: 3 bytes announced, the fi"],
   ["100 MB in 8 bytes", announcing(100_000_000n, 8), "invalid header length: 100000000 bytes an"],
   // 4: UTF-8
-  ["a byte outside UTF-8", rawFile(Uint8Array.of(0x7b, 0xff, 0x7d)), "invalid UTF-8 in header"],
-  ["an overlong form", rawFile(Uint8Array.of(0x22, 0xc0, 0xa2, 0x22)), "invalid UTF-8 in header"],
-  ["bytes of a surrogate", rawFile(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)), "invalid UTF-8"],
-  ["half a character", rawFile(Uint8Array.of(0x22, 0xe2, 0x82)), "invalid UTF-8 in header"],
+  [
+    "a byte outside UTF-8",
+    rawFile(Uint8Array.of(0x7b, 0xff, 0x7d)),
+    `${NO_JSON}Invalid UTF-8 at by`,
+  ],
+  [
+    "half of a character first",
+    rawFile(Uint8Array.of(0x7b, 0x80)),
+    `${NO_JSON}Invalid UTF-8 at byte 1`,
+  ],
+  ["an overlong form", rawFile(Uint8Array.of(0x22, 0xc0, 0xa2, 0x22)), `${NO_UTF8} at byte 4`],
+  ["bytes of a surrogate", rawFile(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)), NO_UTF8],
+  ["half a character", rawFile(Uint8Array.of(0x22, 0xe2, 0x82, 0x22)), `${NO_UTF8} at byte 4`],
   // 5: one JSON document
-  ["a length of 0", rawFile(""), `${NO_JSON}Expected a value at character 0`],
-  ["only spaces", rawFile("    "), `${NO_JSON}Expected a value at character 4`],
-  ["a byte order mark", rawFile("\ufeff{}"), `${NO_JSON}Expected a value at character 0`],
+  ["a length of 0", rawFile(""), `${NO_JSON}Expected a value at byte 0`],
+  ["only spaces", rawFile("    "), `${NO_JSON}Expected a value at byte 4`],
+  ["a byte order mark", rawFile("\ufeff{}"), `${NO_JSON}Expected a value at byte 0`],
   ["NUL padding", rawFile("{}\0\0"), `${NO_JSON}Text after the end of the document`],
   ["no-break space padding", rawFile("{}\xa0"), `${NO_JSON}Text after the end of the document`],
   ["a comment", rawFile("{/* */}"), `${NO_JSON}Expected a key in double quotes`],
@@ -66,10 +78,15 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["a second document", rawFile("{}{}"), `${NO_JSON}Text after the end of the document`],
   ["a line break in a name", rawFile('{"a\nb":0}'), `${NO_JSON}Control character in a string`],
   ["a lone surrogate escape", rawFile('{"\\ud800":0}'), `${NO_JSON}Lone surrogate in a string`],
-  ["an open end", rawFile('{"a"'), `${NO_JSON}Expected a colon after a key at character 4`],
-  // 6: nesting up to 128
-  ["nesting of 129", oneTensor({ x: nestedField(129) }), `${NO_JSON}Nesting deeper than 128`],
-  ["nesting of a million", rawFile("[".repeat(1e6)), `${NO_JSON}Nesting deeper than 128`],
+  ["an open end", rawFile('{"a"'), `${NO_JSON}Expected a colon after a key at byte 4`],
+  // 6: nesting up to 4
+  ["nesting of 5", oneTensor({ x: nestedField(5) }), `${NO_JSON}Nesting deeper than 4`],
+  ["nesting of a million", rawFile("[".repeat(1e6)), `${NO_JSON}Nesting deeper than 4`],
+  [
+    "a number beyond a double",
+    oneTensor({ x: "[1e999]" }),
+    `${NO_JSON}Number out of range at byte`,
+  ],
   // 7: the root is an object
   ["a list as root", rawFile("[]"), "invalid header: it is not a JSON object"],
   ["null as root", rawFile("null"), "invalid header: it is not a JSON object"],
@@ -93,8 +110,12 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["a field twice", oneTensor({ x: '0,"dtype":"F32"' }), `${NO_JSON}Duplicate key "dtype"`],
   ["a null entry", rawFile('{"a":null}'), 'tensor "a": its header entry is not an object'],
   ["an entry as a list", rawFile('{"a":["U8",[0],[0,0]]}'), "its header entry is not an object"],
-  ["a name twice", rawFile('{"a":0,"a":0}'), `${NO_JSON}Duplicate key "a"`],
-  ["a name twice, once escaped", rawFile('{"a":0,"\\u0061":0}'), `${NO_JSON}Duplicate key "a"`],
+  ["a name twice", rawFile(`{"a":${EMPTY},"a":${EMPTY}}`), `${NO_JSON}Duplicate key "a"`],
+  [
+    "a name twice, once escaped",
+    rawFile(`{"a":${EMPTY},"\\u0061":${EMPTY}}`),
+    `${NO_JSON}Duplicate key "a"`,
+  ],
   // 10: dtype
   ["an unknown dtype", oneTensor({ dtype: '"Q4_0"' }), 'tensor "a": unknown dtype "Q4_0", expect'],
   ["a dtype in lower case", oneTensor({ dtype: '"f32"' }), 'unknown dtype "f32", expected one of'],
@@ -197,7 +218,7 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["a bad name of 20 kB", rawFile(`{"${LONG}":0}`), `tensor "${LONG.slice(0, 200)}…": its header`],
   [
     "a name of 20 kB twice",
-    rawFile(`{"${LONG}":0,"${LONG}":0}`),
+    rawFile(`{"${LONG}":${EMPTY},"${LONG}":0}`),
     'Duplicate key "nnnnnnnnnnnnnnnn',
   ],
 ];

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { encodeFloats, type FloatDtype } from "../lib/safetensors/dtype.ts";
-import { encodeHeader } from "../lib/safetensors/header.ts";
+import { encodeHeader } from "../lib/safetensors/encode_header.ts";
 
 /** A tensor with its data. */
 export interface TestTensor {

@@ -155,7 +155,12 @@ Deno.test("an index of a pipeline that is none is refused", async () => {
   const latin = new Uint8Array([0x7b, 0xff, 0x7d]);
   await withPipeline(
     { "pipe/model_index.json": latin },
-    (paths) => assertRefused(paths, [], 'Cannot read "model_index.json": it is not UTF-8 text'),
+    (paths) =>
+      assertRefused(
+        paths,
+        [],
+        'Cannot read "model_index.json": it is not valid JSON: Invalid UTF-8 at byte 1',
+      ),
   );
 });
 

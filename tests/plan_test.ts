@@ -10,7 +10,8 @@ import { planTiles } from "../lib/compute/plan_tiles.ts";
 import { type LayerOptions, type LayerPlan, planLayer } from "../lib/plan/plan_layer.ts";
 import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
 import { selectLayers } from "../lib/plan/select_layers.ts";
-import type { NewTensor, TensorInfo } from "../lib/safetensors/header.ts";
+import type { NewTensor } from "../lib/safetensors/encode_header.ts";
+import type { TensorInfo } from "../lib/safetensors/header.ts";
 import { DEFAULT_SETTINGS } from "../lib/settings/settings.ts";
 
 Deno.test("planTimeGroups() splits into contiguous groups", () => {

@@ -132,7 +132,7 @@ Deno.test({
         verb: "copy",
         source: place("in"),
         target: place("out"),
-        byteLength: 5 * 2 ** 20,
+        pieces: [{ from: 0, to: 0, byteLength: 5 * 2 ** 20 }],
       } as const;
       const jobs = [backend.run(job), backend.run(job)];
       await begun;

@@ -2,7 +2,7 @@
 
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import { encodeHeader } from "../safetensors/header.ts";
+import { encodeHeader } from "../safetensors/encode_header.ts";
 import { FORMAT, SUFFIXES } from "./calibration.ts";
 
 /** Statistics of one layer's input; see {@linkcode LayerStatistics} for what each is. */

@@ -3,7 +3,8 @@
 import { BadInputError } from "../base/errors.ts";
 import { countNouns, quote } from "../base/text.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import { JsonSyntaxError, type JsonValue, scanJson } from "../safetensors/scan_json.ts";
+import { JsonSyntaxError } from "../safetensors/json_feed.ts";
+import { type JsonValue, scanJson } from "../safetensors/scan_json.ts";
 import {
   countSquares,
   type LayerStatistics,

@@ -6,7 +6,8 @@
 import type { Model } from "../model/open_model.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { bitsPerElement } from "../safetensors/dtype.ts";
-import { encodeHeader, type NewTensor, type TensorInfo } from "../safetensors/header.ts";
+import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
+import type { TensorInfo } from "../safetensors/header.ts";
 import type { FilePlan, StoredCopy, StoredLayer, TensorPart } from "./checkpoint_format.ts";
 import type { Packing } from "./pack_rows.ts";
 import { type ClaimNames, startClaims } from "./claim_names.ts";

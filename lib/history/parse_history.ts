@@ -119,7 +119,16 @@ function parseEntry(line: string): HistoryEntry {
   if (measure === "outputs" && output === undefined) {
     throw new BadInputError("output_sqnr_db is missing, and measure says that it was graded");
   }
-  return value as unknown as HistoryEntry;
+  return takeKnown(value, ENTRY) as unknown as HistoryEntry;
+}
+
+/** What a schema names of an object: all entries are in memory at once, and what else they hold may be large. */
+function takeKnown(value: Record<string, unknown>, { properties = {} }: Schema): object {
+  const known = Object.entries(properties).filter(([key]) => Object.hasOwn(value, key));
+  return Object.fromEntries(known.map(([key, schema]) => {
+    const part = value[key];
+    return [key, isObject(part) && schema.properties ? takeKnown(part, schema) : part];
+  }));
 }
 
 function findSettingProblem(settings: object): string | undefined {

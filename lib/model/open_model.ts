@@ -5,13 +5,9 @@ import { BadInputError } from "../base/errors.ts";
 import type { FileVersion } from "../base/file_version.ts";
 import { escapeText, quote } from "../base/text.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import { openSource, readHeader } from "../safetensors/read.ts";
-import {
-  JsonSyntaxError,
-  type JsonValue,
-  scanJson,
-  type ScanOptions,
-} from "../safetensors/scan_json.ts";
+import { feedBytes, JsonSyntaxError } from "../safetensors/json_feed.ts";
+import { feedSource, type FileSource, openSource, readHeader } from "../safetensors/read.ts";
+import { type JsonValue, scanJson, type ScanOptions } from "../safetensors/scan_json.ts";
 import { listModelFiles, type ModelListing } from "./list_model_files.ts";
 
 /** One weight file. */
@@ -64,8 +60,8 @@ export interface Model {
   leftOut: string[];
 }
 
-/** Largest JSON file read, in bytes: an index of a million tensors has about 100 MB. */
-const MAX_JSON_BYTES = 256_000_000;
+/** Largest config.json read, in bytes: one that lists all modules of a large model has 1 MB. */
+export const MAX_CONFIG_BYTES = 16_000_000;
 
 /** Names tried in this order where a directory holds more than one weight file. */
 const PREFERRED = ["model.safetensors", "diffusion_pytorch_model.safetensors"];
@@ -107,7 +103,7 @@ export function openListed(listing: ModelListing, path: string): Model {
  * @throws {BadInputError} It cannot be read, or is no JSON.
  */
 export function readJsonFile(directory: string, name: string): JsonValue {
-  return readJson(directory, name, {}).value;
+  return readJson(directory, name);
 }
 
 /** The directory's name; for ROOT/models--[OWNER--]NAME/snapshots/REVISION[/PART] the model's own. */
@@ -119,39 +115,39 @@ export function modelName(directory: string): string {
 
 function readConfig(listing: ModelListing): ModelConfig | undefined {
   if (!listing.sideFiles.includes("config.json")) return undefined;
-  const { text, value } = readJson(listing.directory, "config.json", { allowNonFinite: true });
-  if (!(value instanceof Map)) {
-    throw new BadInputError('Cannot read "config.json": it is not a JSON object');
-  }
-  return { text, entries: value };
-}
-
-function readJson(
-  directory: string,
-  name: string,
-  options: ScanOptions,
-): { text: string; value: JsonValue } {
-  const source = openSource(join(directory, name), name);
-  try {
-    if (source.byteLength > MAX_JSON_BYTES) {
+  const name = "config.json";
+  return withSource(listing.directory, name, (source) => {
+    if (source.byteLength > MAX_CONFIG_BYTES) {
       throw new BadInputError(
         `Cannot read ${
           quote(name)
-        }: ${source.byteLength} bytes, at most ${MAX_JSON_BYTES} are allowed`,
+        }: ${source.byteLength} bytes, at most ${MAX_CONFIG_BYTES} are allowed`,
       );
     }
     const bytes = new Uint8Array(source.byteLength);
     source.readInto(0, bytes);
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return { text, value: scanJson(text, options) };
-  } catch (error) {
-    if (error instanceof BadInputError) throw error;
-    if (error instanceof JsonSyntaxError) {
-      const what = `it is not valid JSON: ${escapeText(error.message)}`;
-      throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
+    const entries = scanJson(feedBytes(bytes), { allowNonFinite: true });
+    if (!(entries instanceof Map)) {
+      throw new BadInputError(`Cannot read ${quote(name)}: it is not a JSON object`);
     }
-    if (!(error instanceof TypeError)) throw error;
-    throw new BadInputError(`Cannot read ${quote(name)}: it is not UTF-8 text`);
+    return { text: new TextDecoder().decode(bytes), entries };
+  });
+}
+
+/** Reads a JSON file; its size is limited by what it holds. */
+function readJson(directory: string, name: string, options: ScanOptions = {}): JsonValue {
+  return withSource(directory, name, (source) => scanJson(feedSource(source), options));
+}
+
+/** Opens a file of a model, and says of what is wrong with its JSON that it is this file's. */
+function withSource<T>(directory: string, name: string, use: (source: FileSource) => T): T {
+  const source = openSource(join(directory, name), name);
+  try {
+    return use(source);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const what = `it is not valid JSON: ${escapeText(error.message)}`;
+    throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
   } finally {
     source.close();
   }
@@ -205,7 +201,7 @@ function readIndex(listing: ModelListing, name: string): Weights {
   const fail = (what: string): never => {
     throw new BadInputError(`Cannot read ${quote(name)}: ${what}`);
   };
-  const { value } = readJson(listing.directory, name, {});
+  const value = readJson(listing.directory, name);
   if (!(value instanceof Map)) return fail("it is not a JSON object");
   const map = value.get("weight_map");
   if (!(map instanceof Map)) return fail('"weight_map" is not an object');

@@ -5,16 +5,19 @@ import { disk } from "../base/disk.ts";
 import { BadInputError, BaselineError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { Report } from "./build_report.ts";
-import { openSource } from "../safetensors/read.ts";
+import { type JsonFeed, JsonSyntaxError } from "../safetensors/json_feed.ts";
+import { DOCUMENT_DEPTH } from "../safetensors/json_limits.ts";
+import { JsonReader } from "../safetensors/json_reader.ts";
+import { feedSource, type FileSource, openSource } from "../safetensors/read.ts";
 import { isObject } from "./check_schema.ts";
-import { parseFigures, parseJson, parseReport } from "./parse_report.ts";
+import { parseJson, readFigures, readReport } from "./parse_report.ts";
 import type { ReportFigures } from "./report_figures.ts";
 
-/** Largest file read, in bytes: a report of 100,000 layers over 100 time groups has less. */
-const MAX_BYTES = 256_000_000;
+/** Largest file read as text, in bytes: a history of 10,000 entries has less, and rules have kilobytes. */
+export const MAX_TEXT_BYTES = 10_000_000;
 
-/** Largest history read, in bytes: 10,000 entries and more. */
-const MAX_HISTORY_BYTES = 10_000_000;
+/** Bytes at the start of a file in which it is known again: a log's warnings stand before its first line. */
+const HEAD_BYTES = 2 ** 20;
 
 /**
  * Reads what is compared of the report in question.
@@ -22,7 +25,7 @@ const MAX_HISTORY_BYTES = 10_000_000;
  * @throws {BadInputError} It is missing, broken or of another schema.
  */
 export function loadFigures(path: string): ReportFigures {
-  return readAs("report", path, parseFigures);
+  return readJsonAs("report", path, readFigures);
 }
 
 /**
@@ -31,7 +34,7 @@ export function loadFigures(path: string): ReportFigures {
  * @throws {BadInputError} It is missing, broken or of another schema.
  */
 export function loadReport(path: string): Report {
-  return readAs("report", path, parseReport);
+  return readJsonAs("report", path, readReport);
 }
 
 /** Reads a whole report, or nothing where a file is a baseline, which lacks what a page draws. */
@@ -66,7 +69,7 @@ export function loadBaseline(path: string): ReportFigures {
  */
 export function findBaseline(path: string): ReportFigures | undefined {
   try {
-    return exists(path) ? readAs("baseline", path, parseFigures) : undefined;
+    return exists(path) ? readJsonAs("baseline", path, readFigures) : undefined;
   } catch (error) {
     if (!(error instanceof BadInputError)) throw error;
     throw new BaselineError(error.message);
@@ -77,10 +80,10 @@ export function findBaseline(path: string): ReportFigures | undefined {
  * Reads a file of rules.
  *
  * @param parse Reads the text; what it refuses is told with the file's name.
- * @throws {BadInputError} It is missing or broken.
+ * @throws {BadInputError} It is missing, broken or too large.
  */
 export function loadRules<T>(path: string, parse: (text: string) => T): T {
-  return readAs("rules", path, parse);
+  return readTextAs("rules", path, parse);
 }
 
 /**
@@ -90,7 +93,7 @@ export function loadRules<T>(path: string, parse: (text: string) => T): T {
  * @throws {BadInputError} It is missing, broken or too large.
  */
 export function loadHistory<T>(path: string, parse: (text: string) => T): T {
-  return readAs("history", path, parse, MAX_HISTORY_BYTES);
+  return readTextAs("history", path, parse);
 }
 
 /** Whether anything has that name. */
@@ -106,14 +109,12 @@ export function exists(path: string): boolean {
 
 /** How a file that a run has left is known, of whatever version. */
 const MARKS = {
-  report: (text: string) => {
-    const value = parseJson(text);
-    return isObject(value) && Object.hasOwn(value, "schema_version");
-  },
-  log: (text: string) => /^Quantizing .+ to INT\d/m.test(text),
-  page: (text: string) => text.includes('<meta name="generator" content="Isotherm '),
-  badge: (text: string) => {
-    const value = parseJson(text);
+  report: (source: FileSource) => hasKey(source, "schema_version"),
+  log: (source: FileSource) => /^Quantizing .+ to INT\d/m.test(readHead(source)),
+  page: (source: FileSource) =>
+    readHead(source).includes('<meta name="generator" content="Isotherm '),
+  badge: (source: FileSource) => {
+    const value = parseJson(feedSource(source));
     return isObject(value) && value.schemaVersion === 1 && value.label === "isotherm";
   },
 } as const;
@@ -124,14 +125,39 @@ const MARKS = {
  * @throws {BadInputError} It cannot be read.
  */
 export function isLeftByRun(path: string, kind: keyof typeof MARKS): boolean {
-  const problem = `Cannot read the ${kind} ${quote(path)}`;
-  const bytes = readBytes(path, problem);
+  const source = openSource(path, path);
   try {
-    return MARKS[kind](decodeText(bytes, problem));
+    return MARKS[kind](source);
   } catch (error) {
-    if (!(error instanceof BadInputError)) throw error;
+    // What cannot be read at all is no file of another.
+    if (!(error instanceof BadInputError) || error.message.startsWith("Cannot read")) throw error;
+    return false;
+  } finally {
+    source.close();
+  }
+}
+
+/** Whether a file is a JSON object with this key; nothing of it is kept, as it may be of any size. */
+function hasKey(source: FileSource, wanted: string): boolean {
+  const reader = new JsonReader(feedSource(source), DOCUMENT_DEPTH);
+  let isThere = false;
+  try {
+    reader.readObject((key) => {
+      isThere ||= key === wanted;
+      reader.skipValue();
+    });
+    reader.finish();
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
     return false;
   }
+  return isThere;
+}
+
+function readHead(source: FileSource): string {
+  const bytes = new Uint8Array(Math.min(source.byteLength, HEAD_BYTES));
+  source.readInto(0, bytes);
+  return new TextDecoder().decode(bytes);
 }
 
 /** What to do about a file of each kind that cannot be used. */
@@ -142,33 +168,41 @@ const REMEDY = {
   history: "correct or remove that line",
 } as const;
 
-function readAs<T>(
+/** Reads a document of any length; what is kept of it is limited. */
+function readJsonAs<T>(
   kind: keyof typeof REMEDY,
   path: string,
-  parse: (text: string) => T,
-  limit = MAX_BYTES,
+  read: (feed: JsonFeed) => T,
 ): T {
-  const problem = `Cannot read the ${kind} ${quote(path)}`;
-  const text = decodeText(readBytes(path, problem, limit), problem);
-  try {
-    return parse(text);
-  } catch (error) {
-    if (!(error instanceof BadInputError)) throw error;
-    throw new BadInputError(`${problem}: ${error.message}: ${REMEDY[kind]}`);
-  }
+  return withFile(kind, path, (source) => read(feedSource(source)));
 }
 
-function readBytes(path: string, problem: string, limit = MAX_BYTES): Uint8Array {
-  const source = openSource(path, path);
-  try {
-    if (source.byteLength > limit) {
+function readTextAs<T>(kind: keyof typeof REMEDY, path: string, parse: (text: string) => T): T {
+  return withFile(kind, path, (source, problem) => {
+    if (source.byteLength > MAX_TEXT_BYTES) {
       throw new BadInputError(
-        `${problem}: it has ${source.byteLength} bytes, ${limit} are allowed`,
+        `${problem}: it has ${source.byteLength} bytes, ${MAX_TEXT_BYTES} are allowed`,
       );
     }
     const bytes = new Uint8Array(source.byteLength);
     source.readInto(0, bytes);
-    return bytes;
+    return parse(decodeText(bytes, problem));
+  });
+}
+
+/** Opens a file, and says of what is refused which file it is and what to do. */
+function withFile<T>(
+  kind: keyof typeof REMEDY,
+  path: string,
+  use: (source: FileSource, problem: string) => T,
+): T {
+  const problem = `Cannot read the ${kind} ${quote(path)}`;
+  const source = openSource(path, path);
+  try {
+    return use(source, problem);
+  } catch (error) {
+    if (!(error instanceof BadInputError) || error.message.startsWith("Cannot read")) throw error;
+    throw new BadInputError(`${problem}: ${error.message}: ${REMEDY[kind]}`);
   } finally {
     source.close();
   }

@@ -4,7 +4,8 @@ import { BadInputError } from "../base/errors.ts";
 import { escapeText, quote } from "../base/text.ts";
 import { type Report, SCHEMA_VERSION } from "./build_report.ts";
 import schema from "./report.schema.json" with { type: "json" };
-import { JsonSyntaxError, plainJson, scanJson } from "../safetensors/scan_json.ts";
+import { type JsonFeed, JsonSyntaxError } from "../safetensors/json_feed.ts";
+import { scanPlainJson } from "../safetensors/scan_json.ts";
 import { findProblem, isObject, type Schema } from "./check_schema.ts";
 import { completeReport } from "./complete_report.ts";
 import { FIGURE_KEYS, LAYER_KEYS, type ReportFigures } from "./report_figures.ts";
@@ -24,7 +25,7 @@ const FIGURES: Schema = {
  * @throws {BadInputError} The text is not one; the message says why and names no file.
  */
 export function parseFigures(text: string): ReportFigures {
-  return parseAs(text, FIGURES) as ReportFigures;
+  return readFigures(text);
 }
 
 /**
@@ -33,25 +34,35 @@ export function parseFigures(text: string): ReportFigures {
  * @throws {BadInputError} The text is not one; the message says why and names no file.
  */
 export function parseReport(text: string): Report {
-  return parseAs(text, REPORT) as Report;
+  return readReport(text);
+}
+
+/** {@linkcode parseFigures} from a file. */
+export function readFigures(source: string | JsonFeed): ReportFigures {
+  return readAs(source, FIGURES) as ReportFigures;
+}
+
+/** {@linkcode parseReport} from a file. */
+export function readReport(source: string | JsonFeed): Report {
+  return readAs(source, REPORT) as Report;
 }
 
 /**
- * Reads strict JSON: no key twice, no number beyond the range of a double.
+ * Reads strict JSON: no key twice, no number beyond the range of a double, and of bounded size.
  *
  * @throws {BadInputError} The text is something else.
  */
-export function parseJson(text: string): unknown {
+export function parseJson(source: string | JsonFeed): unknown {
   try {
-    return plainJson(scanJson(text), readNumber);
+    return scanPlainJson(source, readNumber);
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     throw new BadInputError(`it is not JSON: ${escapeText(error.message)}`);
   }
 }
 
-function parseAs(text: string, expected: Schema): unknown {
-  const value = parseJson(text);
+function readAs(source: string | JsonFeed, expected: Schema): unknown {
+  const value = parseJson(source);
   if (!isObject(value) || !Object.hasOwn(value, "schema_version")) {
     throw new BadInputError("it is no report of Isotherm: it has no schema_version");
   }

@@ -2,7 +2,7 @@
 
 import { type ActivationRecords, trackOfInputs } from "../layer/activation_record.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
-import { encodeHeader, type NewTensor } from "../safetensors/header.ts";
+import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
 import type { ParamTrack, TimeAxis } from "../types.ts";
 
 /** What the file says it is. */

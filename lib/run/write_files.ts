@@ -83,11 +83,16 @@ export async function writeFiles(
         );
       });
     }
-    for (const copy of copies) {
-      add(copy.tensor, async () => {
-        await copyTensor(copy, sources.get(copy.shard)!, place(copy.name), backend);
-        onFinished(copy.tensor.name);
-      });
+    for (const batch of joinSmall(copies)) {
+      const [first] = batch;
+      const source = sources.get(first.shard)!;
+      const run = async () => {
+        if (batch.length > 1) await copySmall(batch, source, place, backend);
+        else await copyTensor(first, source, place(first.name), backend);
+        for (const { tensor } of batch) onFinished(tensor.name);
+      };
+      const bytes = batch.reduce((sum, { tensor: { begin, end } }) => sum + end - begin, 0);
+      tasks.push({ bytes, run: () => flusher.watch(target, run) });
     }
   }
   const lanes = countLanes(selection, settings);
@@ -104,6 +109,43 @@ function* placeParts(
   place: (name: string) => FilePlace,
 ): Generator<{ offset: number; bytes: Uint8Array }> {
   for (const { name, offset, bytes } of parts) yield { offset: place(name).begin + offset, bytes };
+}
+
+/** Largest tensor that shares a job with others, in bytes, and most of them in one. */
+const SMALL_BYTES = 2 ** 16;
+const MOST_JOINED = 2 ** 10;
+
+type Batch = [StoredCopy, ...StoredCopy[]];
+
+/** Copies in their order, small ones of one shard together: by themselves each would cost a job. */
+function joinSmall(copies: readonly StoredCopy[]): Batch[] {
+  const batches: Batch[] = [];
+  const isSmall = ({ tensor: { begin, end }, headRows, widen }: StoredCopy) =>
+    end - begin <= SMALL_BYTES && headRows === undefined && widen === undefined;
+  for (const copy of copies) {
+    const last = batches.at(-1);
+    const joins = last !== undefined && last.length < MOST_JOINED &&
+      last[0].shard === copy.shard && isSmall(last[0]) && isSmall(copy);
+    if (joins) last.push(copy);
+    else batches.push([copy]);
+  }
+  return batches;
+}
+
+async function copySmall(
+  batch: Batch,
+  source: Target,
+  place: (name: string) => FilePlace,
+  backend: Backend,
+): Promise<void> {
+  const { path, label } = place(batch[0].name);
+  const pieces = batch.map(({ name, tensor: { begin, end } }) => ({
+    from: begin,
+    to: place(name).begin,
+    byteLength: end - begin,
+  }));
+  const [from, to] = [{ ...source, begin: 0 }, { path, label, begin: 0 }];
+  await backend.run({ verb: "copy", source: from, target: to, pieces });
 }
 
 /** Copies a tensor, in pieces that several workers can share. */
@@ -137,9 +179,9 @@ export async function copyBytes(
     cutEvenly(byteLength, COPY_BYTES).map(({ from, to }) =>
       backend.run({
         verb: "copy",
-        source: { ...source, begin: source.begin + from },
-        target: { ...target, begin: target.begin + from },
-        byteLength: to - from,
+        source,
+        target,
+        pieces: [{ from, to: from, byteLength: to - from }],
       })
     ),
   );

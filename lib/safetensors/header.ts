@@ -1,5 +1,5 @@
 /**
- * Reads and writes the header of a safetensors file: 8 bytes with its length N
+ * Reads the header of a safetensors file: 8 bytes with its length N
  * (little-endian), N bytes of JSON, then the data. Every check the reference
  * reader makes is made here, once, before anything else looks at the file.
  */
@@ -7,7 +7,9 @@
 import { BadInputError } from "../base/errors.ts";
 import { escapeText, quote } from "../base/text.ts";
 import { bitsPerElement, knownDtypes } from "./dtype.ts";
-import { JsonNumber, JsonSyntaxError, type JsonValue, scanJson } from "./scan_json.ts";
+import { type JsonFeed, JsonSyntaxError } from "./json_feed.ts";
+import { COST, HEADER_DEPTH } from "./json_limits.ts";
+import { JsonReader } from "./json_reader.ts";
 
 /** One tensor of a file. */
 export interface TensorInfo {
@@ -89,78 +91,88 @@ function describeContent(prefix: Uint8Array): string {
 /**
  * Parses and validates a header.
  *
- * @param json The N bytes of JSON.
+ * @param json The N bytes of JSON, or what feeds them from a file.
+ * @param jsonLength N.
  * @param byteLength Length of the whole file in bytes; the tensors must cover it exactly.
  * @throws {BadInputError} Any rule of the format is broken; the message names the tensor.
  */
-export function parseHeader(json: Uint8Array, byteLength: number): Header {
-  const root = parseJson(json);
-  if (!(root instanceof Map)) throw new BadInputError("invalid header: it is not a JSON object");
-  const metadata = readMetadata(root.get("__metadata__"));
-  root.delete("__metadata__");
-  const dataStart = LENGTH_BYTES + json.length;
-  const tensors = [...root].map(([name, entry]) => readEntry(name, entry, dataStart));
+export function parseHeader(json: JsonFeed, jsonLength: number, byteLength: number): Header {
+  const reader = new JsonReader(json, HEADER_DEPTH);
+  const dataStart = LENGTH_BYTES + jsonLength;
+  const tensors: TensorInfo[] = [];
+  let metadata: Header["metadata"];
+  try {
+    if (reader.peek() !== 0x7b) {
+      reader.skipValue();
+      reader.finish();
+      throw new BadInputError("invalid header: it is not a JSON object");
+    }
+    reader.readObject((name) => {
+      if (name === "__metadata__") metadata = readMetadata(reader);
+      else tensors.push(readEntry(reader, name, dataStart));
+    });
+    reader.finish();
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw new BadInputError(`invalid JSON in header: ${escapeText(error.message)}`);
+  }
   tensors.sort((a, b) => a.begin - b.begin || a.end - b.end);
   checkCover(tensors, dataStart, byteLength);
   return { tensors, metadata };
 }
 
-function parseJson(json: Uint8Array): JsonValue {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(json);
-  } catch {
-    throw new BadInputError("invalid UTF-8 in header");
-  }
-  try {
-    return scanJson(text);
-  } catch (error) {
-    if (!(error instanceof JsonSyntaxError)) throw error;
-    throw new BadInputError(`invalid JSON in header: ${escapeText(error.message)}`);
-  }
-}
-
-function readMetadata(value: JsonValue | undefined): Map<string, string> | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!(value instanceof Map)) {
+function readMetadata(reader: JsonReader): Header["metadata"] {
+  if (reader.takeWord("null")) return undefined;
+  if (reader.peek() !== 0x7b) {
     throw new BadInputError('invalid header: "__metadata__" is not an object of strings');
   }
   const metadata = new Map<string, string>();
-  for (const [key, text] of value) {
-    if (typeof text !== "string") {
+  reader.readObject((key) => {
+    if (reader.peek() !== 0x22) {
       throw new BadInputError(
         `invalid header: "__metadata__" entry ${quote(key)} is not a string`,
       );
     }
-    metadata.set(key, text);
-  }
+    reader.keep(COST.entry);
+    metadata.set(key, reader.readText());
+  });
   return metadata;
 }
 
-function readEntry(name: string, entry: JsonValue, dataStart: number): TensorInfo {
+/** What is kept of a tensor besides its name and dimensions, in bytes. */
+const TENSOR_BYTES = COST.object + 2 * COST.number + COST.list;
+
+function readEntry(reader: JsonReader, name: string, dataStart: number): TensorInfo {
   const fail = (what: string): never => {
     throw new BadInputError(`tensor ${quote(name)}: ${what}`);
   };
-  if (!(entry instanceof Map)) return fail("its header entry is not an object");
-  for (const field of ["dtype", "shape", "data_offsets"]) {
-    if (!entry.has(field)) fail(`missing field "${field}"`);
-  }
-  const dtype = entry.get("dtype");
-  if (typeof dtype !== "string") return fail("dtype is not a string");
+  if (reader.peek() !== 0x7b) fail("its header entry is not an object");
+  reader.keep(TENSOR_BYTES);
+  let dtype: string | undefined;
+  let shape: (number | bigint)[] | undefined;
+  let offsets: (number | bigint)[] | undefined;
+  reader.readObject((field) => {
+    if (field === "shape") shape = readIntegers(reader, field, fail);
+    else if (field === "data_offsets") offsets = readIntegers(reader, field, fail);
+    else if (field !== "dtype") reader.skipValue();
+    else if (reader.peek() === 0x22) dtype = reader.readText();
+    else fail("dtype is not a string");
+  });
+  if (dtype === undefined) return fail('missing field "dtype"');
+  if (shape === undefined) return fail('missing field "shape"');
+  if (offsets === undefined) return fail('missing field "data_offsets"');
   const bits = bitsPerElement(dtype);
   if (bits === undefined) {
     return fail(`unknown dtype ${quote(dtype)}, expected one of ${knownDtypes().join(" ")}`);
   }
-  const shape = readIntegers(entry.get("shape"), "shape", fail);
-  const offsets = readIntegers(entry.get("data_offsets"), "data_offsets", fail);
   if (offsets.length !== 2) {
-    return fail(`data_offsets has ${offsets.length} numbers, exactly 2 are needed`);
+    fail(`data_offsets has ${offsets.length} numbers, exactly 2 are needed`);
   }
-  const [begin, end] = offsets as [bigint, bigint];
+  const [begin, end] = [BigInt(offsets[0]!), BigInt(offsets[1]!)];
   if (end < begin) fail(`invalid data_offsets: end ${end} is before begin ${begin}`);
   const size = byteSize(shape, bits, fail);
   if (end - begin !== size) {
-    const shown = escapeText(shape.join(","));
+    const shown = escapeText(shape.slice(0, SHOWN_DIMENSIONS).join(","));
     fail(`shape [${shown}] of ${dtype} needs ${size} bytes, data_offsets give ${end - begin}`);
   }
   return {
@@ -172,29 +184,42 @@ function readEntry(name: string, entry: JsonValue, dataStart: number): TensorInf
   };
 }
 
+/** More would be cut anyway. */
+const SHOWN_DIMENSIONS = 200;
+
 type Fail = (what: string) => never;
 
-function readIntegers(value: JsonValue | undefined, field: string, fail: Fail): bigint[] {
-  if (!Array.isArray(value)) return fail(`${field} is not a list of integers`);
-  return value.map((item) => {
-    const integer = item instanceof JsonNumber ? item.asUnsigned() : undefined;
-    return integer ?? fail(`${field} holds something other than an integer from 0 to 2^64-1`);
+function readIntegers(reader: JsonReader, field: string, fail: Fail): (number | bigint)[] {
+  if (reader.peek() !== 0x5b) return fail(`${field} is not a list of integers`);
+  const integers: (number | bigint)[] = [];
+  reader.readList(() => {
+    reader.keep(COST.openItem);
+    integers.push(
+      reader.readUnsigned() ??
+        fail(`${field} holds something other than an integer from 0 to 2^64-1`),
+    );
   });
+  reader.keep((COST.item - COST.openItem) * integers.length);
+  return integers;
 }
 
 /** Bytes of a tensor; every product is checked against u64 from left to right, as the reference does. */
-function byteSize(shape: bigint[], bits: number, fail: Fail): bigint {
+function byteSize(shape: readonly (number | bigint)[], bits: number, fail: Fail): bigint {
   let size = 1n;
-  for (const factor of [...shape, BigInt(bits)]) {
-    size *= factor;
+  const multiply = (factor: number | bigint) => {
+    // There may be millions of them.
+    if (factor === 1) return;
+    size *= BigInt(factor);
     if (size >= 2n ** 64n) fail("overflow computing its size from shape and dtype");
-  }
+  };
+  shape.forEach(multiply);
+  multiply(bits);
   if (size % 8n !== 0n) fail(`its ${size} bits are not whole bytes`);
   return size / 8n;
 }
 
-function toSafe(value: bigint, what: string, fail: Fail): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) fail(`${what} ${value} is above 2^53-1`);
+function toSafe(value: number | bigint, what: string, fail: Fail): number {
+  if (value > Number.MAX_SAFE_INTEGER) fail(`${what} ${value} is above 2^53-1`);
   return Number(value);
 }
 
@@ -216,75 +241,4 @@ function checkCover(tensors: TensorInfo[], dataStart: number, byteLength: number
         `the file has ${byteLength}: it is cut short, or has trailing data`,
     );
   }
-}
-
-/** A tensor to be written. */
-export interface NewTensor {
-  /** Name; must not be `__metadata__`. */
-  name: string;
-  /** One of the format's dtypes. */
-  dtype: string;
-  /** Dimensions. */
-  shape: number[];
-  /** Size of the data in bytes. */
-  byteLength: number;
-}
-
-/** A header ready to be written, and where each tensor's data goes. */
-export interface EncodedHeader {
-  /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
-  bytes: Uint8Array<ArrayBuffer>;
-  /** First byte of each tensor, counted from the start of the file. */
-  begins: Map<string, number>;
-  /** Length of the whole file in bytes. */
-  byteLength: number;
-}
-
-/**
- * Lays out a file as the safetensors library does: tensors by dtype (widest first), then by name, so that
- * all data is aligned and the same tensors give the same bytes in any order.
- *
- * @throws {BadInputError} A name is used twice or is `__metadata__`, or the header would pass 100 MB.
- */
-export function encodeHeader(
-  tensors: readonly NewTensor[],
-  metadata: ReadonlyMap<string, string>,
-): EncodedHeader {
-  const ranks = knownDtypes();
-  const rank = (tensor: NewTensor) => ranks.indexOf(tensor.dtype);
-  const order = [...tensors].sort((a, b) =>
-    rank(b) - rank(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
-  );
-  const parts: string[] = [];
-  if (metadata.size > 0) {
-    const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
-    const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
-    parts.push(`"__metadata__":{${pairs.join(",")}}`);
-  }
-  const offsets = new Map<string, number>();
-  let offset = 0;
-  for (const { name, dtype, shape, byteLength } of order) {
-    if (name === "__metadata__" || offsets.has(name)) {
-      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
-    }
-    offsets.set(name, offset);
-    const range = `[${offset},${offset + byteLength}]`;
-    parts.push(
-      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`,
-    );
-    offset += byteLength;
-  }
-  const json = new TextEncoder().encode(`{${parts.join(",")}}`);
-  const length = Math.ceil(json.length / 8) * 8;
-  if (length > MAX_HEADER_BYTES) {
-    throw new BadInputError(
-      `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
-        "split the model into more shards",
-    );
-  }
-  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20, LENGTH_BYTES);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  bytes.set(json, LENGTH_BYTES);
-  const begins = new Map([...offsets].map(([name, begin]) => [name, bytes.length + begin]));
-  return { bytes, begins, byteLength: bytes.length + offset };
 }

@@ -5,6 +5,7 @@ import { disk, type FileInfo, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { type FileVersion, versionOf } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
+import type { JsonFeed } from "./json_feed.ts";
 import { type Header, LENGTH_BYTES, parseHeader, readHeaderLength } from "./header.ts";
 
 /** Bytes one can read at any offset. */
@@ -112,11 +113,27 @@ export function readHeader(source: ByteSource, label: string): Header {
   try {
     const prefix = new Uint8Array(Math.min(LENGTH_BYTES, source.byteLength));
     source.readInto(0, prefix);
-    const json = new Uint8Array(readHeaderLength(prefix, source.byteLength));
-    source.readInto(LENGTH_BYTES, json);
-    return parseHeader(json, source.byteLength);
+    const length = readHeaderLength(prefix, source.byteLength);
+    const json = feedSource(source, LENGTH_BYTES, length);
+    return parseHeader(json, length, source.byteLength);
   } catch (error) {
     if (!(error instanceof BadInputError) || error.message.startsWith("Cannot read")) throw error;
     throw new BadInputError(`Cannot read ${quote(label)}: ${error.message}`);
   }
+}
+
+/** A JSON document that is a part of a file: so many bytes from `from` on, by default all. */
+export function feedSource(
+  source: ByteSource,
+  from = 0,
+  length: number = source.byteLength,
+): JsonFeed {
+  const end = from + length;
+  let at = from;
+  return (into) => {
+    const count = Math.min(into.length, end - at);
+    source.readInto(at, into.subarray(0, count));
+    at += count;
+    return count;
+  };
 }

@@ -1,9 +1,12 @@
 /**
- * A strict JSON reader for files of unknown origin. `JSON.parse` keeps the last
- * of two equal keys, reads `64.0` and `-0` as integers, rounds above 2^53 and
- * quotes the file's content in its errors; each of these has let a crafted
- * safetensors header mean two things to two readers.
+ * Strict JSON from files of unknown origin as values. `JSON.parse` keeps the last of two equal keys, reads
+ * `64.0` and `-0` as integers, rounds above 2^53 and quotes the file's content in its errors; each of these
+ * has let a crafted safetensors header mean two things to two readers.
  */
+
+import { feedText, type JsonFeed } from "./json_feed.ts";
+import { COST, DOCUMENT_DEPTH } from "./json_limits.ts";
+import { JsonReader } from "./json_reader.ts";
 
 /** A number as it is written, so that a reader can tell `64` from `64.0`. */
 export class JsonNumber {
@@ -32,27 +35,22 @@ export type JsonValue =
   | JsonValue[]
   | Map<string, JsonValue>;
 
-/** The text is not JSON as this reader accepts it; the message holds nothing of the text but a key. */
-export class JsonSyntaxError extends SyntaxError {
-  /** Always `"JsonSyntaxError"`. */
-  override readonly name = "JsonSyntaxError";
+/** A value in a message, not yet quoted: lists and objects only by their kind, as they may be of any size. */
+export function describeJson(value: JsonValue | undefined): string {
+  if (value === undefined) return "missing";
+  if (value instanceof JsonNumber) return value.text;
+  if (Array.isArray(value)) return "a list";
+  return value instanceof Map ? "an object" : String(value);
 }
 
 /**
  * The value as `JSON.parse` would give it, each key an object's own, `__proto__` as well.
- *
- * @param readNumber What a number literal stands for.
  */
-export function plainJson(
-  value: JsonValue,
-  readNumber: (literal: string) => number = Number,
-): unknown {
-  if (value instanceof JsonNumber) return readNumber(value.text);
-  if (Array.isArray(value)) return value.map((item) => plainJson(item, readNumber));
+export function plainJson(value: JsonValue): unknown {
+  if (value instanceof JsonNumber) return Number(value.text);
+  if (Array.isArray(value)) return value.map(plainJson);
   if (!(value instanceof Map)) return value;
-  return Object.fromEntries(
-    [...value].map(([key, part]) => [key, plainJson(part, readNumber)]),
-  );
+  return Object.fromEntries([...value].map(([key, part]) => [key, plainJson(part)]));
 }
 
 /** What {@linkcode scanJson} accepts beyond strict JSON. */
@@ -61,158 +59,165 @@ export interface ScanOptions {
   allowNonFinite?: boolean;
 }
 
-/** Deepest nesting accepted, as in the reference reader (serde_json). */
-const MAX_DEPTH = 128;
+const NON_FINITE = ["NaN", "Infinity", "-Infinity"];
 
 /**
- * Most values accepted, so that memory stays bounded: 100 MB of `{},{},…` would end the process.
- * An object counts for 8, as it takes that much more memory. A header of 100 MB has room for
- * 2 million tensors, each one object with 6 values or more.
- */
-const MAX_VALUES = 2 ** 25;
-const OBJECT_COST = 8;
-
-const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-const NON_FINITE = /NaN|-?Infinity/y;
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/**
- * Reads one JSON document: no duplicate keys, no lone surrogates, no trailing
- * text, nesting up to 128. Leading and trailing white space is accepted.
+ * Reads one JSON document: no duplicate keys, no lone surrogates, no trailing text, nesting up to
+ * {@linkcode DOCUMENT_DEPTH}, and no more values than memory has room for. White space around it is
+ * accepted, and a byte order mark of a file.
  *
+ * @param source The document's text, or what feeds it from a file.
  * @throws {JsonSyntaxError} The text is something else.
  */
-export function scanJson(text: string, options: ScanOptions = {}): JsonValue {
-  let at = 0;
-  let depth = 0;
-  let values = 0;
-
-  function fail(what: string): never {
-    throw new JsonSyntaxError(`${what} at character ${at}`);
-  }
-
-  function skipSpace(): void {
-    for (; at < text.length; at++) {
-      const code = text.charCodeAt(at);
-      if (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09) return;
-    }
-  }
-
-  function match(pattern: RegExp): string | undefined {
-    pattern.lastIndex = at;
-    const found = pattern.exec(text)?.[0];
-    if (found !== undefined) at += found.length;
-    return found;
-  }
-
-  function readString(): string {
-    const start = at++;
-    let escaped = false;
-    for (;;) {
-      const code = text.charCodeAt(at);
-      if (Number.isNaN(code)) fail("Unterminated string");
-      if (code < 0x20) fail("Control character in a string");
-      at++;
-      if (code === QUOTE) break;
-      if (code === BACKSLASH) {
-        escaped = true;
-        at++;
-      }
-    }
-    if (!escaped) return checkWellFormed(text.slice(start + 1, at - 1));
-    try {
-      return checkWellFormed(JSON.parse(text.slice(start, at)) as string);
-    } catch (error) {
-      if (error instanceof JsonSyntaxError) throw error;
-      return fail("Invalid escape in a string");
-    }
-  }
-
-  function checkWellFormed(value: string): string {
-    return value.isWellFormed() ? value : fail("Lone surrogate in a string");
-  }
-
-  function readObject(): Map<string, JsonValue> {
-    const entries = new Map<string, JsonValue>();
-    at++;
-    skipSpace();
-    if (text[at] === "}") {
-      at++;
-      return entries;
-    }
-    for (;;) {
-      skipSpace();
-      if (text[at] !== '"') fail("Expected a key in double quotes");
-      const key = readString();
-      if (entries.has(key)) fail(`Duplicate key ${JSON.stringify(key)}`);
-      skipSpace();
-      if (text[at] !== ":") fail("Expected a colon after a key");
-      at++;
-      entries.set(key, readValue());
-      skipSpace();
-      const next = text[at];
-      if (next !== "," && next !== "}") fail("Expected a comma or a closing brace");
-      at++;
-      if (next === "}") return entries;
-    }
-  }
-
-  function readArray(): JsonValue[] {
-    const items: JsonValue[] = [];
-    at++;
-    skipSpace();
-    if (text[at] === "]") {
-      at++;
-      return items;
-    }
-    for (;;) {
-      items.push(readValue());
-      skipSpace();
-      const next = text[at];
-      if (next !== "," && next !== "]") fail("Expected a comma or a closing bracket");
-      at++;
-      if (next === "]") return items;
-    }
-  }
-
-  function readNested<T>(read: () => T): T {
-    if (++depth > MAX_DEPTH) fail(`Nesting deeper than ${MAX_DEPTH}`);
-    const value = read();
-    depth--;
-    return value;
-  }
-
-  function readWord(word: string, value: JsonValue): JsonValue {
-    if (!text.startsWith(word, at)) fail("Expected a value");
-    at += word.length;
-    return value;
-  }
+export function scanJson(source: string | JsonFeed, options: ScanOptions = {}): JsonValue {
+  const reader = openDocument(source);
+  const open: JsonValue[] = [];
+  let mostOpen = 0;
 
   function readValue(): JsonValue {
-    skipSpace();
-    values += text[at] === "{" ? OBJECT_COST : 1;
-    if (values > MAX_VALUES) fail("Too many values for one document");
-    switch (text[at]) {
-      case "{":
-        return readNested(readObject);
-      case "[":
-        return readNested(readArray);
-      case '"':
-        return readString();
-      case "t":
-        return readWord("true", true);
-      case "f":
-        return readWord("false", false);
-      case "n":
-        return readWord("null", null);
+    switch (reader.peek()) {
+      case 0x7b: {
+        const entries = new Map<string, JsonValue>();
+        reader.keep(COST.map);
+        reader.readObject((key) => {
+          reader.keep(COST.entry);
+          entries.set(key, readValue());
+        });
+        return entries;
+      }
+      case 0x5b: {
+        const from = open.length;
+        reader.keep(COST.list);
+        reader.readList(() => {
+          open.push(readValue());
+          if (open.length <= mostOpen) return reader.keep(COST.item);
+          mostOpen = open.length;
+          reader.keep(COST.item + COST.openItem);
+        });
+        return open.splice(from);
+      }
+      case 0x22:
+        return reader.readText();
     }
-    const found = match(NUMBER) ?? (options.allowNonFinite ? match(NON_FINITE) : undefined);
-    return found === undefined ? fail("Expected a value") : new JsonNumber(found);
+    const word = readWord(reader);
+    if (word !== undefined) return word;
+    if (options.allowNonFinite) {
+      const found = NON_FINITE.find((word) => reader.takeWord(word));
+      if (found !== undefined) return new JsonNumber(found);
+    }
+    const literal = reader.readLiteral();
+    reader.keep(COST.literal + literal.length);
+    return new JsonNumber(literal);
   }
 
   const value = readValue();
-  skipSpace();
-  if (at < text.length) fail("Text after the end of the document");
+  reader.finish();
   return value;
+}
+
+/** The keys of an object in their order, so that objects alike in it can be counted as such. */
+interface Shape {
+  next?: Map<string, Shape>;
+}
+
+/**
+ * Reads one JSON document as {@linkcode scanJson} does, as `JSON.parse` would give it: each key an object's
+ * own, `__proto__` as well.
+ *
+ * @param readNumber What a number literal stands for.
+ * @throws {JsonSyntaxError} The text is something else.
+ */
+export function scanPlainJson(
+  source: string | JsonFeed,
+  readNumber: (literal: string) => number,
+): unknown {
+  const reader = openDocument(source);
+  const empty: Shape = {};
+  const open: unknown[] = [];
+  let mostOpen = 0;
+
+  function grow(shape: Shape, key: string): Shape {
+    shape.next ??= new Map();
+    let next = shape.next.get(key);
+    if (next === undefined) {
+      reader.keep(COST.shape);
+      shape.next.set(key, next = {});
+    }
+    return next;
+  }
+
+  function readObject(): Record<string, unknown> {
+    const object: Record<string, unknown> = {};
+    let shape = empty;
+    reader.keep(COST.object);
+    reader.readObject((key) => {
+      reader.keep(COST.value);
+      shape = grow(shape, key);
+      const value = readValue();
+      if (typeof value === "number") reader.keep(COST.number);
+      if (key !== "__proto__") object[key] = value;
+      else {
+        const own = { value, writable: true, enumerable: true, configurable: true };
+        Object.defineProperty(object, key, own);
+      }
+    });
+    return object;
+  }
+
+  function readList(): unknown[] {
+    const from = open.length;
+    let areNumbers = true;
+    reader.keep(COST.list);
+    reader.readList(() => {
+      const item = readValue();
+      areNumbers &&= typeof item === "number";
+      open.push(item);
+      reader.keep(typeof item === "number" && !areNumbers ? COST.item + COST.number : COST.item);
+      if (open.length <= mostOpen) return;
+      mostOpen = open.length;
+      reader.keep(COST.openItem);
+    });
+    return areNumbers ? takeNumbers(open as number[], from) : open.splice(from);
+  }
+
+  function readValue(): unknown {
+    switch (reader.peek()) {
+      case 0x7b:
+        return readObject();
+      case 0x5b:
+        return readList();
+      case 0x22:
+        return reader.readText();
+    }
+    const integer = reader.readShortInteger();
+    if (integer !== undefined) return integer;
+    const word = readWord(reader);
+    return word === undefined ? readNumber(reader.readLiteral()) : word;
+  }
+
+  const value = readValue();
+  reader.finish();
+  return value;
+}
+
+/** Takes the last items of a list into one of their own, which holds numbers and no places of numbers. */
+function takeNumbers(open: number[], from: number): number[] {
+  const count = open.length - from;
+  const numbers = new Array<number>(count);
+  for (let i = 0; i < count; i++) numbers[i] = open[from + i]!;
+  open.length = from;
+  return numbers;
+}
+
+function readWord(reader: JsonReader): null | boolean | undefined {
+  if (reader.takeWord("true")) return true;
+  if (reader.takeWord("false")) return false;
+  return reader.takeWord("null") ? null : undefined;
+}
+
+function openDocument(source: string | JsonFeed): JsonReader {
+  if (typeof source === "string") return new JsonReader(feedText(source), DOCUMENT_DEPTH);
+  const reader = new JsonReader(source, DOCUMENT_DEPTH);
+  reader.skipMark();
+  return reader;
 }

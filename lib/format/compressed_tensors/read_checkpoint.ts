@@ -6,7 +6,7 @@ import { packedBytes, unpackZeroPoints } from "../../compute/pack_codes.ts";
 import { type Model, modelBytes } from "../../model/open_model.ts";
 import { moduleName } from "../../plan/plan_layer.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
-import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
+import { describeJson, JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 import type { Bits } from "../../types.ts";
 import type { Checkpoint, PlaceReader, StoredTensor, WrittenLayer } from "../checkpoint_format.ts";
 import {
@@ -67,7 +67,9 @@ function readGroups(checkpoint: Model): (layer: string) => Group | undefined {
   const quantization = checkpoint.config?.entries.get("quantization_config") ?? null;
   const format = entry(quantization ?? undefined, "format");
   if (format !== "pack-quantized") {
-    fail(`the format in its config.json is ${quote(String(format))}, expected "pack-quantized"`);
+    fail(
+      `the format in its config.json is ${quote(describeJson(format))}, expected "pack-quantized"`,
+    );
   }
   const groups = entry(quantization ?? undefined, "config_groups");
   if (!(groups instanceof Map)) return fail("its config.json has no config_groups");
@@ -82,7 +84,8 @@ function readGroups(checkpoint: Model): (layer: string) => Group | undefined {
     const targets = entry(group, "targets");
     if (!Array.isArray(targets)) return fail("a config group has no targets");
     for (const target of targets) {
-      if (!targeted.has(String(target))) targeted.set(String(target), { bits, symmetric });
+      if (typeof target !== "string") return fail("a target of a config group is not text");
+      if (!targeted.has(target)) targeted.set(target, { bits, symmetric });
     }
   }
   return (layer) => targeted.get(layer) ?? targeted.get("Linear");

@@ -5,7 +5,7 @@
 
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import type { EncodedHeader } from "../../safetensors/header.ts";
+import type { EncodedHeader } from "../../safetensors/encode_header.ts";
 import { type GgufPair, type GgufValue, MAGIC, VALUE_TYPES } from "./value_types.ts";
 
 /** A tensor to be written. */

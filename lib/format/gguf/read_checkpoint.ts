@@ -90,7 +90,9 @@ function readArchitecture(value: unknown, file: string): Architecture {
   const found = ARCHITECTURES.find((name) => name === value);
   if (found !== undefined) return found;
   throw new BadInputError(
-    `Cannot verify ${quote(file)}: its architecture is ${quote(String(value))}, ` +
+    `Cannot verify ${quote(file)}: its architecture is ${
+      typeof value === "string" ? quote(value) : "no text"
+    }, ` +
       `expected one of ${ARCHITECTURES.join(" ")}`,
   );
 }

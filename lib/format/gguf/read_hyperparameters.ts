@@ -2,7 +2,7 @@
 
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
+import { describeJson, JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 import type { LanguageArchitecture } from "./recognize_architecture.ts";
 
 /** Entries of config.json. */
@@ -161,7 +161,9 @@ function readRopeBase(config: ConfigEntries): number {
   const kind = entries.get("rope_type") ?? entries.get("type") ?? "default";
   if (kind !== "default") {
     fail(
-      `positions are scaled by ${quote(String(kind))}, expected "default": unset "rope_scaling"`,
+      `positions are scaled by ${
+        quote(describeJson(kind))
+      }, expected "default": unset "rope_scaling"`,
     );
   }
   return readPositive(config, "rope_theta") ?? readPositive(entries, "rope_theta") ?? 10000;

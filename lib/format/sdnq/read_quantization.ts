@@ -1,8 +1,9 @@
 /** What config.json says of the layers of an SDNQ checkpoint: SDNQ decodes by it, not by the shapes of tensors. */
 
+import { escapeText } from "../../base/text.ts";
 import type { Model } from "../../model/open_model.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
-import { JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
+import { describeJson, JsonNumber, type JsonValue } from "../../safetensors/scan_json.ts";
 import type { Bits } from "../../types.ts";
 import { failVerify } from "../read_tensors.ts";
 import { WEIGHTS_DTYPES } from "./describe_quantization.ts";
@@ -50,7 +51,9 @@ export function readQuantization({ config }: Model): Quantization {
       if (dtype === WEIGHTS_DTYPES[bits] && expected === blocks) return;
       failVerify(
         original,
-        `config.json says ${String(dtype)} in blocks of ${size}, its tensors are ` +
+        `config.json says ${
+          escapeText(describeJson(dtype))
+        } in blocks of ${size}, its tensors are ` +
           `${WEIGHTS_DTYPES[bits]} in blocks of ${columns / blocks}`,
       );
     },

@@ -1,0 +1,90 @@
+/** Writes the header of a safetensors file. */
+
+import { BadInputError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { knownDtypes } from "./dtype.ts";
+import { LENGTH_BYTES, MAX_HEADER_BYTES } from "./header.ts";
+
+/** A tensor to be written. */
+export interface NewTensor {
+  /** Name; must not be `__metadata__`. */
+  name: string;
+  /** One of the format's dtypes. */
+  dtype: string;
+  /** Dimensions. */
+  shape: number[];
+  /** Size of the data in bytes. */
+  byteLength: number;
+}
+
+/** Characters of a header that are put together before they are encoded. */
+const ENCODED_AT_ONCE = 2 ** 20;
+
+/** A header ready to be written, and where each tensor's data goes. */
+export interface EncodedHeader {
+  /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** First byte of each tensor, counted from the start of the file. */
+  begins: Map<string, number>;
+  /** Length of the whole file in bytes. */
+  byteLength: number;
+}
+
+/**
+ * Lays out a file as the safetensors library does: tensors by dtype (widest first), then by name, so that
+ * all data is aligned and the same tensors give the same bytes in any order.
+ *
+ * @throws {BadInputError} A name is used twice or is `__metadata__`, or the header would pass 100 MB.
+ */
+export function encodeHeader(
+  tensors: readonly NewTensor[],
+  metadata: ReadonlyMap<string, string>,
+): EncodedHeader {
+  const ranks = new Map(knownDtypes().map((dtype, rank) => [dtype, rank]));
+  const order = [...tensors].sort((a, b) =>
+    ranks.get(b.dtype)! - ranks.get(a.dtype)! || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  );
+  const json: Uint8Array[] = [];
+  let text = "{";
+  const put = (entry: string) => {
+    // Hundreds of thousands of them are not kept as texts.
+    if (text.length > ENCODED_AT_ONCE) {
+      json.push(new TextEncoder().encode(text));
+      text = "";
+    }
+    text += text === "{" ? entry : `,${entry}`;
+  };
+  if (metadata.size > 0) {
+    const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
+    const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+    put(`"__metadata__":{${pairs.join(",")}}`);
+  }
+  const begins = new Map<string, number>();
+  let offset = 0;
+  for (const { name, dtype, shape, byteLength } of order) {
+    if (name === "__metadata__" || begins.has(name)) {
+      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
+    }
+    begins.set(name, offset);
+    const range = `[${offset},${offset + byteLength}]`;
+    put(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`);
+    offset += byteLength;
+  }
+  json.push(new TextEncoder().encode(`${text}}`));
+  const length = Math.ceil(json.reduce((sum, part) => sum + part.length, 0) / 8) * 8;
+  if (length > MAX_HEADER_BYTES) {
+    throw new BadInputError(
+      `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
+        "split the model into more shards",
+    );
+  }
+  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20, LENGTH_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  let at = LENGTH_BYTES;
+  for (const part of json) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  for (const [name, begin] of begins) begins.set(name, bytes.length + begin);
+  return { bytes, begins, byteLength: bytes.length + offset };
+}
