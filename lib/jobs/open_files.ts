@@ -17,11 +17,17 @@ export interface OpenFiles {
   close(): void;
 }
 
+/** Bytes that any thread may wait for: handing them to another takes longer than the system does. */
+const SMALL_BYTES = 2 ** 16;
+
+/** Milliseconds after which a thread that waits for small pieces looks at its other events. */
+const LOOK_MS = 10;
+
 /**
  * Makes a set of open files.
  *
  * @param waits Whether this thread may wait for the disk: a worker may, and that is faster; the main
- *   thread has to hear signals meanwhile.
+ *   thread has to hear signals meanwhile, and waits for small pieces alone.
  */
 export function openFiles(waits: boolean): OpenFiles {
   const sources = keepRecent<FileSource>(({ path, label }) => openSource(path, label));
@@ -29,19 +35,28 @@ export function openFiles(waits: boolean): OpenFiles {
   let last: Promise<void> = Promise.resolve();
   /** A file has one position, and is closed when others are used: one call at a time. */
   const afterOthers = (call: () => Promise<void>) => {
-    const done = last.then(call);
+    underWay++;
+    const done = last.then(call).finally(() => {
+      underWay--;
+      looked = performance.now();
+    });
     last = done.catch(() => {});
     return done;
   };
+  let underWay = 0;
+  let looked = performance.now();
+  const mayWait = ({ length }: Uint8Array) =>
+    waits ||
+    length <= SMALL_BYTES && underWay === 0 && performance.now() - looked < LOOK_MS;
   return {
     read(place, offset, out) {
       const at = place.begin + offset;
-      if (waits) return sources.get(place).readInto(at, out);
+      if (mayWait(out)) return sources.get(place).readInto(at, out);
       return afterOthers(() => sources.get(place).readIntoLater(at, out));
     },
     write(place, offset, bytes) {
       const at = place.begin + offset;
-      if (waits) return sinks.get(place).write(at, bytes);
+      if (mayWait(bytes)) return sinks.get(place).write(at, bytes);
       return afterOthers(() => sinks.get(place).writeLater(at, bytes));
     },
     close() {

@@ -173,13 +173,14 @@ export async function quantizeModel(
 ): Promise<Report> {
   const plan = await openPlan(modelPath, settings);
   checkPlan(plan, settings);
-  for (const note of repairOutputs([outputPath])) hooks.onLog?.(note);
+  const repaired = repairOutputs([outputPath]);
+  for (const note of repaired) hooks.onLog?.(note);
   const check = () => checkOutput(outputPath, plan.source.directory, settings.overwrite ?? false);
   const target = check();
   await checkSpace(plan, outputPath, target, settings.link ?? false);
   const output = pendingDirectory(target);
   try {
-    for (const note of output.notes) hooks.onLog?.(note);
+    for (const note of output.notes) if (!repaired.includes(note)) hooks.onLog?.(note);
     // Once more, since another run may have put its own there before this one had the lock.
     check();
     const report = await runPlan(plan, settings, output, hooks);

@@ -5,13 +5,14 @@ import { escapeText } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
 import type { CheckpointFormat, StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
 import type { Backend } from "../jobs/backend.ts";
+import { openFiles } from "../jobs/open_files.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
 import { quantizeLayer } from "../layer/quantize_layer.ts";
 import { keepsParams } from "../layer/quantize_rows.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import type { Selection } from "../plan/select_layers.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import { createFile, syncFile, writeParts } from "../safetensors/write.ts";
+import { createFile, syncFile } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import type { FilePlace } from "../types.ts";
 import type { RowRun } from "../layer/slice_layer.ts";
@@ -53,6 +54,7 @@ export async function writeFiles(
   const records = new Map<LayerPlan, LayerRecord>();
   const inputs = shareInputs(calibration, selection.layers, settings, backend);
   const flusher = createFlusher();
+  const targets = openFiles(false);
   const tasks: Task[] = [];
   const sources = new Map(model.shards.map(({ name, path }) => [name, { path, label: name }]));
   for (const { name, header, layers, copies } of files) {
@@ -65,8 +67,11 @@ export async function writeFiles(
       add(layer.tensor, async () => {
         const source = sources.get(layer.shard)!;
         const job = { layer, source, target: place(codes), packing, headRows };
-        const write = (parts: Iterable<TensorPart>) =>
-          writeParts(target.path, target.label, placeParts(parts, place));
+        const write = async (parts: Iterable<TensorPart>) => {
+          for (const { name, offset, bytes } of parts) {
+            await targets.write(place(name), offset, bytes);
+          }
+        };
         await write(constants);
         await inputs.lend(layer, async (known) => {
           const found = await quantizeLayer(
@@ -98,17 +103,13 @@ export async function writeFiles(
   const lanes = countLanes(selection, settings);
   // Of each layer at work the inputs are in memory.
   const most = calibration === undefined ? lanes : Math.min(lanes, CALIBRATED_AT_ONCE);
-  await flusher.during(runTasks(tasks, most));
+  try {
+    await flusher.during(runTasks(tasks, most));
+  } finally {
+    targets.close();
+  }
   for (const { name } of files) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
-}
-
-/** Parts of tensors as parts of the file they are in. */
-function* placeParts(
-  parts: Iterable<TensorPart>,
-  place: (name: string) => FilePlace,
-): Generator<{ offset: number; bytes: Uint8Array }> {
-  for (const { name, offset, bytes } of parts) yield { offset: place(name).begin + offset, bytes };
 }
 
 /** Largest tensor that shares a job with others, in bytes, and most of them in one. */

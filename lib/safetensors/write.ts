@@ -87,33 +87,6 @@ export function openSink(path: string, label: string): ByteSink {
   }
 }
 
-/** Bytes and where they go. */
-export interface FilePart {
-  /** First byte. */
-  offset: number;
-  /** What is written. */
-  bytes: Uint8Array;
-}
-
-/**
- * Writes parts of a file that exists and has its final length, without keeping this thread.
- *
- * @throws {BadInputError} The disk is full, a limit is reached, or the file cannot be written.
- */
-export async function writeParts(
-  path: string,
-  label: string,
-  parts: Iterable<FilePart>,
-): Promise<void> {
-  const file = await attempt(label, () => disk.open(path, "write"));
-  try {
-    const sink = sinkTo(file, label);
-    for (const { offset, bytes } of parts) await sink.writeLater(offset, bytes);
-  } finally {
-    file.close();
-  }
-}
-
 /**
  * Puts what has been written to a file on the disk.
  *

@@ -58,7 +58,8 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
   const { htmlReport } = invocation;
   const paths = [invocation.output, invocation.report, logName(invocation.report)];
   if (htmlReport !== undefined) paths.push(htmlReport);
-  for (const note of repairOutputs(paths)) say(note, true);
+  const repaired = new Set(repairOutputs(paths));
+  for (const note of repaired) say(note, true);
   const target = checkTarget(invocation, plan);
   await checkSpace(plan, invocation.output, target, invocation.link);
   const renderHtml = htmlReport === undefined ? undefined : await loadRenderer();
@@ -83,7 +84,9 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     const reportFile = startFile(invocation.report);
     const logFile = startFile(logName(invocation.report));
     const htmlFile = htmlReport === undefined ? undefined : startFile(htmlReport);
-    for (const note of outputs.flatMap(({ notes }) => notes)) say(note, true);
+    for (const note of outputs.flatMap(({ notes }) => notes)) {
+      if (!repaired.has(note)) say(note, true);
+    }
     // Once more, since another run may have put its own there before this one had the locks.
     checkTarget(invocation, plan);
     say(headline(plan, invocation), true);
