@@ -13,6 +13,7 @@ import {
   chooseInputParams,
   coupleInputs,
   paramsOfRange,
+  rateInputs,
 } from "../lib/params/choose_input_range.ts";
 import { costAt, createCosts, groupPoints } from "../lib/params/group_timesteps.ts";
 import { addUp, errorOf, quantileOf, signalOf } from "../lib/params/input_errors.ts";
@@ -33,6 +34,8 @@ import {
   readTimeGroups,
   type Report,
 } from "../mod.ts";
+import { renderConsole } from "../lib/render/render_console.ts";
+import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { formatReport } from "../lib/report/build_report.ts";
 import { namesIn } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
@@ -44,6 +47,9 @@ const COUNTS = Array.from(
   (_, bin) => Math.round(400 * Math.exp(-(((bin - 20) / 5) ** 2)) + 40 * Math.exp(-bin / 25)),
 );
 const SUMS = addUp({ from: -1, width: 0.05, counts: COUNTS, lo: -1, hi: 2 });
+
+/** Nearly all near 0, and a few far away. */
+const TAILED = Array.from({ length: 2000 }, (_, i) => i < 3 ? 1e6 : i === 1999 ? 1 : 0);
 
 /** What a quantizer does to inputs that lie finely and evenly in their bins. */
 function bruteError(scale: number, zero: number, bits: number) {
@@ -367,25 +373,133 @@ Deno.test("a timestep counts by the weights of the calibration, unless the run s
     const searched = { activationRange: "optimize", activationBits: 4, timeGroups: 1 } as const;
     const narrow = (await run("weighed.safetensors", searched)).layers[0]!.scale[0]!;
     assert.ok(narrow < (await run("plain.safetensors", searched)).layers[0]!.scale[0]!);
-    // And boundaries go where errors count.
-    const cut = { grouping: "optimal", timeGroups: 2, activationBits: 4 } as const;
-    const first = (await run("weighed.safetensors", cut)).boundaries[1]!;
-    assert.ok(first <= (await run("plain.safetensors", cut)).boundaries[1]!);
     const smooth = { phase: "smooth", smoothingWindow: 1 } as const;
     const moved = (await run("weighed.safetensors", smooth)).grouped_sqnr_db!;
     assert.ok(Math.abs(moved - (await run("weighed.safetensors")).grouped_sqnr_db!) < 2);
   });
 });
 
-/** Inputs that nearly all lie within a thousandth of their range, but for one outlier a timestep. */
+Deno.test("boundaries go where errors count, by the calibration or by what the run says", async () => {
+  // The range doubles after 3 timesteps, and is four times as large after 9.
+  const max = Float32Array.from({ length: T }, (_, t) => t < 3 ? 1 : t < 9 ? 2 : 8);
+  const histogram = Int32Array.from(
+    { length: T * 64 },
+    (_, i) => (i % 64 + 1) / 8 <= max[Math.floor(i / 64)]! ? 10 : 0,
+  );
+  const squares = { square: new Float32Array(2 * 32).fill(1), segments: 2 };
+  const files = {
+    ...FILES,
+    "c.safetensors": encodeCalibration({
+      timesteps: Array.from({ length: T }, (_, t) => 40 + 80 * t),
+      weights: Array.from({ length: T }, (_, t) => t < 3 ? 1000 : 1),
+      layers: new Map([["blocks.0.fc", { min: new Float32Array(T), max, histogram, ...squares }]]),
+    }),
+  };
+  await withFiles(files, async (root) => {
+    const calibration = join(root, "c.safetensors");
+    const cut = async (settings: Partial<QuantizeSettings>) => {
+      const report = await quantizeModel(join(root, "model"), join(root, "out"), {
+        ...{ ...DEFAULT_SETTINGS, ...SETTINGS, timeGroups: 2, activationBits: 4, calibration },
+        ...{ grouping: "optimal", overwrite: true, ...settings },
+      });
+      return report.activations!.boundaries[1];
+    };
+    assert.equal(await cut({}), 3);
+    assert.equal(await cut({ timestepWeights: "uniform" }), 9);
+    const { kinds } = JSON.parse(
+      (await runMain(
+        ...["inspect", join(root, "model"), "--json", "--calibration", calibration],
+      )).stdout,
+    ).calibration.predicted_groups;
+    // Almost all that counts lies in the first quarter, which two equal groups do not set apart.
+    assert.ok(kinds[0].sqnr_db[2] > kinds[0].sqnr_db[1] + 3, JSON.stringify(kinds));
+  });
+});
+
+Deno.test("rateInputs() takes the better range at 8 bits, whatever the run's width", () => {
+  for (const inputs of [SUMS, addUp({ from: 0, width: 1, counts: TAILED, lo: 0, hi: 2000 })]) {
+    const errors = (["minmax", "p99.9"] as const).map((range) =>
+      chooseInputParams(inputs, range, 8).error
+    );
+    assert.equal(rateInputs(inputs), Math.min(...errors) / signalOf(inputs));
+  }
+  // Of the two, the first is better for one and the second for the other.
+  const tailed = addUp({ from: 0, width: 1, counts: TAILED, lo: 0, hi: 2000 });
+  assert.ok(rateInputs(tailed) < chooseInputParams(tailed, "minmax", 8).error / signalOf(tailed));
+  assert.equal(rateInputs(addUp({ from: 0, width: 1, counts: [3], lo: 0, hi: 0 })), 0);
+});
+
+Deno.test("a search looks at both ends twice", () => {
+  // What it finds when it leaves out nothing.
+  const search = (inputs: typeof SUMS) => {
+    let best = chooseInputParams(inputs, "minmax", 4).error;
+    let [low, high] = [1, 1];
+    for (const end of ["low", "high", "low", "high"]) {
+      for (let i = 0; i < 24; i++) {
+        const [a, b] = end === "low" ? [1 - i / 25, high] : [low, 1 - i / 25];
+        const error = errorOf(inputs, paramsOfRange(a * inputs.lo, b * inputs.hi, 4), 4);
+        if (error >= best) continue;
+        best = error;
+        [low, high] = [a, b];
+      }
+    }
+    return Math.min(best, chooseInputParams(inputs, "p99.9", 4).error);
+  };
+  for (let seed = 0; seed < 200; seed++) {
+    const counts = Array.from({ length: 40 }, (_, i) => Math.max(0, noise(seed)(i)) ** 3);
+    const inputs = addUp({
+      from: -1 - noise(seed)(41) / 2,
+      width: 0.05,
+      counts,
+      lo: -1.5,
+      hi: 1.5,
+    });
+    assert.equal(chooseInputParams(inputs, "optimize", 4).error, search(inputs), `${seed}`);
+  }
+});
+
+Deno.test("repeatArguments() says how inputs are cut and what is kept where that is not the default", () =>
+  withRun({ phase: "optimize", grouping: "equal", outlierInputs: "quantize" }, async (report) => {
+    const words = repeatArguments(report);
+    assert.equal(words[words.indexOf("--grouping") + 1], "equal");
+    assert.equal(words[words.indexOf("--outlier-inputs") + 1], "quantize");
+    await withRun({ phase: "optimize" }, (usual) => {
+      const flags = repeatArguments(usual);
+      assert.ok(!flags.includes("--grouping") && !flags.includes("--outlier-inputs"));
+    });
+  }));
+
+Deno.test("renderConsole() names the first four layers whose inputs were left as they are", () =>
+  withRun({}, (report) => {
+    const kept_layers = Array.from({ length: 6 }, (_, i) => ({
+      name: `l\x1b${i}`,
+      grouped_sqnr_db: i === 1 ? null : 10 + i,
+    }));
+    const shown = renderConsole({
+      ...report,
+      activations: { ...report.activations!, kept_layers },
+    });
+    assert.ok(
+      shown.includes(
+        "\n  Outlying inputs of 6 layers left as they are: l\\u{1b}0 (10.00 dB), l\\u{1b}1 (no error), " +
+          "l\\u{1b}2 (12.00 dB), l\\u{1b}3 (13.00 dB), and 2 more\n",
+      ),
+      shown,
+    );
+  }));
+
+/** Inputs that nearly all lie within a thousandth of their range, but for one outlier in most timesteps. */
 function recordOutliers(): RecordedLayer {
   const bins = 2048;
   const histogram = new Int32Array(T * bins);
+  const max = new Float32Array(T);
   for (let t = 0; t < T; t++) {
     for (let bin = 0; bin < 4; bin++) histogram[t * bins + bin] = 5000;
-    histogram[t * bins + bins - 1] = 1;
+    // The last timesteps have none, so that a boundary before them would be worth most to this layer.
+    if (t < 10) histogram[t * bins + bins - 1] = 1;
+    max[t] = t < 10 ? 1 : 4 / bins;
   }
-  return { min: new Float32Array(T), max: new Float32Array(T).fill(1), histogram };
+  return { min: new Float32Array(T), max, histogram };
 }
 
 const OUTLYING = {

@@ -54,6 +54,14 @@ Deno.test("renderHtml() says of quantized inputs what time groups are worth, bef
       "by 1 time group whose boundaries err least over 20 timesteps. There is no other layer.",
     ),
   );
+  const kept_layers = [{ name: "a", grouped_sqnr_db: 9 }, { name: "b", grouped_sqnr_db: 8 }];
+  const kept = await renderHtml({ ...one, activations: { ...alone, kept_layers } });
+  assert.ok(
+    section(markupOf(kept)).includes(
+      "over 20 timesteps. Those of 2 layers are outlying and left as they are: codes would err " +
+        "ten times as much there as with most. There are no more layers.",
+    ),
+  );
   const plain = await renderHtml(PLAIN);
   assert.ok(!markupOf(plain).includes("#activations"));
   assert.equal(dataOf(plain).activations, null);

@@ -204,6 +204,15 @@ Deno.test("main() leaves alone what a run of another machine may be writing, unt
       "writing: remove it if that run has ended\n";
     assert.equal(young.stderr.split(line).length, 2, young.stderr);
     assert.ok(namesIn(root).includes(`.out.tmp-${RUN}`));
+    const told: string[] = [];
+    await withDevice(0x2a, async () => {
+      const settings = { ...DEFAULT_SETTINGS, groupSize: 32, overwrite: true };
+      await quantizeModel(join(root, "model"), join(root, "out"), settings, {
+        onLog: (text) => told.push(`${text}\n`),
+      });
+      return young;
+    }, 0.9);
+    assert.equal(told.filter((text) => text === line).length, 1, told.join(""));
     const silent = await withDevice(0x2a, () => runMain(...flags(root), "--overwrite"), 1.1);
     assert.equal(silent.code, 0, silent.stderr);
     assert.deepEqual(namesIn(root), ["model", "out", "r.json", "r.log"]);
