@@ -205,6 +205,7 @@ Deno.test("main() leaves alone what a run of another machine may be writing, unt
     assert.equal(young.stderr.split(line).length, 2, young.stderr);
     assert.ok(namesIn(root).includes(`.out.tmp-${RUN}`));
     const told: string[] = [];
+    Deno.writeTextFileSync(join(root, ".out.lock"), "");
     await withDevice(0x2a, async () => {
       const settings = { ...DEFAULT_SETTINGS, groupSize: 32, overwrite: true };
       await quantizeModel(join(root, "model"), join(root, "out"), settings, {
