@@ -243,8 +243,8 @@ Deno.test("where a format can hold no layer nothing is left to quantize", async 
       assert.deepEqual([code, stdout], [2, ""]);
       assert.equal(
         stderr,
-        'error: Nothing to quantize in "model": 2 tensors left as they are, and isotherm inspect ' +
-          `says why: ${blocks} fill none of the 48 columns of "a.fc": ` +
+        'error: Nothing to quantize in "model": 2 tensors left as they are: ' +
+          `${blocks} fill none of the 48 columns of "a.fc": ` +
           "give another --format, --bit-width or --group-size\n",
       );
       const inspected = await runMain("inspect", model, ...flags);
