@@ -126,7 +126,7 @@ export const HOSTILE_DIRECTORIES: [string, Files, string][] = [
   [
     "an empty file",
     { "model.safetensors": "" },
-    '"model.safetensors": header too small: the file h',
+    'Cannot read "model.safetensors": the file is empty: download or write it again',
   ],
   ["a file cut in its data", { "model.safetensors": weights("a").slice(0, -1) }, "it is cut short"],
   [

@@ -164,17 +164,20 @@ const HOSTILE: [what: string, files: Files, argv: string[], message: string][] =
     "a history of nested lists",
     { "h.jsonl": LISTS.slice(0, 9 * MB) },
     ["history", "badge", "h.jsonl", "--to", "b.json"],
-    `Cannot read the history "h.jsonl": line 1, cut short: it is not JSON: ${TOO_MANY}`,
+    `Cannot read the history "h.jsonl": line 1, cut short: it has ${
+      9 * MB
+    } characters, must have at ` +
+    "most 262144",
   ],
   [
     "a history of entries with much that nobody knows",
     {
       "h.jsonl": `${
-        `${ENTRY.slice(0, -1)},"x":[${repeat("", "[[[]]],", MB)}[]]}\n`.repeat(9)
+        `${ENTRY.slice(0, -1)},"x":[${repeat("", "[[[]]],", 2e5)}[]]}\n`.repeat(45)
       }SECRET\n`,
     },
     ["history", "badge", "h.jsonl", "--to", "b.json"],
-    "line 10: it is not JSON: Expected a value at byte 0",
+    "line 46: it is not JSON: Expected a value at byte 0",
   ],
   [
     "a history of lines of unknown keys",

@@ -16,6 +16,9 @@ const SCORE: Schema = { type: ["number", "null"], minimum: 0, maximum: 1 };
 const SQNR: Schema = { type: ["number", "null"] };
 const MEASURE: Schema = { enum: ["weights", "outputs"] };
 
+/** Most characters of a line: an entry has one or two thousand, and what is read of a line is garbage at the next. */
+const MAX_LINE = 2 ** 18;
+
 /** An object all of whose keys have to be there, but for some. */
 function objectOf(properties: Record<string, Schema>, optional: readonly string[] = []): Schema {
   const required = Object.keys(properties).filter((key) => !optional.includes(key));
@@ -59,6 +62,9 @@ export function parseHistory(text: string): HistoryEntry[] {
   return lines.map((line, i) => {
     const isCut = i === lines.length - 1 && !text.endsWith("\n");
     try {
+      if (line.length > MAX_LINE) {
+        throw new BadInputError(`it has ${line.length} characters, must have at most ${MAX_LINE}`);
+      }
       return parseEntry(line);
     } catch (error) {
       if (!(error instanceof BadInputError)) throw error;
