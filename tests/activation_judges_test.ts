@@ -59,18 +59,12 @@ const DECIBEL: [JudgedPart, Partial<QuantizeSettings>, number][] = [
   ["activations", { ...STATIC, activationBits: 8 }, 36.8],
   ["activations", { ...EQUAL, activationBits: 8 }, 37.1],
   ["activations", { activationBits: 8 }, 39.6],
-  ["activations", { timeGroups: 8, activationBits: 8 }, 39.8],
   ["activations", { smoothingWindow: 5, activationBits: 8 }, 39.3],
-  ["activations", { ...STATIC, activationBits: 6 }, 24.6],
   ["activations", { activationBits: 6 }, 27.7],
   ["activations", { ...STATIC, activationBits: 4 }, 4],
-  ["activations", { ...EQUAL, activationBits: 4 }, 9.1],
   ["activations", { activationBits: 4 }, 18.2],
-  ["both", { ...STATIC, activationBits: 8 }, 32.1],
   ["both", { activationBits: 8 }, 33],
   ["both", { activationBits: 8, groupSize: 128 }, 33.5],
-  ["both", { activationBits: 6 }, 26.7],
-  ["both", { activationBits: 4 }, 18],
 ];
 
 for (const [part, settings, least] of DECIBEL) {
@@ -85,16 +79,12 @@ for (const [part, settings, least] of DECIBEL) {
 
 /** The largest divergence of the language model, in nats. */
 const DIVERGENCE: [JudgedPart, Partial<QuantizeSettings>, number][] = [
-  ["activations", { ...STATIC, activationBits: 8 }, 0.00027],
   ["activations", { activationBits: 8 }, 0.00024],
   ["activations", { activationBits: 6 }, 0.0031],
-  ["activations", { ...STATIC, activationBits: 4 }, 0.094],
   ["activations", { activationBits: 4 }, 0.039],
   // What it costs to quantize what is outlying as well.
   ["activations", { outlierInputs: "quantize", activationBits: 8 }, 0.0041],
   ["both", { activationBits: 8 }, 0.002],
-  ["both", { activationBits: 6 }, 0.0049],
-  ["both", { activationBits: 4 }, 0.042],
 ];
 
 for (const [part, settings, most] of DIVERGENCE) {

@@ -80,7 +80,11 @@ export interface Disk {
   open(path: string, how: OpenMode, mode?: number): Promise<OpenFile>;
   /** `open`, keeping this thread. */
   openSync(path: string, how: OpenMode): OpenFile;
-  /** Opens what is to be read only, follows no link at the path's end and never waits for a FIFO's writer. */
+  /**
+   * Opens what is to be read only, and never waits for a FIFO's writer. No link at the path's end is followed,
+   * unless Deno has looked where it leads to check a permission: so what was opened has to be compared with
+   * what was listed.
+   */
   openUnfollowed(path: string): Promise<ReadableFile>;
   /**
    * Bytes that this user may still write to the file system of a path; `undefined` where the system does not say,
