@@ -37,7 +37,14 @@ interface Case {
 const CASES: Case[] = [
   { model: "digits", bits: 8, args: [], layers: 16, outputs: [41, 45] },
   { model: "digits", bits: 4, args: ["--phase", "smooth"], layers: 16, outputs: [12.5, 15.5] },
-  { model: "small-dlm", bits: 8, args: ["--grouping", "optimal"], layers: 28, outputs: [28, 32] },
+  { model: "small-dlm", bits: 8, args: ["--grouping", "optimal"], layers: 24, outputs: [43, 47] },
+  {
+    model: "small-dlm",
+    bits: 8,
+    args: ["--grouping", "optimal", "--outlier-inputs", "quantize"],
+    layers: 28,
+    outputs: [28, 32],
+  },
 ];
 
 /** Times to predict at, one for each of eight samples: recorded ones, others, and several in a batch. */
