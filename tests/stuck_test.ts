@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { disk } from "../lib/base/disk.ts";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import { namesIn, smallModel, writeLargeModel } from "./directories.ts";
-import { withFiles } from "./make_model.ts";
+import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { outcomeOf, runMain, spawnCli } from "./run_cli.ts";
 
 /** Far more than the two seconds that are promised: a machine may be busy. Without a promise kept it is never. */
@@ -118,7 +118,9 @@ Deno.test("a program ends by itself when quantizeModel() and verifyCheckpoint() 
 });
 
 Deno.test("verify ends with 143 on SIGTERM when its disk is stuck", async () => {
-  await withFiles(smallModel(), async (root) => {
+  // Larger than what is read on the spot.
+  const weights = encodeFile([matrix("blocks.0.fc.weight", 1024, 512, noise(1))]);
+  await withFiles({ "model/model.safetensors": weights }, async (root) => {
     const [model, output] = [join(root, "model"), join(root, "out")];
     const run = ["--model", model, "--output", output, "--report", join(root, "r.json")];
     assert.equal((await runMain(...run)).code, 0);
