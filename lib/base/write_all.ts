@@ -18,9 +18,17 @@ export function writeAll(
   stream: { writeSync: (bytes: Uint8Array) => number },
   text: string,
 ): void {
-  const bytes = new TextEncoder().encode(text);
+  writeAllAt(stream, new TextEncoder().encode(text), 0);
+}
+
+/** Writes all of some bytes from byte `at` of a file on; it may take less at a time. */
+export function writeAllAt(
+  file: { writeSync: (bytes: Uint8Array, at: number) => number },
+  bytes: Uint8Array,
+  at: number,
+): void {
   for (let done = 0; done < bytes.length;) {
-    const count = stream.writeSync(bytes.subarray(done));
+    const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done), at + done);
     if (count === 0) throw new WriteZero();
     done += count;
   }

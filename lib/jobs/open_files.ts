@@ -33,6 +33,10 @@ export function openFiles(waits: boolean): OpenFiles {
   const sources = keepRecent<FileSource>(({ path, label }) => openSource(path, label));
   const sinks = keepRecent<ByteSink>(({ path, label }) => openSink(path, label));
   let last: Promise<void> = Promise.resolve();
+  /** Calls that other threads have. */
+  let underWay = 0;
+  /** When this thread could look at its other events last. */
+  let looked = performance.now();
   /** A file has one position, and is closed when others are used: one call at a time. */
   const afterOthers = (call: () => Promise<void>) => {
     underWay++;
@@ -43,8 +47,6 @@ export function openFiles(waits: boolean): OpenFiles {
     last = done.catch(() => {});
     return done;
   };
-  let underWay = 0;
-  let looked = performance.now();
   const mayWait = ({ length }: Uint8Array) =>
     waits ||
     length <= SMALL_BYTES && underWay === 0 && performance.now() - looked < LOOK_MS;

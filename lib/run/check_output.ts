@@ -32,8 +32,7 @@ export function resolvePath(path: string): string {
 }
 
 /** Said of a directory that a run may not replace. */
-export const NOT_OURS =
-  `it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`;
+const NOT_OURS = `it holds no ${OUTPUT_MARK}, so Isotherm did not write it: remove it yourself`;
 
 /** Whether a directory was written by a run. */
 export function isOutput(directory: string): boolean {
@@ -75,6 +74,20 @@ export function checkOutput(output: string, model: string, overwrite: boolean): 
   if (!overwrite) fail("it exists and is not empty: give another, or --overwrite to replace it");
   if (!isOutput(target)) fail(NOT_OURS);
   return target;
+}
+
+/**
+ * Checks once more, when something is about to be replaced, that it may be.
+ *
+ * @param target The output.
+ * @param wasThere Whether something stood there when the run began, which `checkOutput` has allowed to replace.
+ * @param path Where it stands by now.
+ * @throws {BadInputError} It has come since, or Isotherm did not write it.
+ */
+export function checkReplaced(target: string, wasThere: boolean, path = target): void {
+  if (wasThere && isOutput(path)) return;
+  const what = wasThere ? NOT_OURS : "something has appeared there since the run began: remove it";
+  throw new BadInputError(`Cannot write ${quote(target)}: ${what}`);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What killed runs have left beside an output: put back where it is missed, removed where its run is gone. */
 
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { describeIoError } from "../base/describe_io_error.ts";
 import { disk, type FileInfo } from "../base/disk.ts";
 import { quote } from "../base/text.ts";
@@ -69,7 +69,7 @@ function listLeftovers(target: string): Leftover[] {
   return names.flatMap((name) => {
     const beside = readBeside(target, name);
     if (beside === undefined) return [];
-    const path = join(directory, basename(name));
+    const path = join(directory, name);
     const info = lookAt(path);
     return info !== undefined && (info.isDirectory || info.isFile)
       ? [{ path, ...beside, info }]

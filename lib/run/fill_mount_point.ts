@@ -9,7 +9,7 @@ import { describeIoError } from "../base/describe_io_error.ts";
 import { disk } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
-import { contentOf, isOutput, lookAt, namesIn, NOT_OURS, OUTPUT_MARK } from "./check_output.ts";
+import { checkReplaced, contentOf, lookAt, namesIn, OUTPUT_MARK } from "./check_output.ts";
 import type { OutputLock } from "./output_lock.ts";
 import { attempt, type PendingOutput } from "./put_in_place.ts";
 import { syncDirectory, syncTree } from "./sync_directory.ts";
@@ -35,14 +35,10 @@ export function fillMountPoint(
     disk.renameSync(join(from, name), join(to, name));
     done.push(name);
   };
-  const refuse = (what: string): never => {
-    throw new BadInputError(`Cannot write ${quote(target)}: ${what}`);
-  };
   const makeWay = () => {
     const names = contentOf(target, target);
     if (names.length === 0) return;
-    if (!replaces) refuse("something has appeared there since the run began: remove it");
-    if (!isOutput(target)) refuse(NOT_OURS);
+    checkReplaced(target, replaces);
     disk.mkdirNewSync(old);
     for (const name of names) move(target, old, name, kept);
   };

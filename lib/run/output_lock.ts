@@ -4,11 +4,12 @@
  * asking for processes: their numbers are used again, and mean nothing in another container.
  */
 
-import { describeIoError, isMissing, isThere, WriteZero } from "../base/describe_io_error.ts";
+import { describeIoError, isMissing, isThere } from "../base/describe_io_error.ts";
 import { disk, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { isSameFile } from "../base/file_version.ts";
 import { quote } from "../base/text.ts";
+import { writeAllAt } from "../base/write_all.ts";
 import { lockOf } from "./output_names.ts";
 
 /** The lock of an output. */
@@ -115,12 +116,7 @@ function isInPlace(file: OpenFile, path: string): boolean {
 function makeLock(file: OpenFile, path: string, isKept: boolean): OutputLock {
   const takeDown = (text: string) => {
     // The first line counts; what is behind it may be left of a longer one.
-    const bytes = new TextEncoder().encode(`${text}\n`);
-    for (let done = 0; done < bytes.length;) {
-      const count = file.writeSync(bytes.subarray(done), done);
-      if (count === 0) throw new WriteZero();
-      done += count;
-    }
+    writeAllAt(file, new TextEncoder().encode(`${text}\n`), 0);
     file.syncSync();
   };
   const note = readNote(path);

@@ -2,6 +2,7 @@
 
 import { basename, dirname, join } from "node:path";
 import { disk } from "../base/disk.ts";
+import { cutToBytes } from "../base/text.ts";
 
 /** What lies beside an output: a new one in the making, the one before, moved aside. */
 export type Beside = "tmp" | "old";
@@ -76,14 +77,10 @@ export function isRun(text: string): boolean {
 /** The beginning of every name beside a target; of two targets in a directory never the same one. */
 function stemOf(target: string): string {
   const name = basename(target);
-  const utf8 = new TextEncoder();
   const longest = `..tmp-${UNKNOWN_SYSTEM}-${UNKNOWN_SYSTEM}`.length;
-  if (utf8.encode(name).length <= MAX_NAME_BYTES - longest) return `.${name}`;
+  if (new TextEncoder().encode(name).length <= MAX_NAME_BYTES - longest) return `.${name}`;
   const mark = `~${digest(name)}`;
-  // Encoding stops in front of the first character that there is no room for.
-  const room = new Uint8Array(MAX_NAME_BYTES - longest - mark.length);
-  const { read } = utf8.encodeInto(name, room);
-  return `.${name.slice(0, read)}${mark}`;
+  return `.${cutToBytes(name, MAX_NAME_BYTES - longest - mark.length)}${mark}`;
 }
 
 /** Eight hexadecimal digits of a text: FNV-1a over its UTF-16 code units. */

@@ -8,14 +8,13 @@ import { disk, type FileInfo } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import {
+  checkReplaced,
   homeOf,
   isInside,
   isMountPoint,
-  isOutput,
   lookAt,
   missingParent,
   namesIn,
-  NOT_OURS,
   resolvePath,
   statOf,
 } from "./check_output.ts";
@@ -49,21 +48,15 @@ export function pendingDirectory(target: string): PendingOutput {
     const isFilled = () => statOf(target) !== undefined && namesIn(target, target).length > 0;
     const replaces = isFilled();
     attempt(target, () => disk.mkdirNewSync(path));
-    const refuse = (what: string): never => {
-      throw new BadInputError(`Cannot write ${quote(target)}: ${what}`);
-    };
     return makePending(made, target, lock, {
       makeWay(old) {
         syncTree(path);
         if (!isFilled()) return false;
-        if (!replaces) refuse("something has appeared there since the run began: remove it");
-        if (!isOutput(target)) refuse(NOT_OURS);
+        checkReplaced(target, replaces);
         disk.renameSync(target, old);
         return true;
       },
-      checkKept(old) {
-        if (!isOutput(old)) refuse(NOT_OURS);
-      },
+      checkKept: (old) => checkReplaced(target, true, old),
     });
   } catch (error) {
     lock.release();

@@ -16,7 +16,7 @@ import {
 } from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import type { RunPlan } from "./plan_run.ts";
-import { weightsOf } from "./share_inputs.ts";
+import { countedWeights } from "./share_inputs.ts";
 
 /** Most points between which boundaries are chosen: a finer axis is joined to runs of timesteps. */
 const MAX_POINTS = 50;
@@ -46,7 +46,7 @@ export async function planActivations(
   const range = activationRangeOf(settings);
   const window = inputWindowOf(settings);
   const smoothing = window === null ? null : { window, method: settings.smoothingMethod };
-  const timestepWeights = weightsOf(file, settings) ?? file.weights;
+  const timestepWeights = countedWeights(file, settings);
   const boundaries = groupingOf(settings) === "equal"
     ? planTimeGroups(timesteps.length, settings.timeGroups)
     : await chooseBoundaries(known, bits);

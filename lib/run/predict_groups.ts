@@ -12,7 +12,7 @@ import { sqnrOf } from "../params/measure_quality.ts";
 import { activationRangeOf, type QuantizeSettings } from "../settings/settings.ts";
 import type { ActivationBits } from "../types.ts";
 import { knownInputs } from "./plan_activations.ts";
-import { weightsOf } from "./share_inputs.ts";
+import { countedWeights } from "./share_inputs.ts";
 import type { RunPlan } from "./plan_run.ts";
 
 /** Width of the codes that are predicted for unless another is given. */
@@ -68,7 +68,7 @@ export function predictGroups(
   const timesteps = file.timesteps.length;
   const bits = settings.activationBits ?? USUAL_BITS;
   const range = activationRangeOf(settings);
-  const timestepWeights = weightsOf(file, settings) ?? file.weights;
+  const timestepWeights = countedWeights(file, settings);
   const counts = GROUP_COUNTS.filter((count) => count <= timesteps);
   const kinds = new Map<string, KindSums>();
   for (const { statistics, users } of known) {

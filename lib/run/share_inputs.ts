@@ -25,12 +25,20 @@ export interface InputLender {
 }
 
 /** The weights of a calibration's timesteps that a run asks for; `undefined`: those it was recorded with. */
-export function weightsOf(
+function weightsOf(
   { timesteps }: Pick<Calibration, "timesteps">,
   { timestepWeights }: Pick<QuantizeSettings, "timestepWeights">,
 ): number[] | undefined {
   if (timestepWeights === undefined) return undefined;
   return timestepWeights === "snr" ? snrWeights(timesteps) : timesteps.map(() => 1);
+}
+
+/** What the relative error of each timestep counts, where inputs are quantized; `undefined`: all the same. */
+export function countedWeights(
+  calibration: Pick<Calibration, "timesteps" | "weights">,
+  settings: Pick<QuantizeSettings, "timestepWeights">,
+): number[] | undefined {
+  return weightsOf(calibration, settings) ?? calibration.weights;
 }
 
 /**

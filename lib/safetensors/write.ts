@@ -4,6 +4,7 @@ import { describeIoError, WriteZero } from "../base/describe_io_error.ts";
 import { disk, type OpenFile } from "../base/disk.ts";
 import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
+import { writeAllAt } from "../base/write_all.ts";
 
 /** A file one can write at any offset. */
 export interface ByteSink {
@@ -121,11 +122,7 @@ function sinkTo(file: OpenFile, label: string): ByteSink {
   return {
     write(offset, bytes) {
       try {
-        for (let done = 0; done < bytes.length;) {
-          const count = file.writeSync(done === 0 ? bytes : bytes.subarray(done), offset + done);
-          if (count === 0) throw new WriteZero();
-          done += count;
-        }
+        writeAllAt(file, bytes, offset);
       } catch (error) {
         throw writeError(label, error);
       }
