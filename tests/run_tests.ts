@@ -10,11 +10,12 @@ import { type Machine, prepareMachine } from "./prepare_machine.ts";
 import { describeSkips } from "./describe_skips.ts";
 
 /**
- * Tests may read and write, start processes, and reach this machine alone; those that need Python's
+ * Files of tests run side by side, one a core. Tests may read and write, start processes, and reach this machine alone; those that need Python's
  * packages have a task of their own.
  */
 const TEST = [
   "test",
+  "--parallel",
   "--frozen",
   "--lock=tests/deno.lock",
   "--no-prompt",
