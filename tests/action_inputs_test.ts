@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodeCalibration } from "../lib/calibration/encode_calibration.ts";
-import { formatReport, type Report } from "../lib/report/build_report.ts";
+import type { Report } from "../lib/report/build_report.ts";
 import type { Finding } from "../mod.ts";
 import { GATE_INPUTS, RUN_INPUTS } from "../action/read_inputs.ts";
 import type { Files } from "./directories.ts";
@@ -11,6 +11,7 @@ import { BASELINE, withRepository } from "./gated_repository.ts";
 import { pipelineFiles } from "./pipeline_model.ts";
 import { ACTION, readAction } from "./read_action.ts";
 import { annotationsOf, runAction } from "./run_action.ts";
+import { formatReport } from "./make_report.ts";
 
 /** Two timesteps of inputs of both layers of the small model. */
 const CALIBRATION = encodeCalibration({

@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
 import type { Finding } from "../mod.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import { contentOf } from "./directories.ts";
 import { BASELINE, withRepository } from "./gated_repository.ts";
 import { withFiles } from "./make_model.ts";
 import type { Step } from "./read_action.ts";
 import { annotationsOf, runAction } from "./run_action.ts";
+import { formatReport } from "./make_report.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

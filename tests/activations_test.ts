@@ -36,10 +36,10 @@ import {
 } from "../mod.ts";
 import { renderConsole } from "../lib/render/render_console.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import { namesIn } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
+import { formatReport } from "./make_report.ts";
 
 /** A histogram like that of real inputs: most near 0, a long tail above. */
 const COUNTS = Array.from(

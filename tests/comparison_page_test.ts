@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { compareReports } from "../lib/compare/compare_reports.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import { viewLayers } from "../lib/render/html_compared_layers.ts";
 import { nameFiles, nameReports } from "../lib/render/name_reports.ts";
 import { nameSetting } from "../lib/render/name_setting.ts";
@@ -12,7 +11,7 @@ import { formatBaseline, type LayerReport, parseFigures, type Report } from "../
 import { namesIn } from "./directories.ts";
 import { HOSTILE_NAMES, inventReport, layerNames, SMOOTH } from "./invent_report.ts";
 import { withFiles } from "./make_model.ts";
-import { makeLayer, makeReport } from "./make_report.ts";
+import { formatReport, makeLayer, makeReport } from "./make_report.ts";
 import { runMain } from "./run_cli.ts";
 
 /** A page without its style, data and script: the markup a reader sees. */

@@ -107,13 +107,13 @@ function fill(
   { header, layers, copies }: FilePlan,
   model: Model,
   plain: ReadonlyMap<string, Plain>,
-  { encodeParams }: CheckpointFormat,
+  { encodeConstants, encodeParams }: CheckpointFormat,
 ): Uint8Array {
   const file = new Uint8Array(header.byteLength);
   file.set(header.bytes);
   const put = (name: string, offset: number, bytes: Uint8Array) =>
     file.set(bytes, header.begins.get(name)! + offset);
-  for (const { layer, codes: name, packing, constants } of layers) {
+  for (const { layer, codes: name, packing } of layers) {
     const { rows, columns, bits, grid: { blockColumns } } = layer;
     const { codes, scale, zero_point } = plain.get(layer.name)!;
     const width = packedBytes(columns, bits);
@@ -124,7 +124,7 @@ function fill(
     }
     const grid = { rows, columns, blockRows: 1, blockColumns };
     put(name, 0, packerOf(packing, bits).pack(words, grid, { scale, zero_point }));
-    for (const part of constants) put(part.name, part.offset, part.bytes);
+    for (const part of encodeConstants(layer)) put(part.name, part.offset, part.bytes);
     const bands = Array.from({ length: rows + 1 }, (_, row) => row);
     const params = { bands, blocks: columns / blockColumns, scale, zero_point };
     for (const part of encodeParams(layer, params)) put(part.name, part.offset, part.bytes);

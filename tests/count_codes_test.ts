@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DEFAULT_SETTINGS, quantizeModel, type QuantizeSettings } from "../mod.ts";
 import { CODE_BINS, codeAxis } from "../lib/types.ts";
+import { interceptCalls } from "./fail_calls.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { withAdapter } from "./find_adapter.ts";
 import { OPEN, type TestSlice, withSlice } from "./open_slice.ts";
@@ -80,6 +81,40 @@ Deno.test("some rows of a slice are counted where not all are asked for", () =>
         const bin = (code: number) => Math.floor((code + 2.5) / (20 / 64));
         assert.deepEqual(filled(counts), { [bin(2)]: 16, [bin(8)]: 16 });
       } finally {
+        backend.close();
+      }
+    },
+  ));
+
+Deno.test("rows of a sample that lie near each other are read together, others alone", () =>
+  withSlice(
+    { rows: 45, columns: 1024, bits: 4, value: (i) => 1 + Math.floor(i / 1024) % 8 },
+    async (slice) => {
+      const backend = await OPEN["wasm on this thread"]!();
+      const lengths: number[] = [];
+      const restore = interceptCalls(({ name, bytes }) => {
+        if (name === "file.readSync" || name === "file.read") lengths.push(bytes!.length);
+      });
+      try {
+        const counts = await backend.run({
+          verb: "countCodes",
+          slice,
+          bits: 4,
+          rows: [1, 3, 16, 17, 44],
+          scale: new Float32Array(5).fill(1),
+          zero_point: new Uint8Array(5),
+        });
+        const bin = (code: number) => Math.floor((code + 2.5) / (20 / 64));
+        const expected: Record<number, number> = {};
+        for (const row of [1, 3, 16, 17, 44]) {
+          const code = 1 + row % 8;
+          expected[bin(code)] = (expected[bin(code)] ?? 0) + 1024;
+        }
+        assert.deepEqual(filled(counts), expected);
+        // 16 rows are 64 KiB.
+        assert.deepEqual(lengths, [16 * 4096, 4096, 4096]);
+      } finally {
+        restore();
         backend.close();
       }
     },

@@ -14,11 +14,11 @@ import {
   verifyCheckpoint,
   weightJumps,
 } from "../mod.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import schema from "../lib/report/report.schema.json" with { type: "json" };
 import { openSource, readHeader } from "../lib/safetensors/read.ts";
 import { measureJumps } from "../lib/params/score_smoothness.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
+import { formatReport } from "./make_report.ts";
 
 const MODEL = fileURLToPath(new URL("../examples/digits-dit", import.meta.url));
 

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
-import { formatReport } from "../lib/report/build_report.ts";
 import { BASELINE, withRepository } from "./gated_repository.ts";
 import { ACTION, readAction, type Step } from "./read_action.ts";
+import { formatReport } from "./make_report.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { formatReport } from "../lib/report/build_report.ts";
 import { formatBaseline, type Report } from "../mod.ts";
 import { contentOf, namesIn, withSmallModel } from "./directories.ts";
 import { SMOOTH } from "./invent_report.ts";
 import { withFiles } from "./make_model.ts";
-import { makeLayer, makeReport } from "./make_report.ts";
+import { formatReport, makeLayer, makeReport } from "./make_report.ts";
 import { outcomeOf, runIn, runMain, spawnCli } from "./run_cli.ts";
 
 /** The text of a report file. */

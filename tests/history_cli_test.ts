@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { formatReport } from "../lib/report/build_report.ts";
 import { formatBaseline, parseHistory, type Report } from "../mod.ts";
 import { contentOf, type Files, namesIn } from "./directories.ts";
 import { whileFailing, whileWatchingSyncs } from "./fail_calls.ts";
 import { withFiles } from "./make_model.ts";
-import { makeReport } from "./make_report.ts";
+import { formatReport, makeReport } from "./make_report.ts";
 import { type Outcome, outcomeOf, runIn, runMain, spawnCli } from "./run_cli.ts";
 
 const COMMIT = "0123456789abcdef";

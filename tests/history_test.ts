@@ -8,7 +8,6 @@ import {
   parseHistory,
   parseReport,
 } from "../mod.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import { formatBaseline } from "../lib/gate/format_baseline.ts";
 import { BaselineError } from "../lib/base/errors.ts";
 import { listBreaches } from "../lib/history/entry.ts";
@@ -17,7 +16,7 @@ import { GRADES } from "../lib/report/grades.ts";
 import { rangeOf } from "../templates/client/history_chart.js";
 import { assertBadInput } from "./assert_bad_input.ts";
 import { inventCalibrated, inventReport, layerNames, SMOOTH } from "./invent_report.ts";
-import { makeLayer, makeReport } from "./make_report.ts";
+import { formatReport, makeLayer, makeReport } from "./make_report.ts";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 

@@ -4,11 +4,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse } from "npm:yaml@2.9.1";
-import { formatReport } from "../lib/report/build_report.ts";
 import { formatBaseline, parseHistory } from "../mod.ts";
 import { namesIn } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
-import { makeReport } from "./make_report.ts";
+import { formatReport, makeReport } from "./make_report.ts";
 import type { Step } from "./read_action.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));

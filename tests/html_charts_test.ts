@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import type { Page } from "npm:playwright-core@1.65.1";
 import { renderHtml } from "../lib/render/render_html.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import {
   HOSTILE_NAMES,
   inventActivations,
@@ -14,6 +13,7 @@ import {
   OPTIMIZE,
 } from "./invent_report.ts";
 import { column, type Plot, seePlot, testPages } from "./visit_pages.ts";
+import { formatReport } from "./make_report.ts";
 
 const NAMES = layerNames(40);
 const REPORT = inventReport({ names: NAMES });

@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { renderHtml } from "../lib/render/render_html.ts";
 import { modelSeries, poolLists } from "../lib/render/html_series.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import { judgeLayer } from "../lib/report/judge_quality.ts";
 import { placeOn, planAxis, planLogAxis } from "../templates/client/damage_axis.js";
 import { damageOf, rankLayers } from "../templates/client/damage.js";
 import { linkTo, readLink } from "../templates/client/deep_link.js";
 import { packHistogram, unpackHistogram, unpackSeries } from "../templates/client/page_data.js";
 import { HOSTILE_NAMES, inventReport, layerNames } from "./invent_report.ts";
+import { formatReport } from "./make_report.ts";
 
 const PLAIN = inventReport({ names: layerNames(12) });
 

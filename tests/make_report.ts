@@ -1,6 +1,12 @@
 /** Reports for tests: valid, small, and changed where a test wants it. */
 
+import { formatPieces } from "../lib/report/build_report.ts";
 import type { LayerReport, Report } from "../mod.ts";
+
+/** A report as its file has it. */
+export function formatReport(report: Report): string {
+  return [...formatPieces(report)].join("");
+}
 
 /** A layer of four groups. */
 export function makeLayer(name: string, parts: Partial<LayerReport> = {}): LayerReport {

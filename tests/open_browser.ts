@@ -11,10 +11,10 @@ export async function openBrowser(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("Cannot find Chromium: name it in CHROMIUM");
   // A library of it looks for a file in /proc/sys when it is loaded, which Deno allows only together
-  // with everything else; this variable of that library's own tests keeps it from looking.
+  // with everything else; this variable of that library's own tests keeps it from looking. It stays, since
+  // other files of tests run in this process at the same time.
   Deno.env.set("__IS_WSL_TEST__", "1");
   const { chromium } = await import("npm:playwright-core@1.65.1");
-  Deno.env.delete("__IS_WSL_TEST__");
   return await chromium.launch({
     executablePath,
     timeout: PATIENCE,

@@ -11,11 +11,11 @@ import {
   renderHtml,
   verifyCheckpoint,
 } from "../mod.ts";
-import { formatReport } from "../lib/report/build_report.ts";
 import schema from "../lib/report/report.schema.json" with { type: "json" };
 import { type Files, namesIn, smallModel } from "./directories.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
+import { formatReport } from "./make_report.ts";
 
 const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(schema);
 

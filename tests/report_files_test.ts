@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Report } from "../mod.ts";
+import { formatPieces } from "../lib/report/build_report.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
+import { makeLayer, makeReport } from "./make_report.ts";
 import { runMain } from "./run_cli.ts";
 
 /** The small model with files in a folder and with names that a file system may take for the same. */
@@ -239,3 +241,20 @@ for (const granularity of ["row", "slice"]) {
     });
   });
 }
+
+Deno.test("formatPieces() cuts a report of many layers, and its pieces are one JSON document", () => {
+  const layers = Array.from({ length: 6000 }, (_, i) => makeLayer(`blocks.${i}.fc`));
+  const report = makeReport({ layers });
+  const pieces = [...formatPieces(report)];
+  assert.ok(pieces.length >= 3, `${pieces.length}`);
+  for (const { length } of pieces) assert.ok(length < 2 ** 20 + 2 ** 16, `${length}`);
+  const text = pieces.join("");
+  assert.deepEqual(JSON.parse(text), report);
+  const lines = text.split("\n");
+  assert.deepEqual(lines.slice(0, 2), ["{", '  "schema_version": 1,']);
+  assert.deepEqual(lines.slice(-2), ["}", ""]);
+  assert.equal(lines.filter((line) => line.startsWith('    {"name":"blocks.')).length, 6000);
+  // Numbers stand in one line, and so does a list that is empty.
+  assert.ok(lines.includes('  "boundary_scores": [0.95,0.75,1],'));
+  assert.equal(lines.at(-3), '  "skipped": []');
+});

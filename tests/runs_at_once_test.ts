@@ -12,6 +12,7 @@ import {
   verifyCheckpoint,
 } from "../mod.ts";
 import { contentOf } from "./directories.ts";
+import { interceptCalls } from "./fail_calls.ts";
 import { encodeFile, matrix, noise, withFiles } from "./make_model.ts";
 import { cliCommand } from "./run_cli.ts";
 
@@ -147,6 +148,40 @@ Deno.test("openFiles() keeps the main thread for small pieces alone, and not for
       worker.close();
     } finally {
       performance.now = now;
+      files.close();
+    }
+  }));
+
+Deno.test("openFiles() makes small calls here that waited for one that another thread had", () =>
+  withFiles({ "a": Uint8Array.from({ length: 2 ** 17 }, (_, i) => i % 251) }, async (root) => {
+    const now = performance.now;
+    let clock = 0;
+    performance.now = () => clock;
+    const calls: string[] = [];
+    const restore = interceptCalls(({ name }) => {
+      if (name.startsWith("file.read")) calls.push(name);
+    });
+    const files = openFiles(false);
+    try {
+      const a = { path: join(root, "a"), label: "a", begin: 0 };
+      const outs = Array.from({ length: 4 }, () => new Uint8Array(5));
+      const read = (indices: number[]) =>
+        Promise.all(indices.map((i) => files.read(a, 100 * i, outs[i]!)));
+      clock += 10;
+      await read([0, 1, 2]);
+      assert.deepEqual(calls, ["file.read", "file.readSync", "file.readSync"]);
+      await read([3]);
+      assert.equal(calls.at(-1), "file.readSync");
+      assert.deepEqual(outs.map(([first]) => first), [0, 100, 200, 300 % 251]);
+      // That one looked at its other events, but the time is up again.
+      clock += 10;
+      const large = files.read(a, 0, new Uint8Array(2 ** 16 + 1));
+      clock += 10;
+      await Promise.all([large, read([0])]);
+      assert.deepEqual(calls.slice(4), ["file.read", "file.readSync"]);
+    } finally {
+      performance.now = now;
+      restore();
       files.close();
     }
   }));

@@ -37,8 +37,6 @@ export interface StoredLayer extends RowOrder {
   packing: Packing;
   /** Bytes of all its tensors. */
   byteLength: number;
-  /** What of them does not depend on the weights. */
-  constants: TensorPart[];
 }
 
 /** A tensor that is written as it is, but for its name, dtype and order of rows. */
@@ -159,6 +157,8 @@ export interface CheckpointFormat {
    * @throws {BadInputError} The model is none that the format can hold.
    */
   plan(model: Model, selection: Selection): CheckpointPlan;
+  /** What of a layer's tensors does not depend on its weights. */
+  encodeConstants(layer: LayerPlan): TensorPart[];
   /**
    * The tensors of parameters, part by part, of all rows of a layer or of some that begin where a word
    * of packed zero points does.

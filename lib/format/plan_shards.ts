@@ -8,7 +8,7 @@ import type { LayerPlan } from "../plan/plan_layer.ts";
 import { bitsPerElement } from "../safetensors/dtype.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
 import type { TensorInfo } from "../safetensors/header.ts";
-import type { FilePlan, StoredCopy, StoredLayer, TensorPart } from "./checkpoint_format.ts";
+import type { FilePlan, StoredCopy, StoredLayer } from "./checkpoint_format.ts";
 import type { Packing } from "./pack_rows.ts";
 import { type ClaimNames, startClaims } from "./claim_names.ts";
 
@@ -20,8 +20,6 @@ export interface LayerTensors {
   packing: Packing;
   /** The others. */
   others: NewTensor[];
-  /** What of them does not depend on the weights. */
-  constants?: TensorPart[];
   /** Names that a loader takes for a part of the layer, whether or not it has that part. */
   reserved: string[];
 }
@@ -62,11 +60,11 @@ export function planShard(
       copies.push({ tensor, shard, name });
       return [{ name, dtype, shape, byteLength: end - begin }];
     }
-    const { codes, packing, others, constants = [], reserved } = store(layer);
+    const { codes, packing, others, reserved } = store(layer);
     const tensors = [codes, ...others];
     claim([...tensors.map(({ name }) => name), ...reserved], { tensor: tensor.name, shard });
     const byteLength = tensors.reduce((size, { byteLength }) => size + byteLength, 0);
-    own.push({ layer, codes: codes.name, packing, byteLength, constants });
+    own.push({ layer, codes: codes.name, packing, byteLength });
     return tensors;
   };
   const tensors = shards.flatMap((shard) =>

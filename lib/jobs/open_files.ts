@@ -33,33 +33,47 @@ export function openFiles(waits: boolean): OpenFiles {
   const sources = keepRecent<FileSource>(({ path, label }) => openSource(path, label));
   const sinks = keepRecent<ByteSink>(({ path, label }) => openSink(path, label));
   let last: Promise<void> = Promise.resolve();
-  /** Calls that other threads have. */
+  /** Calls that have not ended. */
   let underWay = 0;
   /** When this thread could look at its other events last. */
   let looked = performance.now();
-  /** A file has one position, and is closed when others are used: one call at a time. */
-  const afterOthers = (call: () => Promise<void>) => {
+  /**
+   * Makes a call: on this thread where it may wait for it, else on another. A file has one position, and is
+   * closed when others are used, so no call begins before the last one has ended.
+   */
+  const make = (
+    { length }: Uint8Array,
+    here: () => void,
+    elsewhere: () => Promise<void>,
+  ): Promise<void> | void => {
+    const mayWait = () => waits || length <= SMALL_BYTES && performance.now() - looked < LOOK_MS;
+    if (underWay === 0 && mayWait()) return here();
     underWay++;
-    const done = last.then(call).finally(() => {
-      underWay--;
+    const take = async () => {
+      if (mayWait()) return here();
+      await elsewhere();
       looked = performance.now();
-    });
+    };
+    const done = last.then(take).finally(() => underWay--);
     last = done.catch(() => {});
     return done;
   };
-  const mayWait = ({ length }: Uint8Array) =>
-    waits ||
-    length <= SMALL_BYTES && underWay === 0 && performance.now() - looked < LOOK_MS;
   return {
     read(place, offset, out) {
       const at = place.begin + offset;
-      if (mayWait(out)) return sources.get(place).readInto(at, out);
-      return afterOthers(() => sources.get(place).readIntoLater(at, out));
+      return make(
+        out,
+        () => sources.get(place).readInto(at, out),
+        () => sources.get(place).readIntoLater(at, out),
+      );
     },
     write(place, offset, bytes) {
       const at = place.begin + offset;
-      if (mayWait(bytes)) return sinks.get(place).write(at, bytes);
-      return afterOthers(() => sinks.get(place).writeLater(at, bytes));
+      return make(
+        bytes,
+        () => sinks.get(place).write(at, bytes),
+        () => sinks.get(place).writeLater(at, bytes),
+      );
     },
     close() {
       sources.close();

@@ -1,7 +1,7 @@
 /** The JSON of a report as its page carries it, so that it can be copied and saved from there. */
 
 import { formatBytes } from "../../templates/client/format.js";
-import { formatReport, type Report } from "../report/build_report.ts";
+import { formatPieces, type Report } from "../report/build_report.ts";
 
 /** Most bytes of JSON that a page carries. */
 const MAX_JSON = 1_000_000;
@@ -21,8 +21,13 @@ export interface CarriedJson {
 
 /** Puts the JSON of a report into a page. */
 export function carryJson(report: Report): CarriedJson {
-  const text = formatReport(report);
-  const bytes = new TextEncoder().encode(text).length;
+  const utf8 = new TextEncoder();
+  let text = "";
+  let bytes = 0;
+  for (const piece of formatPieces(report)) {
+    bytes += utf8.encode(piece).length;
+    if (bytes <= MAX_JSON) text += piece;
+  }
   const model = report.model_name.replaceAll(/[^\w.-]+/g, "-").slice(0, MOST_NAME);
   return {
     text: bytes > MAX_JSON ? null : quoteForScript(text),

@@ -26,25 +26,25 @@ export function encodeTimeGroups(
   phase: string,
   activations?: ActivationRecords,
 ): Uint8Array<ArrayBuffer> {
-  const data = new Map<string, Int32Array | Float32Array>();
-  for (const record of records) {
-    const track = record.schedule?.stored ?? trackOfGroups(record, record);
-    putSchedule(data, record.name, record.axis, track, record.schedule !== null, INFIXES.weights);
-  }
+  const schedules = records.map((record): Schedule => ({
+    prefix: `${record.name}${INFIXES.weights}`,
+    axis: record.axis,
+    track: record.schedule?.stored ?? trackOfGroups(record, record),
+    isByStep: record.schedule !== null,
+  }));
+  const timesteps = activations?.timesteps ?? [];
   if (activations !== undefined) {
-    const { axis, timesteps } = activations;
-    data.set("timesteps", Float32Array.from(timesteps));
     for (const layer of activations.layers) {
-      const track = trackOfInputs(activations, layer, "stored");
-      putSchedule(data, layer.name, axis, track, layer.schedule !== null, INFIXES.inputs);
+      schedules.push({
+        prefix: `${layer.name}${INFIXES.inputs}`,
+        axis: activations.axis,
+        track: trackOfInputs(activations, layer, "stored"),
+        isByStep: layer.schedule !== null,
+      });
     }
   }
-  const tensors = [...data].map(([name, values]): NewTensor => ({
-    name,
-    dtype: values instanceof Float32Array ? "F32" : "I32",
-    shape: [values.length],
-    byteLength: values.byteLength,
-  }));
+  const tensors = schedules.flatMap(declareSchedule);
+  if (activations !== undefined) tensors.push(declare("timesteps", "F32", timesteps.length));
   const metadata = {
     format: SCHEDULE_FORMAT,
     version: LAYOUT_VERSION,
@@ -52,11 +52,15 @@ export function encodeTimeGroups(
     phase,
     ...activations && { input_bits: String(activations.bits) },
   };
-  const header = encodeHeader(tensors, new Map(Object.entries(metadata)));
-  const file = new Uint8Array(header.byteLength);
-  file.set(header.bytes);
-  for (const [name, values] of data) {
-    file.set(new Uint8Array(values.buffer), header.begins.get(name)!);
+  const { bytes, begins, byteLength } = encodeHeader(tensors, new Map(Object.entries(metadata)));
+  const file = new Uint8Array(byteLength);
+  file.set(bytes);
+  // A header's length is a multiple of 8, and all values take 4 bytes.
+  const place = (name: string): Place => ({ buffer: file.buffer, begin: begins.get(name)! });
+  for (const schedule of schedules) putSchedule(schedule, place);
+  if (activations !== undefined) {
+    const { buffer, begin } = place("timesteps");
+    new Float32Array(buffer, begin, timesteps.length).set(timesteps);
   }
   return file;
 }
@@ -64,24 +68,53 @@ export function encodeTimeGroups(
 /** What stands between a layer's name and that of a tensor of its schedule. */
 export const INFIXES = { weights: ".", inputs: ".input_" } as const;
 
-/** Puts a schedule among the tensors: one entry for each time group, or for each step. */
-function putSchedule(
-  data: Map<string, Int32Array | Float32Array>,
-  name: string,
-  { boundaries }: TimeAxis,
-  track: ParamTrack,
-  isByStep: boolean,
-  infix: string,
-): void {
-  const starts = isByStep ? track.starts : [...boundaries.keys()];
-  const scale = new Float32Array(starts.at(-1)!);
-  const zeroPoint = new Int32Array(scale.length);
+/** The parameters of a layer's weights, or of its inputs, over its steps. */
+interface Schedule {
+  /** What its tensors' names begin with. */
+  prefix: string;
+  axis: TimeAxis;
+  track: ParamTrack;
+  /** Whether it has an entry for each step, not for each time group. */
+  isByStep: boolean;
+}
+
+/** Where a tensor goes. */
+interface Place {
+  buffer: ArrayBuffer;
+  begin: number;
+}
+
+function declare(name: string, dtype: string, length: number): NewTensor {
+  return { name, dtype, shape: [length], byteLength: 4 * length };
+}
+
+/** First entry of each segment of a schedule, and the number of entries at the end. */
+function startsOf({ axis: { boundaries }, track, isByStep }: Schedule): readonly number[] {
+  return isByStep ? track.starts : [...boundaries.keys()];
+}
+
+function declareSchedule(schedule: Schedule): NewTensor[] {
+  const { prefix, axis } = schedule;
+  const length = startsOf(schedule).at(-1)!;
+  return [
+    declare(`${prefix}boundaries`, "I32", axis.boundaries.length),
+    declare(`${prefix}scale`, "F32", length),
+    declare(`${prefix}zero_point`, "I32", length),
+  ];
+}
+
+function putSchedule(schedule: Schedule, place: (name: string) => Place): void {
+  const { prefix, axis: { boundaries }, track } = schedule;
+  const starts = startsOf(schedule);
+  const length = starts.at(-1)!;
+  const at = { scale: place(`${prefix}scale`), zeroPoint: place(`${prefix}zero_point`) };
+  const scale = new Float32Array(at.scale.buffer, at.scale.begin, length);
+  const zeroPoint = new Int32Array(at.zeroPoint.buffer, at.zeroPoint.begin, length);
   for (const [segment, mean] of track.scale.entries()) {
     const [from, to] = [starts[segment]!, starts[segment + 1]!];
     scale.fill(mean, from, to);
     zeroPoint.fill(Math.round(track.zero_point[segment]!), from, to);
   }
-  data.set(`${name}${infix}boundaries`, Int32Array.from(boundaries));
-  data.set(`${name}${infix}scale`, scale);
-  data.set(`${name}${infix}zero_point`, zeroPoint);
+  const { buffer, begin } = place(`${prefix}boundaries`);
+  new Int32Array(buffer, begin, boundaries.length).set(boundaries);
 }

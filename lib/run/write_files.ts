@@ -30,8 +30,8 @@ type OnFinished = (tensor: string, line?: string) => void;
 export interface Writing {
   /** The settings of the run. */
   settings: QuantizeSettings;
-  /** What encodes parameters. */
-  format: Pick<CheckpointFormat, "encodeParams">;
+  /** What encodes all of a layer but its codes. */
+  format: Pick<CheckpointFormat, "encodeConstants" | "encodeParams">;
   /** What is known of the layers' inputs. */
   calibration: Calibration | undefined;
   /** Told of what is done. */
@@ -50,7 +50,7 @@ export async function writeFiles(
   backend: Backend,
   { settings, format, calibration, onFinished }: Writing,
 ): Promise<LayerRecord[]> {
-  const { encodeParams } = format;
+  const { encodeConstants, encodeParams } = format;
   const records = new Map<LayerPlan, LayerRecord>();
   const inputs = shareInputs(calibration, selection.layers, settings, backend);
   const flusher = createFlusher();
@@ -63,7 +63,7 @@ export async function writeFiles(
     const place = (name: string) => ({ ...target, begin: header.begins.get(name)! });
     const add = (tensor: TensorInfo, run: () => Promise<void>) =>
       tasks.push({ bytes: tensor.end - tensor.begin, run: () => flusher.watch(target, run) });
-    for (const { layer, codes, packing, headRows, byteLength, constants } of layers) {
+    for (const { layer, codes, packing, headRows, byteLength } of layers) {
       add(layer.tensor, async () => {
         const source = sources.get(layer.shard)!;
         const job = { layer, source, target: place(codes), packing, headRows };
@@ -72,7 +72,7 @@ export async function writeFiles(
             await targets.write(place(name), offset, bytes);
           }
         };
-        await write(constants);
+        await write(encodeConstants(layer));
         await inputs.lend(layer, async (known) => {
           const found = await quantizeLayer(
             { ...job, inputs: known },

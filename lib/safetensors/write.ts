@@ -109,9 +109,26 @@ export async function syncFile(path: string, label: string, what: "all" | "data"
  * @throws {BadInputError} It exists or cannot be written.
  */
 export async function writeWhole(path: string, label: string, bytes: Uint8Array): Promise<void> {
+  await writePieces(path, label, [bytes]);
+}
+
+/**
+ * Creates a file with the given content, piece by piece, and puts it on the disk.
+ *
+ * @throws {BadInputError} It exists or cannot be written.
+ */
+export async function writePieces(
+  path: string,
+  label: string,
+  pieces: Iterable<Uint8Array>,
+): Promise<void> {
   const file = await attempt(label, () => disk.open(path, "create"));
   try {
-    await attempt(label, () => writeFully(file, 0, bytes));
+    let at = 0;
+    for (const piece of pieces) {
+      await attempt(label, () => writeFully(file, at, piece));
+      at += piece.length;
+    }
     await attempt(label, () => file.sync());
   } finally {
     file.close();

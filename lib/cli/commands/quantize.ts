@@ -1,6 +1,6 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
-import { writeWhole } from "../../safetensors/write.ts";
+import { writePieces, writeWhole } from "../../safetensors/write.ts";
 import { countLeft, countNouns, escapeText } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { groupSizeOf } from "../../settings/settings.ts";
@@ -12,7 +12,7 @@ import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
 import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
-import { formatReport, type Report } from "../../report/build_report.ts";
+import { formatPieces, type Report } from "../../report/build_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
 import {
@@ -102,7 +102,6 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
     watch.clear();
     const comparison = comparing?.compare(measured);
     const report = comparison === undefined ? measured : { ...measured, comparison };
-    const text = formatReport(report);
     await hearSignals(io.signal);
     const block = renderConsole(report, invocation.verbose);
     const difference = comparison === undefined
@@ -110,7 +109,7 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       : comparing!.render(comparison, invocation.report);
     const closing = nextSteps(report, invocation, io.entry);
     const utf8 = new TextEncoder();
-    await writeWhole(reportFile.path, invocation.report, utf8.encode(text));
+    await writePieces(reportFile.path, invocation.report, encodePieces(report));
     const logText = [...log, `${block}${difference}`, ...closing, ""].join("\n");
     await writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
     if (htmlFile !== undefined) {
@@ -126,12 +125,18 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       );
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
-    await io.stdout(invocation.json ? text : block);
+    if (!invocation.json) await io.stdout(block);
+    else for (const piece of formatPieces(report)) await io.stdout(piece);
     await hearSignals(io.signal);
     commitAll(outputs);
     if (difference !== "") io.stderr(difference);
     for (const line of closing) io.stderr(`${line}\n`);
   }
+}
+
+function* encodePieces(report: Report): Generator<Uint8Array> {
+  const utf8 = new TextEncoder();
+  for (const piece of formatPieces(report)) yield utf8.encode(piece);
 }
 
 /** Loads all that a page needs, before the work: afterwards it would be too late to say that it cannot be. */

@@ -4,7 +4,7 @@ import type { Model } from "../../model/open_model.ts";
 import type { CheckpointFormat } from "../checkpoint_format.ts";
 import { planShard } from "../plan_shards.ts";
 import { encodeParams } from "./encode_params.ts";
-import { layerTensors } from "./layer_tensors.ts";
+import { encodeConstants, layerTensors } from "./layer_tensors.ts";
 
 /** The format. */
 export const COMFY: CheckpointFormat = {
@@ -22,6 +22,7 @@ export const COMFY: CheckpointFormat = {
       keepsShards: false,
     };
   },
+  encodeConstants,
   encodeParams,
 };
 

@@ -2,6 +2,7 @@
 
 import type { LayerPlan } from "../../plan/plan_layer.ts";
 import type { Bits } from "../../types.ts";
+import type { TensorPart } from "../checkpoint_format.ts";
 import { type LayerTensors, newTensor } from "../plan_shards.ts";
 
 /** Names of the tensors that stand for `LAYER.weight`. */
@@ -30,7 +31,7 @@ export function describeQuant(bits: Bits, blockColumns: number): string {
 export function layerTensors(layer: LayerPlan): LayerTensors {
   const { rows, columns, bits, scaleDtype, grid: { blockColumns } } = layer;
   const names = comfyNames(layer.name);
-  const quant = new TextEncoder().encode(describeQuant(bits, blockColumns));
+  const quant = describeQuant(bits, blockColumns);
   const blocks = columns / blockColumns;
   const params = bits === 8 ? [newTensor(names.scale, scaleDtype, [rows, 1])] : [
     newTensor(names.scale, scaleDtype, [blocks, rows]),
@@ -41,6 +42,11 @@ export function layerTensors(layer: LayerPlan): LayerTensors {
     packing: bits === 8 ? "signed" : "bytes",
     others: [...params, newTensor(names.quant, "U8", [quant.length])],
     reserved: Object.values(names),
-    constants: [{ name: names.quant, offset: 0, bytes: quant }],
   };
+}
+
+/** What a layer says of itself, as a tensor. */
+export function encodeConstants({ name, bits, grid: { blockColumns } }: LayerPlan): TensorPart[] {
+  const bytes = new TextEncoder().encode(describeQuant(bits, blockColumns));
+  return [{ name: comfyNames(name).quant, offset: 0, bytes }];
 }

@@ -4,7 +4,7 @@ import type { CheckpointFormat } from "../checkpoint_format.ts";
 import { planShards } from "../plan_shards.ts";
 import { describeQuantization } from "./describe_quantization.ts";
 import { encodeParams } from "./encode_params.ts";
-import { packedTensors } from "./layer_tensors.ts";
+import { encodeConstants, packedTensors } from "./layer_tensors.ts";
 
 /** The format. */
 export const COMPRESSED_TENSORS: CheckpointFormat = {
@@ -19,5 +19,6 @@ export const COMPRESSED_TENSORS: CheckpointFormat = {
     quantization: describeQuantization(layers, skipped),
     keepsShards: true,
   }),
+  encodeConstants,
   encodeParams,
 };

@@ -2,6 +2,7 @@
 
 import { packedBytes } from "../../compute/pack_codes.ts";
 import type { LayerPlan } from "../../plan/plan_layer.ts";
+import type { TensorPart } from "../checkpoint_format.ts";
 import { type LayerTensors, newTensor } from "../plan_shards.ts";
 
 /** Names of the tensors that stand for `LAYER.weight`; without zero points where parameters are symmetric. */
@@ -21,7 +22,6 @@ export function packedTensors(layer: LayerPlan): LayerTensors {
   const { rows, columns, bits, scaleDtype, symmetric, grid: { blockColumns } } = layer;
   const names = packedNames(layer.name);
   const blocks = columns / blockColumns;
-  const shape = new BigInt64Array([BigInt(rows), BigInt(columns)]);
   return {
     codes: newTensor(names.packed, "I32", [rows, packedBytes(columns, bits) / 4]),
     packing: "words",
@@ -33,6 +33,11 @@ export function packedTensors(layer: LayerPlan): LayerTensors {
       newTensor(names.shape, "I64", [2]),
     ],
     reserved: Object.values(names),
-    constants: [{ name: names.shape, offset: 0, bytes: new Uint8Array(shape.buffer) }],
   };
+}
+
+/** Rows and columns of a layer's weight, as the tensor of its shape. */
+export function encodeConstants({ name, rows, columns }: LayerPlan): TensorPart[] {
+  const shape = new BigInt64Array([BigInt(rows), BigInt(columns)]);
+  return [{ name: packedNames(name).shape, offset: 0, bytes: new Uint8Array(shape.buffer) }];
 }

@@ -36,6 +36,7 @@ export const GGUF: CheckpointFormat = {
     quantization: undefined,
     keepsShards: false,
   }),
+  encodeConstants: () => [],
   // They lie in the blocks.
   encodeParams: () => [],
 };
@@ -71,7 +72,7 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     }
     const packing = blockTypeOf(layer);
     const byteLength = blockBytes(packing, layer.rows, layer.columns);
-    own.push({ layer, codes: name, packing, headRows, byteLength, constants: [] });
+    own.push({ layer, codes: name, packing, headRows, byteLength });
     return { name, shape: tensor.shape, type: BLOCK_TYPES[packing].type, byteLength };
   });
   const pairs = describeModel({

@@ -19,5 +19,6 @@ export const SDNQ: CheckpointFormat = {
     quantization: describeQuantization(layers, skipped),
     keepsShards: true,
   }),
+  encodeConstants: () => [],
   encodeParams,
 };
