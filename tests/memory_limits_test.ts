@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeHistoryEntry } from "../lib/history/entry.ts";
 import type { Files } from "./directories.ts";
@@ -241,6 +242,9 @@ Deno.test({
         assert.equal(code, 0, stderr);
         assert.ok(megabytes < 600, `${argv[0]}: ${megabytes} MB`);
       }
+      // It was written in many pieces.
+      const { layers } = JSON.parse(Deno.readTextFileSync(join(root, "q.json")));
+      assert.equal(layers.length, 30_000);
     });
   },
 });
