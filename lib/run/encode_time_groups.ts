@@ -26,24 +26,30 @@ export function encodeTimeGroups(
   phase: string,
   activations?: ActivationRecords,
 ): Uint8Array<ArrayBuffer> {
-  const schedules = records.map((record): Schedule => ({
-    prefix: `${record.name}${INFIXES.weights}`,
-    axis: record.axis,
-    track: record.schedule?.stored ?? trackOfGroups(record, record),
-    isByStep: record.schedule !== null,
-  }));
+  const schedules = records.map((record) =>
+    planSchedule(
+      `${record.name}${INFIXES.weights}`,
+      record.axis,
+      record.schedule?.stored ?? trackOfGroups(record, record),
+      record.schedule !== null,
+    )
+  );
   const timesteps = activations?.timesteps ?? [];
   if (activations !== undefined) {
     for (const layer of activations.layers) {
-      schedules.push({
-        prefix: `${layer.name}${INFIXES.inputs}`,
-        axis: activations.axis,
-        track: trackOfInputs(activations, layer, "stored"),
-        isByStep: layer.schedule !== null,
-      });
+      schedules.push(planSchedule(
+        `${layer.name}${INFIXES.inputs}`,
+        activations.axis,
+        trackOfInputs(activations, layer, "stored"),
+        layer.schedule !== null,
+      ));
     }
   }
-  const tensors = schedules.flatMap(declareSchedule);
+  const tensors = schedules.flatMap(({ boundaries, scale, zeroPoint }) => [
+    boundaries,
+    scale,
+    zeroPoint,
+  ]);
   if (activations !== undefined) tensors.push(declare("timesteps", "F32", timesteps.length));
   const metadata = {
     format: SCHEDULE_FORMAT,
@@ -68,14 +74,15 @@ export function encodeTimeGroups(
 /** What stands between a layer's name and that of a tensor of its schedule. */
 export const INFIXES = { weights: ".", inputs: ".input_" } as const;
 
-/** The parameters of a layer's weights, or of its inputs, over its steps. */
+/** The parameters of a layer's weights, or of its inputs, over its steps, and the tensors that hold them. */
 interface Schedule {
-  /** What its tensors' names begin with. */
-  prefix: string;
   axis: TimeAxis;
   track: ParamTrack;
-  /** Whether it has an entry for each step, not for each time group. */
-  isByStep: boolean;
+  /** First entry of each segment of the track, and the number of entries at the end. */
+  starts: readonly number[];
+  boundaries: NewTensor;
+  scale: NewTensor;
+  zeroPoint: NewTensor;
 }
 
 /** Where a tensor goes. */
@@ -88,33 +95,42 @@ function declare(name: string, dtype: string, length: number): NewTensor {
   return { name, dtype, shape: [length], byteLength: 4 * length };
 }
 
-/** First entry of each segment of a schedule, and the number of entries at the end. */
-function startsOf({ axis: { boundaries }, track, isByStep }: Schedule): readonly number[] {
-  return isByStep ? track.starts : [...boundaries.keys()];
-}
-
-function declareSchedule(schedule: Schedule): NewTensor[] {
-  const { prefix, axis } = schedule;
-  const length = startsOf(schedule).at(-1)!;
-  return [
-    declare(`${prefix}boundaries`, "I32", axis.boundaries.length),
-    declare(`${prefix}scale`, "F32", length),
-    declare(`${prefix}zero_point`, "I32", length),
-  ];
+/**
+ * Plans the tensors of a schedule.
+ *
+ * @param prefix What their names begin with.
+ * @param isByStep Whether there is an entry for each step, not for each time group.
+ */
+function planSchedule(
+  prefix: string,
+  axis: TimeAxis,
+  track: ParamTrack,
+  isByStep: boolean,
+): Schedule {
+  const starts = isByStep ? track.starts : [...axis.boundaries.keys()];
+  const length = starts.at(-1)!;
+  return {
+    axis,
+    track,
+    starts,
+    boundaries: declare(`${prefix}boundaries`, "I32", axis.boundaries.length),
+    scale: declare(`${prefix}scale`, "F32", length),
+    zeroPoint: declare(`${prefix}zero_point`, "I32", length),
+  };
 }
 
 function putSchedule(schedule: Schedule, place: (name: string) => Place): void {
-  const { prefix, axis: { boundaries }, track } = schedule;
-  const starts = startsOf(schedule);
-  const length = starts.at(-1)!;
-  const at = { scale: place(`${prefix}scale`), zeroPoint: place(`${prefix}zero_point`) };
-  const scale = new Float32Array(at.scale.buffer, at.scale.begin, length);
-  const zeroPoint = new Int32Array(at.zeroPoint.buffer, at.zeroPoint.begin, length);
+  const { axis, track, starts } = schedule;
+  const view = (tensor: NewTensor) => {
+    const { buffer, begin } = place(tensor.name);
+    return [buffer, begin, tensor.byteLength / 4] as const;
+  };
+  const scale = new Float32Array(...view(schedule.scale));
+  const zeroPoint = new Int32Array(...view(schedule.zeroPoint));
   for (const [segment, mean] of track.scale.entries()) {
     const [from, to] = [starts[segment]!, starts[segment + 1]!];
     scale.fill(mean, from, to);
     zeroPoint.fill(Math.round(track.zero_point[segment]!), from, to);
   }
-  const { buffer, begin } = place(`${prefix}boundaries`);
-  new Int32Array(buffer, begin, boundaries.length).set(boundaries);
+  new Int32Array(...view(schedule.boundaries)).set(axis.boundaries);
 }

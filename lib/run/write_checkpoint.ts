@@ -60,9 +60,9 @@ export function checkWritten(directory: string, files: readonly FilePlan[]): voi
     try {
       const found = new Uint8Array(Math.min(header.bytes.length, source.byteLength));
       source.readInto(0, found);
-      const isSame = source.byteLength === header.byteLength &&
-        found.every((byte, i) => byte === header.bytes[i]);
-      if (isSame) continue;
+      let same = 0;
+      while (same < found.length && found[same] === header.bytes[same]) same++;
+      if (same === header.bytes.length && source.byteLength === header.byteLength) continue;
       throw new BadInputError(
         `Cannot read ${quote(label)}: it is not what was written: check the disk, and run again`,
       );

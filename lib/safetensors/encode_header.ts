@@ -40,9 +40,9 @@ export function encodeHeader(
   tensors: readonly NewTensor[],
   metadata: ReadonlyMap<string, string>,
 ): EncodedHeader {
-  const ranks = new Map(knownDtypes().map((dtype, rank) => [dtype, rank]));
-  const order = [...tensors].sort((a, b) =>
-    ranks.get(b.dtype)! - ranks.get(a.dtype)! || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  const byDtype = Map.groupBy(tensors, ({ dtype }) => dtype);
+  const order = knownDtypes().toReversed().flatMap((dtype) =>
+    (byDtype.get(dtype) ?? []).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
   );
   const json: Uint8Array[] = [];
   let text = "{";
@@ -59,13 +59,8 @@ export function encodeHeader(
     const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
     put(`"__metadata__":{${pairs.join(",")}}`);
   }
-  const begins = new Map<string, number>();
   let offset = 0;
   for (const { name, dtype, shape, byteLength } of order) {
-    if (name === "__metadata__" || begins.has(name)) {
-      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
-    }
-    begins.set(name, offset);
     const range = `[${offset},${offset + byteLength}]`;
     put(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`);
     offset += byteLength;
@@ -85,6 +80,14 @@ export function encodeHeader(
     bytes.set(part, at);
     at += part.length;
   }
-  for (const [name, begin] of begins) begins.set(name, bytes.length + begin);
-  return { bytes, begins, byteLength: bytes.length + offset };
+  const begins = new Map<string, number>();
+  let begin = bytes.length;
+  for (const { name, byteLength } of order) {
+    if (name === "__metadata__" || begins.has(name)) {
+      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
+    }
+    begins.set(name, begin);
+    begin += byteLength;
+  }
+  return { bytes, begins, byteLength: begin };
 }
