@@ -196,8 +196,12 @@ const layerWith = (parts: Record<string, unknown>) =>
   reportWith("layers", [makeLayer("a"), { ...makeLayer("b"), ...parts }]);
 
 const BROKEN: [what: string, text: string, message: string][] = [
-  ["is empty", "", "it is not JSON: Expected a value at byte 0"],
-  ["is cut", '{"a": 1', "it is not JSON: Expected a comma or a closing brace at byte 7"],
+  ["is empty", "", "it is not JSON: Expected a value, but the text ends at byte 0"],
+  [
+    "is cut",
+    '{"a": 1',
+    "it is not JSON: Expected a comma or a closing brace, but the text ends at byte 7",
+  ],
   ["is a page", "<!DOCTYPE html>", "it is not JSON: Expected a value at byte 0"],
   ["is a list", "[]", "it is no report of Isotherm: it has no schema_version"],
   ["is another JSON", '{"name": "x"}', "it is no report of Isotherm: it has no schema_version"],

@@ -571,7 +571,7 @@ Deno.test("judgeReports() refuses when two runs of a phase differ in window or w
 });
 
 const BAD_RULES: [text: string, message: string][] = [
-  ["", "it is not JSON: Expected a value at byte 0"],
+  ["", "it is not JSON: Expected a value, but the text ends at byte 0"],
   ["[]", 'it has no list "rules"'],
   ['{"rules": {}}', 'it has no list "rules"'],
   ['{"rules": [], "a": 1}', 'its key "a" is unknown, must be rules'],

@@ -139,7 +139,7 @@ const REFUSED: { argv: string[]; files?: Files; stderr: string }[] = [
   {
     argv: ["append", "report.json", "--to", "report.json"],
     stderr: 'Cannot read the history "ROOT/report.json": line 1: it is not JSON: ' +
-      "Expected a key in double quotes at byte 1: correct or remove that line",
+      "Expected a key in double quotes, but the text ends at byte 1: correct or remove that line",
   },
   {
     argv: ["append", "report.json", "--to", "h.jsonl"],

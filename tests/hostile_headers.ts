@@ -68,8 +68,8 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["bytes of a surrogate", rawFile(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22)), NO_UTF8],
   ["half a character", rawFile(Uint8Array.of(0x22, 0xe2, 0x82, 0x22)), `${NO_UTF8} at byte 4`],
   // 5: one JSON document
-  ["a length of 0", rawFile(""), `${NO_JSON}Expected a value at byte 0`],
-  ["only spaces", rawFile("    "), `${NO_JSON}Expected a value at byte 4`],
+  ["a length of 0", rawFile(""), `${NO_JSON}Expected a value, but the text ends at byte 0`],
+  ["only spaces", rawFile("    "), `${NO_JSON}Expected a value, but the text ends at byte 4`],
   ["a byte order mark", rawFile("\ufeff{}"), `${NO_JSON}Expected a value at byte 0`],
   ["NUL padding", rawFile("{}\0\0"), `${NO_JSON}Text after the end of the document`],
   ["no-break space padding", rawFile("{}\xa0"), `${NO_JSON}Text after the end of the document`],
@@ -78,7 +78,11 @@ export const HOSTILE_HEADERS: [what: string, file: Uint8Array, message: string][
   ["a second document", rawFile("{}{}"), `${NO_JSON}Text after the end of the document`],
   ["a line break in a name", rawFile('{"a\nb":0}'), `${NO_JSON}Control character in a string`],
   ["a lone surrogate escape", rawFile('{"\\ud800":0}'), `${NO_JSON}Lone surrogate in a string`],
-  ["an open end", rawFile('{"a"'), `${NO_JSON}Expected a colon after a key at byte 4`],
+  [
+    "an open end",
+    rawFile('{"a"'),
+    `${NO_JSON}Expected a colon after a key, but the text ends at byte 4`,
+  ],
   // 6: nesting up to 4
   ["nesting of 5", oneTensor({ x: nestedField(5) }), `${NO_JSON}Nesting deeper than 4`],
   ["nesting of a million", rawFile("[".repeat(1e6)), `${NO_JSON}Nesting deeper than 4`],

@@ -87,6 +87,15 @@ const SWAPPED: { what: string; swap: (root: string, file: string) => void; messa
   {
     what: "nothing",
     swap: (_, file) => Deno.removeSync(file),
+    message: 'Cannot read "sub/notes.txt": it is gone since the run began: ' +
+      "run again when it is complete",
+  },
+  {
+    what: "a link to nothing",
+    swap: (root, file) => {
+      Deno.removeSync(file);
+      Deno.symlinkSync(join(root, "nowhere"), file);
+    },
     message:
       'Cannot follow the link "sub/notes.txt" in the model directory: no such file or directory',
   },

@@ -140,6 +140,13 @@ export function followLink(directory: string, relative: string): string {
   try {
     real = disk.realPathSync(join(directory, relative));
   } catch (error) {
+    if (isMissing(error) && isGone(join(directory, relative))) {
+      throw new BadInputError(
+        `Cannot read ${
+          quote(relative)
+        }: it is gone since the run began: run again when it is complete`,
+      );
+    }
     throw new BadInputError(
       `Cannot follow the link ${quote(relative)} in the model directory: ${describeIoError(error)}`,
     );
@@ -150,6 +157,16 @@ export function followLink(directory: string, relative: string): string {
     `Refused to follow ${quote(relative)}: the link leaves the model directory: ` +
       "replace it with the file itself",
   );
+}
+
+/** Whether nothing has this name, not even a link that leads nowhere. */
+function isGone(path: string): boolean {
+  try {
+    disk.lstatSync(path);
+    return false;
+  } catch (error) {
+    return isMissing(error);
+  }
 }
 
 /** Hugging Face cache layout: ROOT/snapshots/REVISION/... links to ROOT/blobs/HASH. */

@@ -290,9 +290,10 @@ export class JsonReader {
     return isText(this.#bytes.subarray(this.#at, this.#at + word.length), word);
   }
 
-  /** Says so where the byte that does not fit cannot be of a text at all. */
+  /** Says so where the text ends, or the byte that does not fit cannot be of a text at all. */
   #failAt(what: string): never {
     const byte = this.peek();
+    if (byte === -1) return this.fail(`${what}, but the text ends`);
     const isNoText = (byte >= 0x80 && byte < 0xc2) || byte > 0xf4;
     return this.fail(isNoText ? "Invalid UTF-8" : what);
   }
