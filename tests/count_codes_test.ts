@@ -88,7 +88,7 @@ Deno.test("some rows of a slice are counted where not all are asked for", () =>
 
 Deno.test("rows of a sample that lie near each other are read together, others alone", () =>
   withSlice(
-    { rows: 45, columns: 1024, bits: 4, value: (i) => 1 + Math.floor(i / 1024) % 8 },
+    { rows: 45, columns: 2048, bits: 4, value: (i) => 1 + Math.floor(i / 2048) % 8 },
     async (slice) => {
       const backend = await OPEN["wasm on this thread"]!();
       const lengths: number[] = [];
@@ -108,10 +108,10 @@ Deno.test("rows of a sample that lie near each other are read together, others a
         const expected: Record<number, number> = {};
         for (const row of [1, 3, 16, 17, 44]) {
           const code = 1 + row % 8;
-          expected[bin(code)] = (expected[bin(code)] ?? 0) + 1024;
+          expected[bin(code)] = (expected[bin(code)] ?? 0) + 2048;
         }
         assert.deepEqual(filled(counts), expected);
-        // 16 rows are 64 KiB.
+        // 16 rows of BF16 are 64 KiB.
         assert.deepEqual(lengths, [16 * 4096, 4096, 4096]);
       } finally {
         restore();
