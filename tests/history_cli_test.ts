@@ -207,8 +207,9 @@ Deno.test("history badge writes the newest entry, replaces a badge and nothing e
     await run("append", "broken.json", "--to", "h.jsonl");
     assert.equal((await run("badge", "h.jsonl", "--to", "b.json")).code, 0);
     assert.equal(JSON.parse(read("b.json")).color, "red");
+    Deno.writeTextFileSync(join(root, "other.json"), '{"schemaVersion":1,"label":"build"}');
     const before = contentOf(root);
-    for (const target of ["report.json", "h.jsonl"]) {
+    for (const target of ["report.json", "h.jsonl", "other.json"]) {
       assert.deepEqual(await run("badge", "h.jsonl", "--to", target), {
         code: 2,
         stdout: "",

@@ -1,6 +1,6 @@
 /** Reports for tests: valid, small, and changed where a test wants it. */
 
-import { formatPieces } from "../lib/report/build_report.ts";
+import { formatPieces } from "../lib/report/format_report.ts";
 import type { LayerReport, Report } from "../mod.ts";
 
 /** A report as its file has it. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Report } from "../mod.ts";
-import { formatPieces } from "../lib/report/build_report.ts";
+import { formatPieces } from "../lib/report/format_report.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
@@ -166,8 +166,13 @@ for (const { name, kind, flag, foreign } of IN_THE_WAY) {
   });
 
   Deno.test(`main() leaves a file that is no ${kind} of Isotherm alone when --overwrite is given`, async () => {
-    // Text of something else, bytes that are no text, and a report cut short.
-    const contents = [foreign, new Uint8Array([0xff, 0xfe, 0]), '{\n  "schema_version": 1,'];
+    // Text of something else, bytes that are no text, a report cut short, and one with text behind it.
+    const contents = [
+      foreign,
+      new Uint8Array([0xff, 0xfe, 0]),
+      '{\n  "schema_version": 1,',
+      '{"schema_version":1} and more',
+    ];
     for (const content of contents) {
       await withFiles({ ...smallModel(), [name]: content }, async (root) => {
         const before = contentOf(root);

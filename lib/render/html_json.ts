@@ -1,7 +1,8 @@
 /** The JSON of a report as its page carries it, so that it can be copied and saved from there. */
 
 import { formatBytes } from "../../templates/client/format.js";
-import { formatPieces, type Report } from "../report/build_report.ts";
+import type { Report } from "../report/build_report.ts";
+import { formatPieces } from "../report/format_report.ts";
 
 /** Most bytes of JSON that a page carries. */
 const MAX_JSON = 1_000_000;

@@ -294,8 +294,7 @@ export class JsonReader {
   #failAt(what: string): never {
     const byte = this.peek();
     if (byte === -1) return this.fail(`${what}, but the text ends`);
-    const isNoText = (byte >= 0x80 && byte < 0xc2) || byte > 0xf4;
-    return this.fail(isNoText ? "Invalid UTF-8" : what);
+    return this.fail(byte < 0x80 || (byte >= 0xc2 && byte <= 0xf4) ? what : "Invalid UTF-8");
   }
 
   /**

@@ -12,7 +12,8 @@ import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
 import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
-import { formatPieces, type Report } from "../../report/build_report.ts";
+import type { Report } from "../../report/build_report.ts";
+import { formatPieces } from "../../report/format_report.ts";
 import type { Comparison } from "../../report/comparison.ts";
 import { renderConsole } from "../../render/render_console.ts";
 import {
