@@ -77,10 +77,13 @@ Deno.test("copyBytes() holds a megabyte at a time, however long a piece is", asy
 
 Deno.test("small tensors of all shards are in the one file of a format that has no more", async () => {
   const value = noise(3);
-  const vector = (name: string): TestTensor => ({ ...matrix(name, 1, 64, value), shape: [64] });
+  const vector = (name: string, first: number): TestTensor => ({
+    ...matrix(name, 1, 64, (i) => value(first + i)),
+    shape: [64],
+  });
   const shards = [0, 1].map((shard): TestTensor[] => [
     matrix(`blocks.${shard}.fc.weight`, 64, 128, (i) => value(i + 9999 * shard)),
-    ...[0, 1, 2].map((i) => vector(`blocks.${shard}.bias${i}`)),
+    ...[0, 1, 2].map((i) => vector(`blocks.${shard}.bias${i}`, 64 * (3 * shard + i))),
   ]);
   const names = shards.map((_, i) => `model-0000${i + 1}-of-00002.safetensors`);
   const weight_map = Object.fromEntries(
