@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Report } from "../mod.ts";
 import { formatPieces } from "../lib/report/format_report.ts";
+import { findBaseline } from "../lib/report/load_report.ts";
 import { repeatArguments } from "../lib/render/repeat_command.ts";
 import { contentOf, type Files, namesIn, shardedModel, smallModel, treeOf } from "./directories.ts";
 import { withFiles } from "./make_model.ts";
@@ -266,3 +267,14 @@ Deno.test("formatPieces() cuts a report of many layers, and its pieces are one J
   assert.ok(lines.includes('  "boundary_scores": [0.95,0.75,1],'));
   assert.equal(lines.at(-3), '  "skipped": []');
 });
+
+Deno.test("findBaseline() finds none where nothing has that name, also below a file", () =>
+  withFiles({ file: "x" }, (root) => {
+    assert.equal(findBaseline(join(root, "none.json")), undefined);
+    assert.equal(findBaseline(join(root, "file/baseline.json")), undefined);
+    assert.throws(() => findBaseline(join(root, "file")), {
+      name: "BaselineError",
+      message: /it is not JSON/,
+    });
+    return Promise.resolve();
+  }));
