@@ -76,7 +76,7 @@ const HOSTILE: [what: string, files: Files, argv: string[], message: string][] =
     "lists nested in a header",
     { "m/model.safetensors": rawFile(repeat('{"a":{"x":[', "[],", 60 * MB)) },
     ["inspect", "m"],
-    'Cannot read "model.safetensors": invalid JSON in header: Expected a value at byte',
+    'Cannot read "model.safetensors": invalid JSON in header: Expected a value, but the text ends at byte',
   ],
   [
     "lists nested deeply in a header",
