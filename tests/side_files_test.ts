@@ -40,23 +40,26 @@ Deno.test({
   },
 });
 
+/** Puts something else in the place of a file. */
+type Swap = (root: string, file: string) => void;
+
+/** Puts a link in its place. */
+const linkTo = (target: string): Swap => (root, file) => {
+  Deno.removeSync(file);
+  Deno.symlinkSync(join(root, target), file);
+};
+
 /** What takes the place of a side file when the run has begun, and what is said. */
-const SWAPPED: { what: string; swap: (root: string, file: string) => void; message: string }[] = [
+const SWAPPED: { what: string; swap: Swap; message: string }[] = [
   {
     what: "a link out of the model",
-    swap: (root, file) => {
-      Deno.removeSync(file);
-      Deno.symlinkSync(join(root, "secret"), file);
-    },
+    swap: linkTo("secret"),
     message: 'Refused to follow "sub/notes.txt": the link leaves the model directory: ' +
       "replace it with the file itself",
   },
   {
     what: "a link to another file of the model",
-    swap: (root, file) => {
-      Deno.removeSync(file);
-      Deno.symlinkSync(join(root, "model/config.json"), file);
-    },
+    swap: linkTo("model/config.json"),
     message: 'Cannot read "sub/notes.txt": it has changed since the run began: ' +
       "run again when it is complete",
   },
@@ -92,10 +95,7 @@ const SWAPPED: { what: string; swap: (root: string, file: string) => void; messa
   },
   {
     what: "a link to nothing",
-    swap: (root, file) => {
-      Deno.removeSync(file);
-      Deno.symlinkSync(join(root, "nowhere"), file);
-    },
+    swap: linkTo("nowhere"),
     message:
       'Cannot follow the link "sub/notes.txt" in the model directory: no such file or directory',
   },

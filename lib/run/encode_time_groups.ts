@@ -1,5 +1,6 @@
 /** The schedule of each layer, its parameters over its steps, as a file of their own. */
 
+import { newTensor } from "../format/plan_shards.ts";
 import { type ActivationRecords, trackOfInputs } from "../layer/activation_record.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
@@ -34,7 +35,6 @@ export function encodeTimeGroups(
       record.schedule !== null,
     )
   );
-  const timesteps = activations?.timesteps ?? [];
   if (activations !== undefined) {
     for (const layer of activations.layers) {
       schedules.push(planSchedule(
@@ -45,12 +45,11 @@ export function encodeTimeGroups(
       ));
     }
   }
-  const tensors = schedules.flatMap(({ boundaries, scale, zeroPoint }) => [
-    boundaries,
-    scale,
-    zeroPoint,
-  ]);
-  if (activations !== undefined) tensors.push(declare("timesteps", "F32", timesteps.length));
+  const timesteps = activations && newTensor("timesteps", "F32", [activations.timesteps.length]);
+  const tensors = [
+    ...schedules.flatMap(({ boundaries, scale, zeroPoint }) => [boundaries, scale, zeroPoint]),
+    ...timesteps === undefined ? [] : [timesteps],
+  ];
   const metadata = {
     format: SCHEDULE_FORMAT,
     version: LAYOUT_VERSION,
@@ -62,11 +61,10 @@ export function encodeTimeGroups(
   const file = new Uint8Array(byteLength);
   file.set(bytes);
   // A header's length is a multiple of 8, and all values take 4 bytes.
-  const place = (name: string): Place => ({ buffer: file.buffer, begin: begins.get(name)! });
-  for (const schedule of schedules) putSchedule(schedule, place);
-  if (activations !== undefined) {
-    const { buffer, begin } = place("timesteps");
-    new Float32Array(buffer, begin, timesteps.length).set(timesteps);
+  const view: View = ({ name, byteLength }) => [file.buffer, begins.get(name)!, byteLength / 4];
+  for (const schedule of schedules) putSchedule(schedule, view);
+  if (timesteps !== undefined) {
+    new Float32Array(...view(timesteps)).set(activations!.timesteps);
   }
   return file;
 }
@@ -85,15 +83,8 @@ interface Schedule {
   zeroPoint: NewTensor;
 }
 
-/** Where a tensor goes. */
-interface Place {
-  buffer: ArrayBuffer;
-  begin: number;
-}
-
-function declare(name: string, dtype: string, length: number): NewTensor {
-  return { name, dtype, shape: [length], byteLength: 4 * length };
-}
+/** Where the values of a tensor go: the file, their first byte, and how many they are. */
+type View = (tensor: NewTensor) => [ArrayBuffer, number, number];
 
 /**
  * Plans the tensors of a schedule.
@@ -113,18 +104,14 @@ function planSchedule(
     axis,
     track,
     starts,
-    boundaries: declare(`${prefix}boundaries`, "I32", axis.boundaries.length),
-    scale: declare(`${prefix}scale`, "F32", length),
-    zeroPoint: declare(`${prefix}zero_point`, "I32", length),
+    boundaries: newTensor(`${prefix}boundaries`, "I32", [axis.boundaries.length]),
+    scale: newTensor(`${prefix}scale`, "F32", [length]),
+    zeroPoint: newTensor(`${prefix}zero_point`, "I32", [length]),
   };
 }
 
-function putSchedule(schedule: Schedule, place: (name: string) => Place): void {
+function putSchedule(schedule: Schedule, view: View): void {
   const { axis, track, starts } = schedule;
-  const view = (tensor: NewTensor) => {
-    const { buffer, begin } = place(tensor.name);
-    return [buffer, begin, tensor.byteLength / 4] as const;
-  };
   const scale = new Float32Array(...view(schedule.scale));
   const zeroPoint = new Int32Array(...view(schedule.zeroPoint));
   for (const [segment, mean] of track.scale.entries()) {
