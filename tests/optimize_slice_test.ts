@@ -19,6 +19,7 @@ import { withFallback } from "../lib/jobs/with_fallback.ts";
 import { chooseParams } from "../lib/params/choose_params.ts";
 import { estimateLayerParams } from "../lib/params/estimate_params.ts";
 import { rateBlock } from "../lib/params/rate_block.ts";
+import { createRatingRoom } from "../lib/params/rating_room.ts";
 import { listBins } from "../lib/params/read_histogram.ts";
 import { planTimeGroups } from "../lib/plan/plan_time_groups.ts";
 import { BINS, type QualitySums, type Scheme } from "../lib/types.ts";
@@ -69,7 +70,9 @@ function expectedParams(slice: TestSlice, { bands, weight }: OptimizeJob) {
   const [lo, hi] = [new Float32Array(0), new Float32Array(0)].map(() =>
     new Float32Array((bands.length - 1) * blocks)
   ) as [Float32Array, Float32Array];
+  const room = createRatingRoom();
   const chosen = Array.from({ length: blocks }, (_, block) => {
+    room.clear();
     const ratings = bands.slice(1).map((end, group) => {
       const counts = new Uint32Array(BINS);
       const at = group * blocks + block;
@@ -87,9 +90,11 @@ function expectedParams(slice: TestSlice, { bands, weight }: OptimizeJob) {
         }
       }
       const range = { lo: lo[at]!, hi: hi[at]! };
-      return range.lo < range.hi ? rateBlock(listBins(counts), range, dtype, scheme) : undefined;
+      if (range.lo === range.hi) return undefined;
+      return room.keep(rateBlock(listBins(counts), range, dtype, scheme));
     });
-    return chooseParams(ratings, bits, weight);
+    const looks = ratings.map((kept) => kept === undefined ? undefined : room.look(kept));
+    return chooseParams(looks, bits, weight);
   });
   const inOrder = bands.slice(1).flatMap((_, group) =>
     chosen.map((of) => of[group] ?? { scale: 1, code_scale: 1, zero_point: 0 })
@@ -415,8 +420,8 @@ Deno.test("optimize() reads each weight once, however many blocks and time group
   }
 });
 
-Deno.test("optimize() has the candidates of 4096 blocks of time groups in memory at most", async () => {
-  for (const [groups, expected] of [[100, 32], [300, 13], [1000, 4]] as const) {
+Deno.test("optimize() has the candidates of 2048 blocks of time groups in memory at most", async () => {
+  for (const [groups, expected] of [[100, 20], [300, 6], [1000, 2]] as const) {
     await withSlice({ rows: groups, columns: 16 * 34, blockColumns: 16 }, async (slice) => {
       const { told } = await watchJob(optimizeJob(slice, groups));
       // It tells of half of what it has looked at, group after group.
@@ -450,7 +455,7 @@ Deno.test("cutBlocks() gives a job what it can hold, or the blocks it looks at t
   };
   assert.equal(cut(8192, 28672, 16, 1000), 16); // 4 MiB
   assert.equal(cut(16, 2 ** 20, 16, 16), 8192); // 4 MiB
-  assert.equal(cut(2 ** 20, 4096, 16, 1000), 4); // the candidates of 4096 blocks
+  assert.equal(cut(2 ** 20, 4096, 16, 1000), 2); // the candidates of 2048 blocks
   assert.equal(cut(2 ** 20, 4096, 16, 4), 32); // the histograms that kernels hold
   assert.equal(cut(4096, 4096, 4096, 1000), 1);
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { estimateParams, roundHalfEven } from "../lib/params/estimate_params.ts";
-import { type BlockRating, rateBlock } from "../lib/params/rate_block.ts";
+import { type BlockCandidates, rateBlock } from "../lib/params/rate_block.ts";
 import {
   gatherCells,
   listBins,
@@ -65,7 +65,7 @@ function schemeOf(bits: Bits, dtype: FloatDtype): Scheme {
 }
 
 /** The error of a candidate as a power, weight by weight. */
-function errorByHand(x: Float32Array, rating: BlockRating, k: number, bits: Bits): number {
+function errorByHand(x: Float32Array, rating: BlockCandidates, k: number, bits: Bits): number {
   const [code, zeroPoint] = [rating.code_scale[k]!, rating.zero_point[k]!];
   const steps = stepsOf(x, code, zeroPoint, bits);
   const sum = steps.reduce(
@@ -208,7 +208,7 @@ Deno.test("sortBins() and listBins() find the same bins, and rangeOfBins() the r
     ) {
       const { x, counts } = block(Float32Array.from(values), dtype);
       const words = [...counts].flatMap((count, bin) => Array<number>(count).fill(bin));
-      const bins = sortBins(Uint16Array.from(words.reverse()));
+      const bins = sortBins(Uint16Array.from(words.reverse()), new Uint32Array(words.length));
       assert.deepEqual(bins, listBins(counts), `${values}`);
       assert.equal(bins.count.reduce((a, b) => a + b, 0), x.length);
       const range = [Math.min(0, ...x) || 0, Math.max(0, ...x) || 0];
@@ -216,7 +216,10 @@ Deno.test("sortBins() and listBins() find the same bins, and rangeOfBins() the r
     }
   }
   for (const word of [0x7f80, 0xff80, 0x7fc0, 0xffc0]) {
-    assert.deepEqual(rangeOfBins(sortBins(Uint16Array.of(0x3f80, word)), "BF16"), [NaN, NaN]);
+    assert.deepEqual(
+      rangeOfBins(sortBins(Uint16Array.of(0x3f80, word), new Uint32Array(2)), "BF16"),
+      [NaN, NaN],
+    );
   }
 });
 

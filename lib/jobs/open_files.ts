@@ -86,26 +86,24 @@ export function openFiles(waits: boolean): OpenFiles {
 function keepRecent<F extends { close(): void }>(
   open: (place: FilePlace) => F,
 ): { get: (place: FilePlace) => F; close: () => void } {
-  const files = new Map<string, F>();
+  /** The one used last comes first. */
+  const recent: { path: string; file: F }[] = [];
   let isClosed = false;
   return {
     get(place) {
       if (isClosed) throw new Error(`The backend is closed: ${place.label} is not opened again`);
-      const file = files.get(place.path) ?? open(place);
-      // Behind the others, so that the first one is the one not used for longest.
-      files.delete(place.path);
-      files.set(place.path, file);
-      const [oldest] = files;
-      if (files.size > MAX_OPEN && oldest !== undefined) {
-        files.delete(oldest[0]);
-        oldest[1].close();
-      }
-      return file;
+      const { path } = place;
+      const newest = recent[0];
+      if (newest?.path === path) return newest.file;
+      const at = recent.findIndex((known) => known.path === path);
+      const [own] = at < 0 ? [{ path, file: open(place) }] : recent.splice(at, 1);
+      recent.unshift(own!);
+      if (recent.length > MAX_OPEN) recent.pop()!.file.close();
+      return own!.file;
     },
     close() {
       isClosed = true;
-      for (const file of files.values()) file.close();
-      files.clear();
+      for (const { file } of recent.splice(0)) file.close();
     },
   };
 }

@@ -46,7 +46,7 @@ export interface EnergyColumns {
 }
 
 /** Blocks of time groups whose candidates are in memory at once: each takes a kilobyte or two. */
-const RATED_AT_ONCE = 2 ** 12;
+const RATED_AT_ONCE = 2 ** 11;
 
 /** Values of time groups that are kept until their parameters are chosen: beyond them energies take another look. */
 const VALUES_KEPT = 2 ** 20;
@@ -128,7 +128,7 @@ export async function optimizeSlice(
         if (dtype === "F32") continue;
         kept += bins.bin.length;
         if (kept > VALUES_KEPT) values = undefined;
-        values?.push(bins);
+        values?.push({ bin: bins.bin.slice(), count: bins.count.slice() });
         if (isZero) continue;
         const own = estimateScheme(range.lo, range.hi, job);
         const { signal, decoded, error } = measureBins(bins, dtype, own, bits);
@@ -138,7 +138,13 @@ export async function optimizeSlice(
       }
     }
     for (const [i, ofBlock] of ratings.entries()) {
-      const candidates = ofBlock.map((kept) => kept === undefined ? undefined : room.look(kept));
+      const candidates = {
+        length: groups,
+        at(group: number) {
+          const kept = ofBlock[group];
+          return kept === undefined ? undefined : room.look(kept);
+        },
+      };
       for (const [group, chosen] of chooseParams(candidates, bits, weight).entries()) {
         const at = group * blocks + span.first + i;
         params.scale[at] = chosen.scale;

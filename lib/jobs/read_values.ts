@@ -37,7 +37,7 @@ export interface Reading {
   isReadAgain: boolean;
 }
 
-/** Reads some blocks of a time group. */
+/** Reads some blocks of a time group; what it gives is of use until the next ones are read. */
 export type ValueReader = (group: number, span: BlockSpan) => Promise<BlockValues[]>;
 
 /**
@@ -57,6 +57,7 @@ export function createValueReader(
   const measured = new Map<number, BlockRanges>();
   /** Time groups that are in the buffer. */
   const held = new Set<number>();
+  const room: SortingRoom = { words: new Uint16Array(0), counts: new Uint32Array(0) };
 
   return async (group, span) => {
     const [from, to] = [bands[group]!, bands[group + 1]!];
@@ -76,7 +77,7 @@ export function createValueReader(
     if (holdsAll) held.add(group);
     const counter = rows * blockColumns > SORTED_WEIGHTS
       ? await countBlocks(desk, band, span, isMeasured)
-      : sortBlocks(band, span);
+      : sortBlocks(band, span, room);
     for (const [plan, tile] of tilesOf(band, desk.kernels.tileBytes)) {
       const left = Math.floor(plan.column / blockColumns);
       const first = Math.max(span.first, left);
@@ -137,11 +138,27 @@ async function countBlocks(
   };
 }
 
+/** Where blocks are sorted, used again for the next ones: arrays of their own would be collected late. */
+interface SortingRoom {
+  words: Uint16Array;
+  counts: Uint32Array;
+}
+
 /** Blocks of few weights: they are gathered, and sorted. */
-function sortBlocks({ rows, blockColumns, dtype }: Slice, span: BlockSpan): Counter {
+function sortBlocks(
+  { rows, blockColumns, dtype }: Slice,
+  span: BlockSpan,
+  room: SortingRoom,
+): Counter {
   const weights = rows * blockColumns;
-  const words = Array.from({ length: span.count }, () => new Uint16Array(weights));
-  const filled = new Uint32Array(span.count);
+  const size = span.count * weights;
+  if (room.words.length < size) {
+    room.words = new Uint16Array(size);
+    room.counts = new Uint32Array(size);
+  }
+  const { words, counts } = room;
+  /** How far each block is gathered. */
+  const filled = Uint32Array.from({ length: span.count }, (_, block) => block * weights);
   // Little-endian: the upper 16 bits are the last ones.
   const step = floatBytes(dtype) / 2;
   return {
@@ -149,17 +166,23 @@ function sortBlocks({ rows, blockColumns, dtype }: Slice, span: BlockSpan): Coun
       const all = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
       const at = Math.floor(column / blockColumns) - span.first;
       for (let block = first; block < first + count; block++) {
-        const own = words[at + block]!;
         let used = filled[at + block]!;
         const from = block * tile.blockColumns;
         const to = Math.min(from + tile.blockColumns, columns);
         for (let row = 0; row < rows; row++) {
           let word = (row * columns + from + 1) * step - 1;
-          for (let i = from; i < to; i++, word += step) own[used++] = all[word]!;
+          for (let i = from; i < to; i++, word += step) words[used++] = all[word]!;
         }
         filled[at + block] = used;
       }
     },
-    list: () => words.map(sortBins),
+    list() {
+      const blocks: UsedBins[] = [];
+      for (let from = 0; from < size; from += weights) {
+        const to = from + weights;
+        blocks.push(sortBins(words.subarray(from, to), counts.subarray(from, to)));
+      }
+      return blocks;
+    },
   };
 }

@@ -1,7 +1,7 @@
 /** Phase optimize by slices: chooses the parameters of a block in all time groups together. */
 
 import type { Bits } from "../types.ts";
-import { costOfPath, optimizePath } from "./optimize_path.ts";
+import { type CandidateLists, costOfPath, optimizePath } from "./optimize_path.ts";
 import type { BlockCandidates } from "./rate_block.ts";
 
 /**
@@ -24,23 +24,29 @@ export interface ChosenParams {
 /**
  * Chooses for the same block of every time group.
  *
- * @param ratings [G] of the time groups in order; `undefined` where the block is all zero.
+ * @param ratings [G] of the time groups in order, each asked for when it is needed; `undefined` where the block is all
+ *   zero.
  * @param weight Cost of a jump of 1, in units of the least error a block can have.
  * @returns [G]; an all-zero block takes its left neighbour's parameters, the first ones those of the nearest to
  *   the right; empty where all are zero.
  */
 export function chooseParams(
-  ratings: readonly (BlockCandidates | undefined)[],
+  ratings: Pick<readonly (BlockCandidates | undefined)[], "length" | "at">,
   bits: Bits,
   weight: number,
 ): ChosenParams[] {
-  const rated = ratings.filter((rating) => rating !== undefined);
+  const groups = Array.from({ length: ratings.length }, (_, group) => group);
+  const rated = groups.filter((group) => ratings.at(group) !== undefined);
   if (rated.length === 0) return [];
-  const path = choosePath(rated, bits, weight);
+  const path = choosePath(
+    { length: rated.length, at: (i) => ratings.at(rated[i]!) },
+    bits,
+    weight,
+  );
   let at = -1;
-  return ratings.map((own) => {
-    if (own !== undefined) at++;
-    const [rating, choice] = [rated[Math.max(at, 0)]!, path[Math.max(at, 0)]!];
+  return groups.map((group) => {
+    if (group === rated[at + 1]) at++;
+    const [rating, choice] = [ratings.at(rated[Math.max(at, 0)]!)!, path[Math.max(at, 0)]!];
     return {
       code_scale: rating.code_scale[choice]!,
       scale: rating.scale[choice]!,
@@ -50,9 +56,9 @@ export function chooseParams(
 }
 
 /** The best choice, or the blocks' own parameters where it saves too little. */
-function choosePath(ratings: readonly BlockCandidates[], bits: Bits, weight: number): number[] {
+function choosePath(ratings: CandidateLists, bits: Bits, weight: number): number[] {
   const { path, cost } = optimizePath(ratings, bits, weight);
-  const own = ratings.map(({ error }) => error.length - 1);
+  const own = path.map((_, i) => ratings.at(i)!.error.length - 1);
   const isWorth = cost <= costOfPath(ratings, own, bits, weight) * (1 - LEAST_GAIN);
   return isWorth ? path : own;
 }

@@ -14,6 +14,9 @@ export interface CandidateList {
   error: ArrayLike<number>;
 }
 
+/** The candidates of time groups in order, each list asked for when it is needed: an array, or what makes views. */
+export type CandidateLists = Pick<readonly CandidateList[], "length" | "at">;
+
 /** A choice, and what it comes to. */
 export interface CandidatePath {
   /** [G] index of the candidate of each time group. */
@@ -44,17 +47,22 @@ function jumpCost(
  * @throws {BadInputError} The width is none.
  */
 export function costOfPath(
-  groups: readonly CandidateList[],
+  groups: CandidateLists,
   path: readonly number[],
   bits: CodeWidth,
   weight: number,
 ): number {
   checkCodeWidth(bits);
   const qmax = qmaxOf(bits);
-  return groups.reduce((cost, group, g) => {
-    const jump = g === 0 ? 0 : jumpCost(groups[g - 1]!, path[g - 1]!, group, path[g]!, qmax);
-    return cost + group.error[path[g]!]! + weight * jump;
-  }, 0);
+  let cost = 0;
+  let before: CandidateList | undefined;
+  for (let g = 0; g < groups.length; g++) {
+    const group = groups.at(g)!;
+    const jump = before === undefined ? 0 : jumpCost(before, path[g - 1]!, group, path[g]!, qmax);
+    cost += group.error[path[g]!]! + weight * jump;
+    before = group;
+  }
+  return cost;
 }
 
 /**
@@ -76,72 +84,104 @@ export function costOfPath(
  * ```
  */
 export function optimizePath(
-  groups: readonly CandidateList[],
+  groups: CandidateLists,
   bits: CodeWidth,
   weight: number,
 ): CandidatePath {
   checkCodeWidth(bits);
   checkWeight(weight);
-  const empty = groups.findIndex(({ error }) => error.length === 0);
-  if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
-  const first = groups[0];
-  if (first === undefined) return { path: [], cost: 0 };
-  // Of one kind, whatever lists were given: this is where the time goes.
-  let left = copyList(first);
-  const before: Uint32Array[] = [];
-  for (const group of groups.slice(1)) {
-    const right = copyList(group);
-    before.push(addCosts(left, right, weight, qmaxOf(bits)));
-    left = right;
+  let [all, most] = [0, 0];
+  for (let g = 0; g < groups.length; g++) {
+    const count = groups.at(g)!.error.length;
+    if (count === 0) throw new BadInputError(`Cannot optimize time group ${g}: no candidates`);
+    all += count;
+    most = Math.max(most, count);
   }
-  const path = [indexOfLeast(left.error)];
-  for (const from of before.toReversed()) path.push(from[path.at(-1)!]!);
+  if (groups.length === 0) return { path: [], cost: 0 };
+  // Few arrays for all time groups, since each of their own would outlive many collections of garbage.
+  const before = new Uint32Array(all);
+  let [left, right] = [createCosts(most), createCosts(most)];
+  copyList(groups.at(0)!, left);
+  let begin = left.count;
+  for (let g = 1; g < groups.length; g++) {
+    copyList(groups.at(g)!, right);
+    addCosts(left, right, before.subarray(begin, begin + right.count), weight, qmaxOf(bits));
+    begin += right.count;
+    [left, right] = [right, left];
+  }
+  const path = [indexOfLeast(left)];
+  for (let g = groups.length - 1; g > 0; g--) {
+    begin -= groups.at(g)!.error.length;
+    path.push(before[begin + path.at(-1)!]!);
+  }
   path.reverse();
   return { path, cost: costOfPath(groups, path, bits, weight) };
 }
 
-/** Candidates, and what the best choice up to each one costs. */
-type Costs = Record<keyof CandidateList, Float64Array>;
-
-function copyList({ scale, zero_point, error }: CandidateList): Costs {
-  return {
-    scale: new Float64Array(scale),
-    zero_point: new Float64Array(zero_point),
-    error: new Float64Array(error),
-  };
+/** Candidates, and what the best choice up to each one costs: of one kind, since this is where the time goes. */
+interface Costs {
+  count: number;
+  /** `weight` by each scale. */
+  inverse: Float64Array;
+  scale: Float64Array;
+  zeroPoint: Float64Array;
+  cost: Float64Array;
 }
 
-/** Adds to the candidates of a time group what the best choice before them costs; gives the candidate it ends with. */
-function addCosts(left: Costs, right: Costs, weight: number, qmax: number): Uint32Array {
-  const { scale, zero_point: zeroPoint, error: costs } = left;
-  const inverse = scale.map((scale) => weight / scale);
+/** Room for so many. */
+function createCosts(candidates: number): Costs {
+  const column = () => new Float64Array(candidates);
+  return { count: 0, inverse: column(), scale: column(), zeroPoint: column(), cost: column() };
+}
+
+function copyList({ scale, zero_point, error }: CandidateList, costs: Costs): void {
+  costs.count = error.length;
+  costs.scale.set(scale);
+  costs.zeroPoint.set(zero_point);
+  costs.cost.set(error);
+}
+
+/**
+ * Adds to the candidates of a time group what the best choice before them costs.
+ *
+ * @param from Gets the candidate that it ends with.
+ */
+function addCosts(
+  left: Costs,
+  right: Costs,
+  from: Uint32Array,
+  weight: number,
+  qmax: number,
+): void {
+  const { count, inverse, scale, zeroPoint, cost: costs } = left;
+  for (let l = 0; l < count; l++) inverse[l] = weight / scale[l]!;
   const zeroPointWeight = weight / qmax;
-  const from = new Uint32Array(right.error.length);
-  const cheapest = indexOfLeast(costs);
-  for (let r = 0; r < from.length; r++) {
-    const [ownScale, ownZeroPoint] = [right.scale[r]!, right.zero_point[r]!];
+  const cheapest = indexOfLeast(left);
+  for (let r = 0; r < right.count; r++) {
+    const ownScale = right.scale[r]!;
+    const ownZeroPoint = right.zeroPoint[r]!;
     let best = cheapest;
     let least = costs[best]! + Math.abs(ownScale - scale[best]!) * inverse[best]! +
       Math.abs(ownZeroPoint - zeroPoint[best]!) * zeroPointWeight;
-    for (let l = 0; l < costs.length; l++) {
+    for (let l = 0; l < count; l++) {
       // A jump costs nothing or more, so most candidates are done with here.
       if (costs[l]! > least) continue;
       const cost = costs[l]! + Math.abs(ownScale - scale[l]!) * inverse[l]! +
         Math.abs(ownZeroPoint - zeroPoint[l]!) * zeroPointWeight;
       if (cost > least || (cost === least && l >= best)) continue;
-      [best, least] = [l, cost];
+      best = l;
+      least = cost;
     }
     from[r] = best;
-    right.error[r] = least + right.error[r]!;
+    right.cost[r] = least + right.cost[r]!;
   }
-  return from;
 }
 
 /** The first of the least. */
-function indexOfLeast(costs: Float64Array): number {
+function indexOfLeast({ count, cost }: Costs): number {
   let least = 0;
-  for (let i = 1; i < costs.length; i++) {
-    if (costs[i]! < costs[least]!) least = i;
+  for (let i = 1; i < count; i++) {
+    if (cost[i]! < cost[least]!) least = i;
   }
   return least;
 }

@@ -6,7 +6,7 @@
 import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
 import type { CandidateList } from "./optimize_path.ts";
 import { type Cells, gatherCells, type UsedBins } from "./read_histogram.ts";
-import { type Candidate, createRater, meanSquare } from "./rate_candidate.ts";
+import { createRater, meanSquare } from "./rate_candidate.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
 import { type Bits, qmaxOf, type Scheme } from "../types.ts";
 
@@ -21,11 +21,11 @@ export interface BlockRange {
 /** Candidates for a block's parameters and what each costs: [K] each, the parameters of its own range last. */
 export interface BlockCandidates extends CandidateList {
   /** Scales that make the codes; those to be stored are exact in the dtype they are stored in. */
-  code_scale: ArrayLike<number>;
+  code_scale: Float32Array;
+  scale: Float32Array;
+  zero_point: Uint8Array;
+  error: Float64Array;
 }
-
-/** Candidates of which each error is relative to the least one, as a power: 1 and more. */
-export type BlockRating = Record<keyof BlockCandidates, number[]>;
 
 /**
  * The norm of the error at each width: mean |x - v|^p. A squared error clips large weights, which
@@ -57,6 +57,17 @@ const LEAST_SCALE = 2 ** -126;
 /** Zero points tried for a scale, at most: the first and the last that make sense, and some between them. */
 const ZERO_POINTS = 5;
 
+/** Candidates of a block at most: scales that the kernels take lie within 256 octaves. */
+const MOST_CANDIDATES = ZERO_POINTS * (256 * STEPS.coarse + (2 * REACH + 1) * STEPS.fine) + 1;
+
+/** The candidates of the block that is being rated: lists of them would be most of what rating takes. */
+const tried: BlockCandidates = {
+  code_scale: new Float32Array(MOST_CANDIDATES),
+  scale: new Float32Array(MOST_CANDIDATES),
+  zero_point: new Uint8Array(MOST_CANDIDATES),
+  error: new Float64Array(MOST_CANDIDATES),
+};
+
 /**
  * Rates candidates for a block.
  *
@@ -68,13 +79,14 @@ const ZERO_POINTS = 5;
  * @param range Of the block; not [0, 0].
  * @param dtype Of the weights.
  * @param scheme What the parameters may be.
+ * @returns Each error is relative to the least one, as a power: 1 and more. Views of what the next block is rated in.
  */
 export function rateBlock(
   bins: UsedBins,
   range: BlockRange,
   dtype: FloatDtype,
   scheme: Scheme,
-): BlockRating {
+): BlockCandidates {
   const { bits, symmetric } = scheme;
   const own = estimateScheme(range.lo, range.hi, scheme);
   const cells = gatherCells(bins, dtype, range);
@@ -82,9 +94,15 @@ export function rateBlock(
   // No smaller than kernels take: its inverse has to be finite.
   const least = Math.max(LEAST_SCALE, Math.min(own.scale, sensible));
   const rater = createRater(cells, scheme, { norm: NORM[bits], least, unit: own.scale });
-  const tried: Candidate[] = [];
-  const tryAll = (perOctave: number, from: number, to: number, near?: Candidate) => {
-    const known = tried.length;
+  let used = 0;
+  const add = (code: number, scale: number, zeroPoint: number) => {
+    tried.code_scale[used] = code;
+    tried.scale[used] = scale;
+    tried.zero_point[used] = zeroPoint;
+    tried.error[used++] = rater.errorOf(code, scale, zeroPoint);
+  };
+  const tryAll = (perOctave: number, from: number, to: number, near?: number) => {
+    const known = used;
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
       const code = Math.fround(2 ** (step / perOctave));
@@ -97,50 +115,55 @@ export function rateBlock(
       for (let i = 0; i < choices; i++) {
         const share = choices === 1 ? 0 : (high - low) * i / (choices - 1);
         const zeroPoint = low + Math.round(share);
-        if (isAmong(tried, known, code, zeroPoint)) continue;
-        const candidate = rater(code, zeroPoint);
-        if (candidate !== undefined) tried.push(candidate);
+        if (isTried(known, code, zeroPoint)) continue;
+        const scale = rater.scaleOf(code, zeroPoint);
+        if (scale > 0) add(code, scale, zeroPoint);
       }
     }
   };
   const most = own.scale * MOST;
   tryAll(STEPS.coarse, least, most);
   // At 8 bits, scales closer together differ by less than a choice has to gain.
-  if (tried.length > 0 && bits < 8) {
-    const best = tried.reduce((a, b) => b.error < a.error ? b : a);
-    const [from, to] = [best.code * 2 ** -REACH, best.code * 2 ** REACH];
-    tryAll(STEPS.fine, Math.max(least, from), Math.min(most, to), best);
+  if (used > 0 && bits < 8) {
+    const best = indexOfLeast(used);
+    const code = tried.code_scale[best]!;
+    const [from, to] = [code * 2 ** -REACH, code * 2 ** REACH];
+    tryAll(STEPS.fine, Math.max(least, from), Math.min(most, to), tried.zero_point[best]);
   }
-  tried.push(rater(own.scale, own.zero_point, own.scale)!);
-  return listRatings(tried, NORM[bits]);
+  add(own.scale, own.scale, own.zero_point);
+  relateErrors(used, NORM[bits]);
+  return {
+    code_scale: tried.code_scale.subarray(0, used),
+    scale: tried.scale.subarray(0, used),
+    zero_point: tried.zero_point.subarray(0, used),
+    error: tried.error.subarray(0, used),
+  };
 }
 
 /** Whether one of the first candidates has these parameters. */
-function isAmong(
-  candidates: readonly Candidate[],
-  count: number,
-  code: number,
-  zeroPoint: number,
-): boolean {
-  for (let i = 0; i < count; i++) {
-    const other = candidates[i]!;
-    if (other.code === code && other.zeroPoint === zeroPoint) return true;
+function isTried(candidates: number, code: number, zeroPoint: number): boolean {
+  for (let i = 0; i < candidates; i++) {
+    if (tried.code_scale[i] === code && tried.zero_point[i] === zeroPoint) return true;
   }
   return false;
 }
 
-/** As columns, errors as powers relative to the least. */
-function listRatings(candidates: readonly Candidate[], norm: number): BlockRating {
-  const ratings: BlockRating = { code_scale: [], scale: [], zero_point: [], error: [] };
-  let least = Infinity;
-  for (const { error } of candidates) least = Math.min(least, error);
-  for (const { code, scale, zeroPoint, error } of candidates) {
-    ratings.code_scale.push(code);
-    ratings.scale.push(scale);
-    ratings.zero_point.push(zeroPoint);
-    ratings.error.push(error === least ? 1 : (error / least) ** (2 / norm));
+/** The first of the candidates with the least error. */
+function indexOfLeast(candidates: number): number {
+  let best = 0;
+  for (let i = 1; i < candidates; i++) {
+    if (tried.error[i]! < tried.error[best]!) best = i;
   }
-  return ratings;
+  return best;
+}
+
+/** Makes errors of sums of their powers, relative to the least. */
+function relateErrors(candidates: number, norm: number): void {
+  const least = tried.error[indexOfLeast(candidates)]!;
+  for (let i = 0; i < candidates; i++) {
+    const error = tried.error[i]!;
+    tried.error[i] = error === least ? 1 : (error / least) ** (2 / norm);
+  }
 }
 
 /** Zero points worth a try: from the one that keeps the smallest value to the one that keeps the largest. */
@@ -152,7 +175,7 @@ function zeroPointsOf({ lo, hi }: BlockRange, code: number, bits: Bits): [number
 }
 
 /** A zero point and its neighbours. */
-function zeroPointsNear({ zeroPoint }: Candidate, bits: Bits): [number, number] {
+function zeroPointsNear(zeroPoint: number, bits: Bits): [number, number] {
   return [Math.max(0, zeroPoint - 1), Math.min(qmaxOf(bits), zeroPoint + 1)];
 }
 

@@ -7,25 +7,18 @@ import { type Cells, MAX_CELLS } from "./read_histogram.ts";
 /** Least width of a cell, as a share of its values and of the scale of its block's own range. */
 const LEAST_WIDTH = 1e-6;
 
-/** Parameters and their cost. */
-export interface Candidate {
-  /** Scale that makes the codes. */
-  code: number;
-  /** Scale to be stored. */
-  scale: number;
-  /** 0 to qmax. */
-  zeroPoint: number;
-  /** Sum of the errors' powers, in the rater's unit. */
-  error: number;
-}
-
 /** The mean of x^2 over [a, b]. */
 export function meanSquare(a: number, b: number): number {
   return (a * a + a * b + b * b) / 3;
 }
 
-/** Rates a scale of the codes and a zero point; `undefined` where every weight would become 0. */
-export type Rater = (code: number, zeroPoint: number, stored?: number) => Candidate | undefined;
+/** Rates parameters of a block; numbers alone, since objects would be most of what rating takes. */
+export interface Rater {
+  /** The scale to be stored for codes made with a scale and a zero point; 0 where every weight would become 0. */
+  scaleOf(code: number, zeroPoint: number): number;
+  /** The sum of the errors' powers, in the rater's unit. */
+  errorOf(code: number, scale: number, zeroPoint: number): number;
+}
 
 /** Cells as raters need them: made once, since a block of a few weights is rated in less time than they are. */
 const room = {
@@ -53,11 +46,33 @@ export function createRater(
 ): Rater {
   const { min, max } = scaleRange(scaleDtype);
   const qmax = qmaxOf(bits);
+  // What closures keep has to be constant: a number that changes there is an object for each change.
+  const { signal, rest, used, isAscending } = layOutCells(cells, norm, least, unit);
+  addUpFirstMoments(used);
+  // Of few steps the cells between two of them are leapt over.
+  const leaps = isAscending && (qmax + 1) * Math.log2(used) < used;
+  return {
+    scaleOf(code, zeroPoint) {
+      const product = sumProducts(used, code / unit, -zeroPoint, qmax - zeroPoint, leaps);
+      if (!(product > 0)) return 0;
+      return Math.min(Math.max(roundToDtype(code * signal / product, scaleDtype), min), max);
+    },
+    errorOf(code, scale, zeroPoint) {
+      const [lowest, highest] = [-zeroPoint, qmax - zeroPoint];
+      const sum = sumErrors(used, code / unit, lowest, highest, scale / unit, norm);
+      return (rest + sum) / (norm + 1);
+    },
+  };
+}
+
+/** Lays out the cells that matter in the room: how many there are, and whether they end in ascending order. */
+function layOutCells(cells: Cells, norm: number, least: number, unit: number) {
   const { from, to, count, density } = room;
   let [signal, rest, used] = [0, 0, 0];
   let isAscending = true;
   for (let i = 0; i < cells.count.length; i++) {
-    let [a, b] = [cells.from[i]! / unit, cells.to[i]! / unit];
+    let a = cells.from[i]! / unit;
+    let b = cells.to[i]! / unit;
     const weights = cells.count[i]!;
     // None so narrow that a difference of two integrals would be lost.
     const missing = Math.max(0, LEAST_WIDTH * Math.max(-a, b, 1) - (b - a)) / 2;
@@ -76,20 +91,7 @@ export function createRater(
     count[used] = weights;
     density[used++] = own;
   }
-  addUpFirstMoments(used);
-  // Of few steps the cells between two of them are leapt over.
-  const leaps = isAscending && (qmax + 1) * Math.log2(used) < used;
-  return (code, zeroPoint, stored) => {
-    const [step, lowest, highest] = [code / unit, -zeroPoint, qmax - zeroPoint];
-    let scale = stored;
-    if (scale === undefined) {
-      const product = sumProducts(used, step, lowest, highest, leaps);
-      if (!(product > 0)) return undefined;
-      scale = Math.min(Math.max(roundToDtype(code * signal / product, scaleDtype), min), max);
-    }
-    const error = (rest + sumErrors(used, step, lowest, highest, scale / unit, norm)) / (norm + 1);
-    return { code, scale, zeroPoint, error };
-  };
+  return { signal, rest, used, isAscending };
 }
 
 function addUpFirstMoments(cells: number): void {
@@ -113,7 +115,9 @@ function sumProducts(
   leaps: boolean,
 ): number {
   const { from, to, count, firstMoment } = room;
-  let [sum, before, cell] = [0, 0, 0];
+  let sum = 0;
+  let before = 0;
+  let cell = 0;
   for (let step = lowest; step <= highest; step++) {
     const edge = step === highest ? Infinity : (step + 0.5) * code;
     if (leaps) cell = findBeyond(edge, cell, cells);

@@ -3,7 +3,7 @@
  * made would be collected late, and take several times what they hold.
  */
 
-import type { BlockCandidates, BlockRating } from "./rate_block.ts";
+import type { BlockCandidates } from "./rate_block.ts";
 
 /** Candidates that there is room for at first. */
 const FIRST_ROOM = 2 ** 16;
@@ -11,7 +11,7 @@ const FIRST_ROOM = 2 ** 16;
 /** Room for ratings. */
 export interface RatingRoom {
   /** Keeps a copy until the room is cleared; gives its number, from 0 on. */
-  keep(rating: BlockRating): number;
+  keep(rating: BlockCandidates): number;
   /** A view of a copy. */
   look(kept: number): BlockCandidates;
   /** Gives up all copies. */

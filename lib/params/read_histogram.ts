@@ -74,20 +74,23 @@ export function listBins(counts: Uint32Array): UsedBins {
 }
 
 /**
- * The bins in use of a few weights, for which a histogram of all bins would cost more than they do.
+ * The bins in use of a few weights, for which a histogram of all bins would cost more than they do: views of what
+ * is given.
  *
- * @param words The upper 16 bits of each weight; sorted in place.
+ * @param words The upper 16 bits of each weight; sorted in place, and the bins take their place.
+ * @param count Gets how often they occur: as many as words at most.
  */
-export function sortBins(words: Uint16Array): UsedBins {
+export function sortBins(words: Uint16Array, count: Uint32Array): UsedBins {
   words.sort();
   let used = 0;
-  const count = new Uint32Array(words.length);
-  for (let i = 0; i < words.length; i++) {
+  for (let i = 0; i < words.length; used++) {
     const bin = words[i]!;
-    if (used === 0 || scratch[used - 1] !== bin) scratch[used++] = bin;
-    count[used - 1] = count[used - 1]! + 1;
+    const from = i;
+    while (i < words.length && words[i] === bin) i++;
+    words[used] = bin;
+    count[used] = i - from;
   }
-  return { bin: scratch.slice(0, used), count: count.subarray(0, used) };
+  return { bin: words.subarray(0, used), count: count.subarray(0, used) };
 }
 
 /** How many of the bins are of positive values: these come first. */
@@ -195,14 +198,14 @@ export function measureBins(
   const value = valuesOf(dtype);
   const inverse = Math.fround(1 / code_scale);
   const [least, most] = [-zero_point, qmaxOf(bits) - zero_point];
-  const sums = { signal: 0, decoded: 0, error: 0 };
+  let [signal, decoded, error] = [0, 0, 0];
   for (let i = 0; i < count.length; i++) {
     const x = value[bin[i]!]!;
     const step = Math.min(Math.max(roundHalfEven(Math.fround(x * inverse)), least), most);
-    const decoded = step * scale;
-    sums.signal += count[i]! * x ** 2;
-    sums.decoded += count[i]! * decoded ** 2;
-    sums.error += count[i]! * (x - decoded) ** 2;
+    const back = step * scale;
+    signal += count[i]! * x ** 2;
+    decoded += count[i]! * back ** 2;
+    error += count[i]! * (x - back) ** 2;
   }
-  return sums;
+  return { signal, decoded, error };
 }
