@@ -156,7 +156,14 @@ async function workerScaling(): Promise<string> {
       const start = performance.now();
       await Promise.all(
         slices.map((slice, i) =>
-          pool.run({ verb: "quantize", slice, ...SCHEME, bits: 4, target: target(i) })
+          pool.run({
+            verb: "quantize",
+            slice,
+            bands: [0, slice.rows],
+            ...SCHEME,
+            bits: 4,
+            target: target(i),
+          })
         ),
       );
       if (round > 0) seconds[workers - 1]!.push((performance.now() - start) / 1000);

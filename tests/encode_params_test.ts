@@ -85,7 +85,7 @@ async function compare(
     for (const [name, open] of Object.entries(backends)) {
       Deno.writeFileSync(slice.target.path, new Uint8Array(7 + expected.bytes.length));
       const backend = await open();
-      const sums = await backend.run({ verb: "encode", ...jobOf(slice), params });
+      const [sums] = await backend.run({ verb: "encode", ...jobOf(slice), params });
       backend.close();
       const found = read();
       assert.deepEqual([...found.subarray(0, 7)], [0, 0, 0, 0, 0, 0, 0]);
@@ -93,10 +93,10 @@ async function compare(
       const different = expected.bytes.findIndex((byte, i) => byte !== found[7 + i]);
       assert.equal(different, -1, `${name}: byte ${different}`);
       for (const key of ["signal", "decoded", "error"] as const) {
-        const distance = Math.abs(sums[key] - expected.sums[key]);
+        const distance = Math.abs(sums![key] - expected.sums[key]);
         assert.ok(
           distance <= 1e-6 * expected.sums[key],
-          `${name} ${key}: ${sums[key]}, expected ${expected.sums[key]}`,
+          `${name} ${key}: ${sums![key]}, expected ${expected.sums[key]}`,
         );
       }
     }

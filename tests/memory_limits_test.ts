@@ -13,7 +13,9 @@ import { encodeFile, matrix, noise, rawFile, withFiles } from "./make_model.ts";
 import { inventReport } from "./invent_report.ts";
 import { outcomeOf, spawnCli } from "./run_cli.ts";
 
-const PRELOAD = fileURLToPath(new URL("./peak/report_peak.ts", import.meta.url));
+const [REPORT_PEAK, EIGHT_CORES] = ["report_peak", "eight_cores"].map((name) =>
+  fileURLToPath(new URL(`./peak/${name}.ts`, import.meta.url))
+) as [string, string];
 
 /** The peak is read from /proc. */
 const ON_LINUX = Deno.build.os === "linux";
@@ -22,8 +24,9 @@ const ON_LINUX = Deno.build.os === "linux";
 const REFUSED_MB = 300;
 
 /** Runs the command line in a directory; what it said, and its peak in MB. */
-async function measure(root: string, argv: string[]) {
-  const permissions = ["--preload", PRELOAD, "--allow-all"];
+async function measure(root: string, argv: string[], preload: string[] = []) {
+  const preloads = [REPORT_PEAK, ...preload].flatMap((path) => ["--preload", path]);
+  const permissions = [...preloads, "--allow-all"];
   const { code, stderr } = await outcomeOf(spawnCli(argv, { permissions, cwd: root }));
   const [, kb] = /^peak (\d+)$/m.exec(stderr) ?? [];
   assert.ok(kb !== undefined, stderr);
@@ -245,6 +248,33 @@ Deno.test({
       // It was written in many pieces.
       const { layers } = JSON.parse(Deno.readTextFileSync(join(root, "q.json")));
       assert.equal(layers.length, 30_000);
+    });
+  },
+});
+
+Deno.test({
+  name: "phase optimize of a thousand time groups takes less than 400 MB, however many workers",
+  ignore: !ON_LINUX,
+  async fn() {
+    const layers = Array.from(
+      { length: 8 },
+      (_, i) => matrix(`blocks.${i}.fc.weight`, 1000, 256, noise(i), "BF16"),
+    );
+    await withFiles({ "model/model.safetensors": encodeFile(layers) }, async (root) => {
+      const paths = ["--model", "model", "--output", "out", "--report", "r.json", "--verbose"];
+      const settings = [
+        "--granularity",
+        "slice",
+        "--num-time-groups",
+        "1000",
+        "--group-size",
+        "16",
+      ];
+      const argv = [...paths, ...settings, "--phase", "optimize"];
+      const { code, stderr, megabytes } = await measure(root, argv, [EIGHT_CORES]);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /WebAssembly in 8 workers/);
+      assert.ok(megabytes < 400, `${megabytes} MB`);
     });
   },
 });

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import type { Backend } from "../lib/jobs/backend.ts";
 import type { CodesTarget } from "../lib/jobs/encode_slice.ts";
-import type { Slice } from "../lib/jobs/slice.ts";
+import type { Bands, Slice } from "../lib/jobs/slice.ts";
 import type { BackendName, Bits, FilePlace, Scheme } from "../lib/types.ts";
 import { createInline } from "../lib/jobs/inline.ts";
 import type { Kernels } from "../lib/compute/kernels.ts";
@@ -14,7 +14,14 @@ import { openDevice, probeWebGpu } from "../lib/jobs/webgpu.ts";
 import { createDeviceKernels } from "../lib/compute/webgpu_kernels.ts";
 import { createPool } from "../lib/jobs/worker_pool.ts";
 import { packedBytes } from "../lib/compute/pack_codes.ts";
-import { encodeFloats, type FloatDtype, roundToDtype } from "../lib/safetensors/dtype.ts";
+import {
+  encodeFloats,
+  floatBytes,
+  type FloatDtype,
+  roundToDtype,
+} from "../lib/safetensors/dtype.ts";
+import type { LayerJob } from "../lib/layer/slice_layer.ts";
+import type { LayerPlan } from "../lib/plan/plan_layer.ts";
 import { noise, withFiles } from "./make_model.ts";
 
 /** Hooks that do nothing. */
@@ -45,10 +52,28 @@ export interface SliceShape {
 /** A slice, and where its codes go. */
 export interface TestSlice extends Slice, CodesTarget {}
 
-/** What a job on a slice holds besides its verb; scales are stored in the dtype of the weights. */
-export function jobOf(slice: TestSlice): CodesTarget & Scheme & { slice: Slice } {
-  const { bits, packing, target, row, dtype } = slice;
-  return { slice, bits, packing, target, row, scaleDtype: dtype, symmetric: false };
+/** What a job on a slice, as one band, holds besides its verb; scales are stored in the dtype of the weights. */
+export function jobOf(slice: TestSlice): CodesTarget & Scheme & Bands {
+  const { bits, packing, target, row, rows, dtype } = slice;
+  const bands = [0, rows];
+  return { slice, bands, bits, packing, target, row, scaleDtype: dtype, symmetric: false };
+}
+
+/** The layer that a slice is all of, by slices. */
+export function layerJobOf(
+  { rows, columns, blockColumns, dtype, source, target, bits }: TestSlice,
+  bands: number[],
+): LayerJob {
+  const end = source.begin + rows * columns * floatBytes(dtype);
+  const layer: LayerPlan = {
+    name: "a",
+    tensor: { name: "a.weight", dtype, shape: [rows, columns], begin: source.begin, end },
+    shard: "in",
+    ...{ dtype, bits, scaleDtype: dtype, symmetric: false, rows, columns },
+    grid: { bands, blockColumns, groupSize: blockColumns, fallback: false },
+    axis: { source: "positional", boundaries: bands },
+  };
+  return { layer, source, target, packing: "words" };
 }
 
 /** A slice at some offset of a file, and the place of its codes in another one. */

@@ -7,7 +7,6 @@ import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { optimizeLayer } from "../lib/layer/optimize_layer.ts";
 import { schemeOf, sliceRows } from "../lib/layer/slice_layer.ts";
 import { smoothLayer } from "../lib/layer/smooth_layer.ts";
-import type { LayerPlan } from "../lib/plan/plan_layer.ts";
 import { trackOf } from "../lib/params/score_track.ts";
 import {
   cutSegments,
@@ -17,24 +16,7 @@ import {
 } from "../lib/params/smooth_params.ts";
 import type { LayerParams } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
-import { silent, type TestSlice, withSlice } from "./open_slice.ts";
-
-/** The layer that a slice is all of. */
-function jobFor(
-  { rows, columns, blockColumns, dtype, source, target, bits }: TestSlice,
-  bands: number[],
-) {
-  const end = source.begin + rows * columns * 2;
-  const layer: LayerPlan = {
-    name: "a",
-    tensor: { name: "a.weight", dtype, shape: [rows, columns], begin: source.begin, end },
-    shard: "in",
-    ...{ dtype, bits, scaleDtype: dtype, symmetric: false, rows, columns },
-    grid: { bands, blockColumns, groupSize: blockColumns, fallback: false },
-    axis: { source: "positional", boundaries: bands },
-  };
-  return { layer, source, target, packing: "words" as const };
-}
+import { layerJobOf, silent, withSlice } from "./open_slice.ts";
 
 Deno.test("optimizeLayer() gives a layer of several jobs what a single job gives", async () => {
   const shape = {
@@ -55,7 +37,7 @@ Deno.test("optimizeLayer() gives a layer of several jobs what a single job gives
       },
     } as Backend;
     const bands = [0, 200, 512];
-    const job = jobFor(slice, bands);
+    const job = layerJobOf(slice, bands);
     const found = await optimizeLayer(job, watched, bands, 1);
     assert.deepEqual(jobs, ["optimize", "optimize", "encode", "encode"]);
     const whole = (await backend.run({
@@ -134,7 +116,7 @@ Deno.test("smoothLayer() tells of the parameters of all rows in turn, and of one
     const starts: number[] = [];
     let end = 0;
     const { schedule, sums: after } = await smoothLayer(
-      jobFor(shape, bands),
+      layerJobOf(shape, bands),
       backend,
       { params: groups, sums: { signal: 100, decoded: 100, error: 100 } },
       smoothing,

@@ -16,7 +16,7 @@ import {
   tilesOf,
   wholeRowsOf,
 } from "./desk.ts";
-import type { Slice } from "./slice.ts";
+import { type Bands, cutBands, type Slice } from "./slice.ts";
 
 /** Where the codes of a slice go. */
 export interface CodesTarget extends RowOrder {
@@ -30,10 +30,10 @@ export interface CodesTarget extends RowOrder {
   row: number;
 }
 
-/** Asks for a slice to be encoded; gives its energies. */
-export interface EncodeJob extends CodesTarget {
+/** Asks for bands to be encoded; gives the energies of each. */
+export interface EncodeJob extends CodesTarget, Bands {
   verb: "encode";
-  slice: Slice;
+  /** Of the blocks of all bands. */
   params: BlockParams;
   /** The layer's inputs, where errors are compensated. */
   inputs?: CompensationInputs | undefined;
@@ -42,22 +42,34 @@ export interface EncodeJob extends CodesTarget {
 }
 
 /** Runs the job. */
-export function encodeSlice(job: EncodeJob, desk: Desk): Promise<QualitySums> {
-  return writeCodes(job, desk, false, halfOver(1, desk.onBytes));
+export async function encodeBands(job: EncodeJob, desk: Desk): Promise<QualitySums[]> {
+  const tell = halfOver(1, desk.onBytes);
+  const found: QualitySums[] = [];
+  for (const { slice, row, blocks } of cutBands(job)) {
+    const params = sliceParams(job.params, blocks.first, blocks.first + blocks.count);
+    const own = { ...job, slice, row: job.row + row, params };
+    found.push(await writeCodes(own, desk, false, tell));
+  }
+  return found;
 }
 
-/** Asks for the energies of a slice with given parameters; writes nothing, and is not told of as progress. */
-export interface AssessJob {
+/** Asks for the energies of bands with given parameters; writes nothing, and is not told of as progress. */
+export interface AssessJob extends Bands {
   verb: "assess";
-  slice: Slice;
   /** Width of a code. */
   bits: Bits;
+  /** Of the blocks of all bands. */
   params: BlockParams;
 }
 
 /** Runs the job. */
-export function assessSlice(job: AssessJob, desk: Desk): Promise<QualitySums> {
-  return encodeTiles(job, desk, false, () => {});
+export async function assessBands(job: AssessJob, desk: Desk): Promise<QualitySums[]> {
+  const found: QualitySums[] = [];
+  for (const { slice, blocks } of cutBands(job)) {
+    const params = sliceParams(job.params, blocks.first, blocks.first + blocks.count);
+    found.push(await encodeTiles({ slice, bits: job.bits, params }, desk, false, () => {}));
+  }
+  return found;
 }
 
 /**
@@ -66,7 +78,7 @@ export function assessSlice(job: AssessJob, desk: Desk): Promise<QualitySums> {
  * @param isHeld Whether the slice is in the kernels' buffer.
  */
 export function writeCodes(
-  job: Omit<EncodeJob, "verb">,
+  job: Encoding & CodesTarget,
   desk: Desk,
   isHeld: boolean,
   tell: OnBytes,

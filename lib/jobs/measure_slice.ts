@@ -2,7 +2,7 @@
 
 import type { BlockRanges } from "../compute/kernels.ts";
 import { type Desk, firstBlockOf, halfOver, type OnBytes, readTile, tilesOf } from "./desk.ts";
-import type { Slice } from "./slice.ts";
+import { blocksOf, type Slice } from "./slice.ts";
 
 /** Asks for the range of each block of a slice: [blocks], row-major. */
 export interface MeasureJob {
@@ -13,11 +13,6 @@ export interface MeasureJob {
 /** Runs the job. */
 export function measureSlice({ slice }: MeasureJob, desk: Desk): Promise<BlockRanges> {
   return measureTiles(slice, desk, halfOver(1, desk.onBytes));
-}
-
-/** Blocks of a slice. */
-function blocksOf({ rows, columns, blockRows, blockColumns }: Slice): number {
-  return Math.ceil(rows / blockRows) * (columns / blockColumns);
 }
 
 /**

@@ -24,12 +24,12 @@ export interface BackendHooks {
  * @param choice Which one; all give the same bytes. `auto` takes WebAssembly, whatever else there is: it was
  *   the fastest beside a large GPU too, since Deno answers a read-back only every 10 ms and weights travel
  *   to the device and back.
- * @param sourceBytes Bytes the run will work through.
+ * @param work What the run will do, as source bytes that take as long to be quantized by their ranges.
  * @throws {BadInputError} WebGPU was asked for, and there is no adapter.
  */
 export async function openBackend(
   choice: BackendChoice,
-  sourceBytes: number,
+  work: number,
   hooks: BackendHooks,
 ): Promise<Backend> {
   switch (choice) {
@@ -39,7 +39,7 @@ export async function openBackend(
       return await openWebGpu(hooks);
     case "auto":
     case "wasm":
-      return await openWasm(sourceBytes, hooks);
+      return await openWasm(work, hooks);
   }
 }
 
@@ -74,10 +74,10 @@ async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
   );
 }
 
-async function openWasm(sourceBytes: number, { onBytes }: BackendHooks): Promise<Backend> {
+async function openWasm(work: number, { onBytes }: BackendHooks): Promise<Backend> {
   let description = "SIMD WebAssembly on one thread";
   const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
-  if (sourceBytes >= POOL_BYTES && workers > 1) {
+  if (work >= POOL_BYTES && workers > 1) {
     const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
     if (mayStartWorkers()) return createPool(workers, onBytes);
     description += ", since without permission to read the program no worker starts";

@@ -117,14 +117,21 @@ export async function optimizeSlice(
   const room = roomOf(desk);
   for (const span of spans) {
     room.clear();
-    const ratings = Array.from({ length: span.count }, (): (number | undefined)[] => []);
+    /** Where the candidates of each block lie: [G]; nowhere where it is all zero. */
+    const ratings = Array.from(
+      { length: span.count },
+      () => ({ begin: new Uint32Array(groups), end: new Uint32Array(groups) }),
+    );
     for (let group = 0; group < groups; group++) {
       for (const [i, { bins, ...range }] of (await read(group, span)).entries()) {
         if (!isWithinBounds(range)) return undefined;
         const at = group * blocks + span.first + i;
         [lo[at], hi[at]] = [range.lo, range.hi];
         const isZero = range.lo === range.hi;
-        ratings[i]!.push(isZero ? undefined : room.keep(rateBlock(bins, range, dtype, job)));
+        const { begin, end } = ratings[i]!;
+        begin[group] = room.used();
+        if (!isZero) room.keep(rateBlock(bins, range, dtype, job));
+        end[group] = room.used();
         if (dtype === "F32") continue;
         kept += bins.bin.length;
         if (kept > VALUES_KEPT) values = undefined;
@@ -137,19 +144,14 @@ export async function optimizeSlice(
         ownSums!.error[at] = error;
       }
     }
+    const candidates = room.look();
     for (const [i, ofBlock] of ratings.entries()) {
-      const candidates = {
-        length: groups,
-        at(group: number) {
-          const kept = ofBlock[group];
-          return kept === undefined ? undefined : room.look(kept);
-        },
-      };
-      for (const [group, chosen] of chooseParams(candidates, bits, weight).entries()) {
+      const chosen = chooseParams({ ...candidates, ...ofBlock }, bits, weight);
+      for (let group = 0; group < chosen.length; group++) {
         const at = group * blocks + span.first + i;
-        params.scale[at] = chosen.scale;
-        params.code_scale[at] = chosen.code_scale;
-        params.zero_point[at] = chosen.zero_point;
+        params.scale[at] = candidates.scale[chosen[group]!]!;
+        params.code_scale[at] = candidates.code_scale[chosen[group]!]!;
+        params.zero_point[at] = candidates.zero_point[chosen[group]!]!;
       }
     }
   }

@@ -1,4 +1,4 @@
-/** Measures a slice and encodes it with the parameters of its own ranges, reading it once if it can. */
+/** Measures slices and encodes them with the parameters of their own ranges, reading each once if it can. */
 
 import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
 import { estimateLayerParams, isWithinBounds } from "../params/estimate_params.ts";
@@ -6,29 +6,35 @@ import type { QualitySums, Scheme } from "../types.ts";
 import { type Desk, fitsInBuffer, halfOver } from "./desk.ts";
 import { type CodesTarget, writeCodes } from "./encode_slice.ts";
 import { measureTiles } from "./measure_slice.ts";
-import type { Slice } from "./slice.ts";
+import { type Bands, cutBands } from "./slice.ts";
 
-/** Asks for a slice to be measured and encoded. */
-export interface QuantizeJob extends CodesTarget, Scheme {
+/** Asks for bands to be measured and encoded. */
+export interface QuantizeJob extends CodesTarget, Bands, Scheme {
   verb: "quantize";
-  slice: Slice;
 }
 
-/** A slice that was measured and, where that was enough to fix its parameters, encoded. */
-export interface QuantizedSlice extends BlockRanges {
-  /** Energies of the slice; `undefined` where a block is all zero or beyond bounds, so that nothing was encoded. */
-  sums: QualitySums | undefined;
+/** Bands that were measured and, where that was enough to fix their parameters, encoded. */
+export interface QuantizedBands extends BlockRanges {
+  /** Energies of each band; `undefined` where a block is all zero or beyond bounds, so that nothing was encoded. */
+  sums: (QualitySums | undefined)[];
 }
 
 /** Runs the job. */
-export async function quantizeSlice(job: QuantizeJob, desk: Desk): Promise<QuantizedSlice> {
-  const { slice } = job;
-  const ranges = await measureTiles(slice, desk, halfOver(1, desk.onBytes));
-  const params = ownParams(job, ranges);
-  if (params === undefined) return { ...ranges, sums: undefined };
+export async function quantizeBands(job: QuantizeJob, desk: Desk): Promise<QuantizedBands> {
+  const bands = [...cutBands(job)];
+  const blocks = bands.reduce((sum, { blocks: { count } }) => sum + count, 0);
+  const [lo, hi] = [new Float32Array(blocks), new Float32Array(blocks)];
   const tell = halfOver(1, desk.onBytes);
-  const sums = await writeCodes({ ...job, params }, desk, fitsInBuffer(slice), tell);
-  return { ...ranges, sums };
+  const sums: QuantizedBands["sums"] = [];
+  for (const { slice, row, blocks: { first } } of bands) {
+    const ranges = await measureTiles(slice, desk, tell);
+    lo.set(ranges.lo, first);
+    hi.set(ranges.hi, first);
+    const params = ownParams(job, ranges);
+    const own = { ...job, slice, row: job.row + row };
+    sums.push(params && await writeCodes({ ...own, params }, desk, fitsInBuffer(slice), tell));
+  }
+  return { lo, hi, sums };
 }
 
 /**

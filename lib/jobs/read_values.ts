@@ -55,8 +55,8 @@ export function createValueReader(
   const holdsAll = isReadAgain && fitsInBuffer(slice);
   /** The ranges of a time group's blocks. */
   const measured = new Map<number, BlockRanges>();
-  /** Time groups that are in the buffer. */
-  const held = new Set<number>();
+  /** [G] 1: the time group is in the buffer. */
+  const held = new Uint8Array(bands.length - 1);
   const room: SortingRoom = { words: new Uint16Array(0), counts: new Uint32Array(0) };
 
   return async (group, span) => {
@@ -73,8 +73,8 @@ export function createValueReader(
       if (isReadAgain) measured.set(group, ranges);
       isMeasured = fitsInBuffer(band);
     }
-    const isHeld = isMeasured || held.has(group);
-    if (holdsAll) held.add(group);
+    const isHeld = isMeasured || held[group] === 1;
+    if (holdsAll) held[group] = 1;
     const counter = rows * blockColumns > SORTED_WEIGHTS
       ? await countBlocks(desk, band, span, isMeasured)
       : sortBlocks(band, span, room);

@@ -4,17 +4,17 @@ import type { Desk } from "./desk.ts";
 
 /** Loaded when the first job of its kind comes, since a worker's start is time that a run waits. */
 const VERBS = {
-  assess: async () => (await import("./encode_slice.ts")).assessSlice,
+  assess: async () => (await import("./encode_slice.ts")).assessBands,
   check: async () => (await import("./check_slice.ts")).checkSlice,
   compare: async () => (await import("./compare_bytes.ts")).compareBytes,
   compareRows: async () => (await import("./rewrite_rows.ts")).compareRows,
   copy: async () => (await import("./copy_bytes.ts")).copyBytes,
   countCodes: async () => (await import("./count_codes.ts")).countCodes,
-  encode: async () => (await import("./encode_slice.ts")).encodeSlice,
+  encode: async () => (await import("./encode_slice.ts")).encodeBands,
   measure: async () => (await import("./measure_slice.ts")).measureSlice,
   optimize: async () => (await import("./optimize_slice.ts")).optimizeSlice,
   planInputs: async () => (await import("./plan_inputs.ts")).planInputs,
-  quantize: async () => (await import("./quantize_slice.ts")).quantizeSlice,
+  quantize: async () => (await import("./quantize_slice.ts")).quantizeBands,
   quantizeRows: async () => (await import("./quantize_rows.ts")).quantizeRows,
   quantizeInputs: async () => (await import("./quantize_inputs.ts")).quantizeInputs,
   rateGroups: async () => (await import("./rate_groups.ts")).rateGroups,

@@ -8,7 +8,7 @@ import { addSums } from "../params/measure_quality.ts";
 import type { LayerParams, QualitySums, QuantizedParams } from "../types.ts";
 import { refuseLayer } from "./refuse_layer.ts";
 import { runInOrder } from "./run_in_order.ts";
-import { type LayerJob, paramsOfBand, schemeOf, sliceBands, sliceBlocks } from "./slice_layer.ts";
+import { gatherBands, type LayerJob, paramsOfBands, schemeOf, sliceBlocks } from "./slice_layer.ts";
 
 /**
  * Chooses the parameters of each block for all time groups, and encodes the layer.
@@ -44,23 +44,20 @@ export async function optimizeLayer(
       known = found.sums;
     },
   );
-  const slices = sliceBands(job, bands);
-  const baseline = layer.dtype !== "F32"
-    ? ownSums
-    : await Promise.all(slices.map(({ slice }, band) =>
-      backend.run({ verb: "assess", slice, bits: layer.bits, params: paramsOfBand(own, band) })
-    ));
-  const sums = await Promise.all(slices.map(async (slice, band) => {
-    const encode = {
-      verb: "encode",
-      ...slice,
-      params: paramsOfBand(params, band),
-      inputs,
-    } as const;
-    if (known === undefined || inputs !== undefined) return backend.run(encode);
-    await backend.run({ ...encode, isKnown: true });
-    return known[band]!;
-  }));
+  const runs = gatherBands(job, bands);
+  const baseline = layer.dtype === "F32" ? [] : ownSums;
+  if (layer.dtype === "F32") {
+    await runInOrder(runs, ({ job: { slice, bands }, ...run }) => {
+      const params = paramsOfBands(own, run);
+      return backend.run({ verb: "assess", slice, bands, bits: layer.bits, params });
+    }, (found) => void baseline.push(...found));
+  }
+  const isKnown = known !== undefined && inputs === undefined;
+  const sums: QualitySums[] = [];
+  await runInOrder(runs, ({ job, ...run }) => {
+    const encode = { verb: "encode", ...job, params: paramsOfBands(params, run), inputs } as const;
+    return backend.run({ ...encode, isKnown });
+  }, (found, { first, last }) => void sums.push(...isKnown ? known!.slice(first, last) : found));
   return { params, sums: addSums(sums), baseline: { params: own, sums: addSums(baseline) } };
 }
 

@@ -6,18 +6,18 @@ import { addSums } from "../params/measure_quality.ts";
 import { trackOf } from "../params/score_track.ts";
 import { smoothingWindowOf } from "../params/smooth_params.ts";
 import { markovWeightOf } from "../settings/settings.ts";
-import type { QuantizedParams } from "../types.ts";
+import type { QualitySums, QuantizedParams } from "../types.ts";
 import type { GroupFindings, GroupsRecord } from "./layer_record.ts";
 import { optimizeLayer } from "./optimize_layer.ts";
 import { checkRanges } from "./refuse_layer.ts";
+import { runInOrder } from "./run_in_order.ts";
 import {
-  joinRanges,
+  gatherBands,
   type LayerJob,
   type OnParams,
-  paramsOfBand,
+  paramsOfBands,
   type PhaseSettings,
   schemeOf,
-  sliceBands,
 } from "./slice_layer.ts";
 import { smoothLayer } from "./smooth_layer.ts";
 
@@ -63,23 +63,31 @@ async function quantizeByRange(
   bands: number[],
 ): Promise<QuantizedParams> {
   const scheme = schemeOf(job.layer);
-  const slices = sliceBands(job, bands);
-  const found = await Promise.all(
-    slices.map((slice) => backend.run({ verb: "quantize", ...slice, ...scheme })),
+  const { columns, grid: { blockColumns } } = job.layer;
+  const blocks = columns / blockColumns;
+  const size = (bands.length - 1) * blocks;
+  const [lo, hi] = [new Float32Array(size), new Float32Array(size)];
+  const sums: (QualitySums | undefined)[] = [];
+  await runInOrder(
+    gatherBands(job, bands),
+    ({ job }) => backend.run({ verb: "quantize", ...job, ...scheme }),
+    (found, { first }) => {
+      lo.set(found.lo, first * blocks);
+      hi.set(found.hi, first * blocks);
+      sums.push(...found.sums);
+    },
   );
-  const { lo, hi } = joinRanges(found);
   checkRanges(job, lo, hi);
-  const blocks = lo.length / slices.length;
   const params = {
     bands,
     blocks,
     ...estimateLayerParams(lo, hi, blocks, scheme),
   };
-  const sums = await Promise.all(
-    found.map(({ sums }, band) =>
-      sums ??
-        backend.run({ verb: "encode", ...slices[band]!, params: paramsOfBand(params, band) })
-    ),
+  await runInOrder(
+    gatherBands(job, bands, (band) => sums[band] === undefined),
+    ({ job, ...run }) =>
+      backend.run({ verb: "encode", ...job, params: paramsOfBands(params, run) }),
+    (found, { first }) => void sums.splice(first, found.length, ...found),
   );
-  return { params, sums: addSums(sums) };
+  return { params, sums: addSums(sums.filter((own) => own !== undefined)) };
 }

@@ -1,13 +1,13 @@
 /** What quantizing a layer needs to know, and how its rows are cut into the slices that jobs are about. */
 
-import type { BlockParams, BlockRanges } from "../compute/kernels.ts";
+import type { BlockParams } from "../compute/kernels.ts";
 import { wholeWordRows } from "../compute/pack_codes.ts";
 import type { RowOrder } from "../format/checkpoint_format.ts";
 import type { Packing } from "../format/pack_rows.ts";
 import { SLICE_BYTES } from "../jobs/desk.ts";
 import { type CodesTarget, copyParams } from "../jobs/encode_slice.ts";
 import type { BlockSpan } from "../jobs/read_values.ts";
-import type { Slice } from "../jobs/slice.ts";
+import type { Bands, Slice } from "../jobs/slice.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { floatBytes } from "../safetensors/dtype.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
@@ -102,13 +102,42 @@ export function cutRows(
   }));
 }
 
+/** Some bands of a layer, where their codes go, and which they are. */
+export interface BandsJob {
+  /** What a job about them holds. */
+  job: SliceJob & Bands;
+  /** The first. */
+  first: number;
+  /** The one behind the last. */
+  last: number;
+}
+
+/** Bytes of weights up to which bands are one job: so few that another one hardly waits for it. */
+const BAND_BYTES = 2 ** 19;
+
 /**
- * The bands of a layer as slices: [B].
+ * The bands of a layer in runs that one job takes: those of few weights together, the others one by one.
  *
  * @param bands First row of each band, and the number of rows at the end.
+ * @param isWanted Which of them; all unless given.
  */
-export function sliceBands(job: LayerJob, bands: readonly number[]): SliceJob[] {
-  return bands.slice(1).map((end, b) => sliceRows(job, bands[b]!, end, end - bands[b]!));
+export function gatherBands(
+  job: LayerJob,
+  bands: readonly number[],
+  isWanted = (_band: number) => true,
+): BandsJob[] {
+  const { columns, dtype } = job.layer;
+  const most = BAND_BYTES / (columns * floatBytes(dtype));
+  const runs: BandsJob[] = [];
+  for (let first = 0, last = 1; first < bands.length - 1; first = last++) {
+    if (!isWanted(first)) continue;
+    const row = bands[first]!;
+    while (last + 1 < bands.length && bands[last + 1]! - row <= most && isWanted(last)) last++;
+    const rows = bands[last]! - row;
+    const own = bands.slice(first, last + 1).map((start) => start - row);
+    runs.push({ job: { ...sliceRows(job, row, row + rows, rows), bands: own }, first, last });
+  }
+  return runs;
 }
 
 /** Some blocks side by side of all rows of a layer as a slice. */
@@ -124,19 +153,10 @@ export function sliceBlocks(job: LayerJob, { first, count }: BlockSpan): Slice {
   };
 }
 
-/** The parameters of one band: [K]. */
-export function paramsOfBand(params: Omit<LayerParams, "bands">, band: number): BlockParams {
-  return copyParams(params, band * params.blocks, (band + 1) * params.blocks);
-}
-
-/** The ranges of all bands of a layer, band by band: [B*K]. */
-export function joinRanges(found: readonly BlockRanges[]): BlockRanges {
-  const blocks = found[0]?.lo.length ?? 0;
-  const lo = new Float32Array(found.length * blocks);
-  const hi = new Float32Array(lo.length);
-  for (const [band, ranges] of found.entries()) {
-    lo.set(ranges.lo, band * blocks);
-    hi.set(ranges.hi, band * blocks);
-  }
-  return { lo, hi };
+/** The parameters of some bands: [B*K]. */
+export function paramsOfBands(
+  params: Omit<LayerParams, "bands">,
+  { first, last }: Pick<BandsJob, "first" | "last">,
+): BlockParams {
+  return copyParams(params, first * params.blocks, last * params.blocks);
 }

@@ -14,8 +14,13 @@ export interface CandidateList {
   error: ArrayLike<number>;
 }
 
-/** The candidates of time groups in order, each list asked for when it is needed: an array, or what makes views. */
-export type CandidateLists = Pick<readonly CandidateList[], "length" | "at">;
+/** The candidates of time groups in one list: thousands of lists would be most of the memory that a choice takes. */
+export interface CandidateColumns extends CandidateList {
+  /** [G] the first candidate of each time group in order. */
+  begin: Uint32Array;
+  /** [G] the one behind its last. */
+  end: Uint32Array;
+}
 
 /** A choice, and what it comes to. */
 export interface CandidatePath {
@@ -23,19 +28,6 @@ export interface CandidatePath {
   path: number[];
   /** The sum of their errors and of `weight` times their jumps. */
   cost: number;
-}
-
-/** What going from one candidate to the next one costs: the scale jump plus the zero point jump. */
-function jumpCost(
-  left: CandidateList,
-  l: number,
-  right: CandidateList,
-  r: number,
-  qmax: number,
-): number {
-  const scale = left.scale[l]!;
-  return Math.abs(right.scale[r]! - scale) / scale +
-    Math.abs(right.zero_point[r]! - left.zero_point[l]!) / qmax;
 }
 
 /**
@@ -47,22 +39,49 @@ function jumpCost(
  * @throws {BadInputError} The width is none.
  */
 export function costOfPath(
-  groups: CandidateLists,
+  groups: readonly CandidateList[],
   path: readonly number[],
+  bits: CodeWidth,
+  weight: number,
+): number {
+  return costOfColumns(joinLists(groups), path, bits, weight);
+}
+
+/** See {@linkcode costOfPath}. */
+export function costOfColumns(
+  { scale, zero_point: zeroPoint, error, begin }: CandidateColumns,
+  path: ArrayLike<number>,
   bits: CodeWidth,
   weight: number,
 ): number {
   checkCodeWidth(bits);
   const qmax = qmaxOf(bits);
   let cost = 0;
-  let before: CandidateList | undefined;
-  for (let g = 0; g < groups.length; g++) {
-    const group = groups.at(g)!;
-    const jump = before === undefined ? 0 : jumpCost(before, path[g - 1]!, group, path[g]!, qmax);
-    cost += group.error[path[g]!]! + weight * jump;
-    before = group;
+  let before = -1;
+  for (let g = 0; g < begin.length; g++) {
+    const own = begin[g]! + path[g]!;
+    // From one candidate to the next one: the scale jump plus the zero point jump.
+    const jump = before < 0 ? 0 : Math.abs(scale[own]! - scale[before]!) / scale[before]! +
+      Math.abs(zeroPoint[own]! - zeroPoint[before]!) / qmax;
+    cost += error[own]! + weight * jump;
+    before = own;
   }
   return cost;
+}
+
+function joinLists(groups: readonly CandidateList[]): CandidateColumns {
+  const all: Record<keyof CandidateList, number[]> = { scale: [], zero_point: [], error: [] };
+  const [begin, end] = [new Uint32Array(groups.length), new Uint32Array(groups.length)];
+  for (const [g, { scale, zero_point, error }] of groups.entries()) {
+    begin[g] = all.error.length;
+    for (let i = 0; i < error.length; i++) {
+      all.scale.push(scale[i]!);
+      all.zero_point.push(zero_point[i]!);
+      all.error.push(error[i]!);
+    }
+    end[g] = all.error.length;
+  }
+  return { ...all, begin, end };
 }
 
 /**
@@ -84,38 +103,45 @@ export function costOfPath(
  * ```
  */
 export function optimizePath(
-  groups: CandidateLists,
+  groups: readonly CandidateList[],
   bits: CodeWidth,
   weight: number,
 ): CandidatePath {
+  const columns = joinLists(groups);
+  const path = optimizeColumns(columns, bits, weight);
+  return { path: [...path], cost: costOfColumns(columns, path, bits, weight) };
+}
+
+/** The path of {@linkcode optimizePath}: [G]. */
+export function optimizeColumns(
+  columns: CandidateColumns,
+  bits: CodeWidth,
+  weight: number,
+): Uint32Array {
   checkCodeWidth(bits);
   checkWeight(weight);
-  let [all, most] = [0, 0];
-  for (let g = 0; g < groups.length; g++) {
-    const count = groups.at(g)!.error.length;
-    if (count === 0) throw new BadInputError(`Cannot optimize time group ${g}: no candidates`);
-    all += count;
-    most = Math.max(most, count);
-  }
-  if (groups.length === 0) return { path: [], cost: 0 };
-  // Few arrays for all time groups, since each of their own would outlive many collections of garbage.
-  const before = new Uint32Array(all);
+  const counts = columns.end.map((end, g) => end - columns.begin[g]!);
+  const empty = counts.indexOf(0);
+  if (empty >= 0) throw new BadInputError(`Cannot optimize time group ${empty}: no candidates`);
+  const path = new Uint32Array(counts.length);
+  if (path.length === 0) return path;
+  const most = counts.reduce((a, b) => Math.max(a, b));
+  const before = new Uint32Array(counts.reduce((a, b) => a + b));
   let [left, right] = [createCosts(most), createCosts(most)];
-  copyList(groups.at(0)!, left);
-  let begin = left.count;
-  for (let g = 1; g < groups.length; g++) {
-    copyList(groups.at(g)!, right);
-    addCosts(left, right, before.subarray(begin, begin + right.count), weight, qmaxOf(bits));
-    begin += right.count;
+  copyCandidates(columns, 0, left);
+  let at = left.count;
+  for (let g = 1; g < path.length; g++) {
+    copyCandidates(columns, g, right);
+    addCosts(left, right, before.subarray(at, at + right.count), weight, qmaxOf(bits));
+    at += right.count;
     [left, right] = [right, left];
   }
-  const path = [indexOfLeast(left)];
-  for (let g = groups.length - 1; g > 0; g--) {
-    begin -= groups.at(g)!.error.length;
-    path.push(before[begin + path.at(-1)!]!);
+  path[path.length - 1] = indexOfLeast(left);
+  for (let g = path.length - 1; g > 0; g--) {
+    at -= counts[g]!;
+    path[g - 1] = before[at + path[g]!]!;
   }
-  path.reverse();
-  return { path, cost: costOfPath(groups, path, bits, weight) };
+  return path;
 }
 
 /** Candidates, and what the best choice up to each one costs: of one kind, since this is where the time goes. */
@@ -134,11 +160,18 @@ function createCosts(candidates: number): Costs {
   return { count: 0, inverse: column(), scale: column(), zeroPoint: column(), cost: column() };
 }
 
-function copyList({ scale, zero_point, error }: CandidateList, costs: Costs): void {
-  costs.count = error.length;
-  costs.scale.set(scale);
-  costs.zeroPoint.set(zero_point);
-  costs.cost.set(error);
+function copyCandidates(
+  { scale, zero_point, error, begin, end }: CandidateColumns,
+  group: number,
+  costs: Costs,
+): void {
+  const first = begin[group]!;
+  costs.count = end[group]! - first;
+  for (let i = 0; i < costs.count; i++) {
+    costs.scale[i] = scale[first + i]!;
+    costs.zeroPoint[i] = zero_point[first + i]!;
+    costs.cost[i] = error[first + i]!;
+  }
 }
 
 /**

@@ -106,11 +106,12 @@ export function rateBlock(
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
       const code = Math.fround(2 ** (step / perOctave));
-      const [low, high] = symmetric
-        ? [own.zero_point, own.zero_point]
-        : near === undefined
-        ? zeroPointsOf(range, code, bits)
-        : zeroPointsNear(near, bits);
+      let low = own.zero_point;
+      let high = own.zero_point;
+      if (!symmetric) {
+        low = Math.max(0, (near ?? lowestZeroPoint(range, code, bits)) - 1);
+        high = Math.min(qmaxOf(bits), (near ?? highestZeroPoint(range, code, bits)) + 1);
+      }
       const choices = Math.min(high - low + 1, ZERO_POINTS);
       for (let i = 0; i < choices; i++) {
         const share = choices === 1 ? 0 : (high - low) * i / (choices - 1);
@@ -166,17 +167,18 @@ function relateErrors(candidates: number, norm: number): void {
   }
 }
 
-/** Zero points worth a try: from the one that keeps the smallest value to the one that keeps the largest. */
-function zeroPointsOf({ lo, hi }: BlockRange, code: number, bits: Bits): [number, number] {
-  const qmax = qmaxOf(bits);
-  const clamp = (value: number) => Math.min(Math.max(roundHalfEven(value), 0), qmax);
-  const [a, b] = [clamp(-lo / code), clamp(qmax - hi / code)];
-  return [Math.max(0, Math.min(a, b) - 1), Math.min(qmax, Math.max(a, b) + 1)];
+/** The lower of the zero points that keep the smallest value and the largest one. */
+function lowestZeroPoint({ lo, hi }: BlockRange, code: number, bits: Bits): number {
+  return Math.min(clampToCodes(-lo / code, bits), clampToCodes(qmaxOf(bits) - hi / code, bits));
 }
 
-/** A zero point and its neighbours. */
-function zeroPointsNear(zeroPoint: number, bits: Bits): [number, number] {
-  return [Math.max(0, zeroPoint - 1), Math.min(qmaxOf(bits), zeroPoint + 1)];
+/** The higher of them. */
+function highestZeroPoint({ lo, hi }: BlockRange, code: number, bits: Bits): number {
+  return Math.max(clampToCodes(-lo / code, bits), clampToCodes(qmaxOf(bits) - hi / code, bits));
+}
+
+function clampToCodes(value: number, bits: Bits): number {
+  return Math.min(Math.max(roundHalfEven(value), 0), qmaxOf(bits));
 }
 
 /** Of what is not negligible: zeros and the like need no step of their own. */

@@ -10,10 +10,12 @@ const FIRST_ROOM = 2 ** 16;
 
 /** Room for ratings. */
 export interface RatingRoom {
-  /** Keeps a copy until the room is cleared; gives its number, from 0 on. */
-  keep(rating: BlockCandidates): number;
-  /** A view of a copy. */
-  look(kept: number): BlockCandidates;
+  /** Candidates in it. */
+  used(): number;
+  /** Keeps a copy of a block's candidates, behind the others, until the room is cleared. */
+  keep(rating: BlockCandidates): void;
+  /** All candidates: of use until more are kept. */
+  look(): BlockCandidates;
   /** Gives up all copies. */
   clear(): void;
 }
@@ -21,8 +23,7 @@ export interface RatingRoom {
 /** Makes room, which grows to what is kept at a time. */
 export function createRatingRoom(): RatingRoom {
   let room = emptyRoom(FIRST_ROOM);
-  /** First candidate of each copy, and the one behind the last. */
-  const begins = [0];
+  let used = 0;
 
   function grow(size: number): void {
     const larger = emptyRoom(Math.max(size, 2 * room.error.length));
@@ -34,32 +35,24 @@ export function createRatingRoom(): RatingRoom {
   }
 
   return {
+    used: () => used,
     keep({ code_scale, scale, zero_point, error }) {
-      const begin = begins.at(-1)!;
-      const end = begin + error.length;
+      const end = used + error.length;
       if (end > room.error.length) grow(end);
-      room.code_scale.set(code_scale, begin);
-      room.scale.set(scale, begin);
-      room.zero_point.set(zero_point, begin);
-      room.error.set(error, begin);
-      return begins.push(end) - 2;
+      room.code_scale.set(code_scale, used);
+      room.scale.set(scale, used);
+      room.zero_point.set(zero_point, used);
+      room.error.set(error, used);
+      used = end;
     },
-    look(kept) {
-      const [begin, end] = [begins[kept]!, begins[kept + 1]!];
-      return {
-        code_scale: room.code_scale.subarray(begin, end),
-        scale: room.scale.subarray(begin, end),
-        zero_point: room.zero_point.subarray(begin, end),
-        error: room.error.subarray(begin, end),
-      };
-    },
+    look: () => room,
     clear() {
-      begins.length = 1;
+      used = 0;
     },
   };
 }
 
-function emptyRoom(candidates: number) {
+function emptyRoom(candidates: number): BlockCandidates {
   return {
     code_scale: new Float32Array(candidates),
     scale: new Float32Array(candidates),

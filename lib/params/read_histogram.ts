@@ -19,6 +19,13 @@ const OCTAVES = 20;
 /** Cells at most: of both signs. */
 export const MAX_CELLS = 2 * (OCTAVES << CELLS_IN_OCTAVE);
 
+/** Cells that were gathered last: made once, since a block of a few weights is gathered in less time than they are. */
+const cells = {
+  from: new Float64Array(MAX_CELLS),
+  to: new Float64Array(MAX_CELLS),
+  count: new Float64Array(MAX_CELLS),
+};
+
 /** Weights as runs of equal density. */
 export interface Cells {
   /** [N] where each begins. */
@@ -110,6 +117,7 @@ function countPositive({ bin }: UsedBins): number {
  *
  * @param range.lo Smallest value; no cell goes beyond.
  * @param range.hi Largest value.
+ * @returns Views of where the cells of the next block are gathered.
  */
 export function gatherCells(
   bins: UsedBins,
@@ -123,12 +131,6 @@ export function gatherCells(
   const end = (binOf(Math.max(-lo, hi), dtype) >>> shift) + 1;
   const begin = Math.max(0, end - (OCTAVES << CELLS_IN_OCTAVE));
   const { bin, count } = bins;
-  const size = Math.min(bin.length, 2 * (end - begin));
-  const cells = {
-    from: new Float64Array(size),
-    to: new Float64Array(size),
-    count: new Float64Array(size),
-  };
   let used = 0;
   const add = (cell: number, isNegative: boolean, weights: number) => {
     const first = cell << shift;

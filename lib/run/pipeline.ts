@@ -27,6 +27,7 @@ import {
   openPlan,
   type PartPlan,
   type PlannedCalibration,
+  ratedBytes,
   type RunPlan,
   sourceBytes,
 } from "./plan_run.ts";
@@ -68,7 +69,7 @@ export async function runPlan(
   const { signal } = hooks;
   refuseAborted(signal);
   let finished = "";
-  const work = sourceBytes(plan) + histogramBytes(plan, settings);
+  const work = sourceBytes(plan) + ratedBytes(plan, settings) + histogramBytes(plan, settings);
   const opening = openBackend(settings.backend, work, {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
   });

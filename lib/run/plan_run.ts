@@ -157,6 +157,24 @@ export function sourceBytes({ parts }: Pick<RunPlan, "parts">): number {
   return parts.reduce((size, { model }) => size + modelBytes(model), 0);
 }
 
+/** Source bytes that are quantized by their ranges in the time that phase optimize takes for a block of a time group. */
+const RATED_BYTES = 2 ** 14;
+
+/** Source bytes that take as long as the blocks that phase optimize by slices chooses parameters of. */
+export function ratedBytes(
+  { parts }: Pick<RunPlan, "parts">,
+  { phase }: Pick<QuantizeSettings, "phase">,
+): number {
+  if (phase !== "optimize") return 0;
+  let blocks = 0;
+  for (const { selection } of parts) {
+    for (const { grid: { bands, blockColumns }, columns } of selection.layers) {
+      if (bands !== null) blocks += (bands.length - 1) * columns / blockColumns;
+    }
+  }
+  return blocks * RATED_BYTES;
+}
+
 /** Bytes of the weight files of a checkpoint. */
 export function bytesOfFiles({ files }: CheckpointPlan): number {
   return files.reduce((size, { header }) => size + header.byteLength, 0);

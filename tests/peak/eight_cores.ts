@@ -1,0 +1,3 @@
+/** Preloaded by a test: a run starts as many workers as it does on a machine of eight cores. */
+
+Object.defineProperty(navigator, "hardwareConcurrency", { value: 8 });
