@@ -101,9 +101,9 @@ Deno.test("encodeTimeGroups() has the zero points that are stored, not those bef
     weight_histogram: [],
   };
   const record = recordLayer(layer, found, 1, undefined);
-  const bytes = encodeTimeGroups([record], "positional", "smooth");
+  const [, values] = encodeTimeGroups([record], "positional", "smooth");
   // The zero points are the last of its tensors: one for each of 24 steps.
-  const zeroPoints = new Int32Array(bytes.slice(-24 * 4).buffer);
+  const zeroPoints = new Int32Array(values.slice(-24 * 4).buffer);
   // A fifth of the way from 0, 0, 0, 0 to 7, 7, 7, 10 is 1.55 in the mean, and 1.25 as stored.
   assert.deepEqual([...zeroPoints.subarray(9, 15)], [0, 1, 3, 5, 7, 8]);
 });

@@ -55,12 +55,14 @@ type ModelSize = Pick<
 >;
 
 /** Layers and tensors of a pipeline are named with their component. */
-export function nameFully({ component, records, skipped, ...part }: PartResults): PartResults {
+export function nameFully(part: PartResults): PartResults {
+  const { component, records, skipped } = part;
+  if (component === "") return part;
   const rename = <T extends { name: string }>(one: T): T => ({
     ...one,
     name: fullName(component, one.name),
   });
-  return { ...part, component, records: records.map(rename), skipped: skipped.map(rename) };
+  return { ...part, records: records.map(rename), skipped: skipped.map(rename) };
 }
 
 /** The sizes of some models together. */

@@ -19,37 +19,28 @@ export const LAYOUT_VERSION = "1";
  * layer the same three of its input, over the timesteps: `NAME.input_boundaries`, `NAME.input_scale`,
  * `NAME.input_zero_point`; the metadata entry `input_bits` is the width of their codes.
  *
- * @returns The bytes of the whole file.
+ * @returns The bytes of the file: its header, and all values behind it.
  */
 export function encodeTimeGroups(
   records: readonly LayerRecord[],
   source: string,
   phase: string,
   activations?: ActivationRecords,
-): Uint8Array<ArrayBuffer> {
-  const schedules = records.map((record) =>
-    planSchedule(
-      `${record.name}${INFIXES.weights}`,
-      record.axis,
-      record.schedule?.stored ?? trackOfGroups(record, record),
-      record.schedule !== null,
-    )
-  );
-  if (activations !== undefined) {
-    for (const layer of activations.layers) {
-      schedules.push(planSchedule(
-        `${layer.name}${INFIXES.inputs}`,
-        activations.axis,
-        trackOfInputs(activations, layer, "stored"),
-        layer.schedule !== null,
-      ));
-    }
+): [header: Uint8Array<ArrayBuffer>, values: Uint8Array<ArrayBuffer>] {
+  // Made twice, since those of many layers would take more than what is written.
+  const schedules = () => listSchedules(records, activations);
+  const tensors: NewTensor[] = [];
+  for (const { prefix, axis, track, isByStep } of schedules()) {
+    const length = [isByStep ? track.starts.at(-1)! : track.scale.length];
+    tensors.push(
+      newTensor(`${prefix}boundaries`, "I32", [axis.boundaries.length]),
+      newTensor(`${prefix}scale`, "F32", length),
+      newTensor(`${prefix}zero_point`, "I32", length),
+    );
   }
-  const timesteps = activations && newTensor("timesteps", "F32", [activations.timesteps.length]);
-  const tensors = [
-    ...schedules.flatMap(({ boundaries, scale, zeroPoint }) => [boundaries, scale, zeroPoint]),
-    ...timesteps === undefined ? [] : [timesteps],
-  ];
+  if (activations !== undefined) {
+    tensors.push(newTensor("timesteps", "F32", [activations.timesteps.length]));
+  }
   const metadata = {
     format: SCHEDULE_FORMAT,
     version: LAYOUT_VERSION,
@@ -58,66 +49,58 @@ export function encodeTimeGroups(
     ...activations && { input_bits: String(activations.bits) },
   };
   const { bytes, begins, byteLength } = encodeHeader(tensors, new Map(Object.entries(metadata)));
-  const file = new Uint8Array(byteLength);
-  file.set(bytes);
-  // A header's length is a multiple of 8, and all values take 4 bytes.
-  const view: View = ({ name, byteLength }) => [file.buffer, begins.get(name)!, byteLength / 4];
-  for (const schedule of schedules) putSchedule(schedule, view);
-  if (timesteps !== undefined) {
-    new Float32Array(...view(timesteps)).set(activations!.timesteps);
+  // All values take 4 bytes.
+  const values = new Uint8Array(byteLength - bytes.length);
+  const [floats, integers] = [new Float32Array(values.buffer), new Int32Array(values.buffer)];
+  const placeOf = ({ name }: NewTensor) => (begins.get(name)! - bytes.length) / 4;
+  const places = tensors.map(placeOf).values();
+  const next = () => places.next().value!;
+  for (const { axis, track, isByStep } of schedules()) {
+    integers.set(axis.boundaries, next());
+    const [scale, zeroPoint] = [next(), next()];
+    for (let segment = 0; segment < track.scale.length; segment++) {
+      const from = isByStep ? track.starts[segment]! : segment;
+      const to = isByStep ? track.starts[segment + 1]! : segment + 1;
+      floats.fill(track.scale[segment]!, scale + from, scale + to);
+      integers.fill(Math.round(track.zero_point[segment]!), zeroPoint + from, zeroPoint + to);
+    }
   }
-  return file;
+  if (activations !== undefined) floats.set(activations.timesteps, next());
+  return [bytes, values];
 }
 
 /** What stands between a layer's name and that of a tensor of its schedule. */
 export const INFIXES = { weights: ".", inputs: ".input_" } as const;
 
-/** The parameters of a layer's weights, or of its inputs, over its steps, and the tensors that hold them. */
+/** The parameters of a layer's weights, or of its inputs, over its steps. */
 interface Schedule {
+  /** What the names of its tensors begin with. */
+  prefix: string;
   axis: TimeAxis;
   track: ParamTrack;
-  /** First entry of each segment of the track, and the number of entries at the end. */
-  starts: readonly number[];
-  boundaries: NewTensor;
-  scale: NewTensor;
-  zeroPoint: NewTensor;
+  /** Whether there is an entry for each step, not for each time group. */
+  isByStep: boolean;
 }
 
-/** Where the values of a tensor go: the file, their first byte, and how many they are. */
-type View = (tensor: NewTensor) => [ArrayBuffer, number, number];
-
-/**
- * Plans the tensors of a schedule.
- *
- * @param prefix What their names begin with.
- * @param isByStep Whether there is an entry for each step, not for each time group.
- */
-function planSchedule(
-  prefix: string,
-  axis: TimeAxis,
-  track: ParamTrack,
-  isByStep: boolean,
-): Schedule {
-  const starts = isByStep ? track.starts : [...axis.boundaries.keys()];
-  const length = starts.at(-1)!;
-  return {
-    axis,
-    track,
-    starts,
-    boundaries: newTensor(`${prefix}boundaries`, "I32", [axis.boundaries.length]),
-    scale: newTensor(`${prefix}scale`, "F32", [length]),
-    zeroPoint: newTensor(`${prefix}zero_point`, "I32", [length]),
-  };
-}
-
-function putSchedule(schedule: Schedule, view: View): void {
-  const { axis, track, starts } = schedule;
-  const scale = new Float32Array(...view(schedule.scale));
-  const zeroPoint = new Int32Array(...view(schedule.zeroPoint));
-  for (const [segment, mean] of track.scale.entries()) {
-    const [from, to] = [starts[segment]!, starts[segment + 1]!];
-    scale.fill(mean, from, to);
-    zeroPoint.fill(Math.round(track.zero_point[segment]!), from, to);
+function* listSchedules(
+  records: readonly LayerRecord[],
+  activations: ActivationRecords | undefined,
+): Generator<Schedule> {
+  for (const record of records) {
+    yield {
+      prefix: `${record.name}${INFIXES.weights}`,
+      axis: record.axis,
+      track: record.schedule?.stored ?? trackOfGroups(record, record),
+      isByStep: record.schedule !== null,
+    };
   }
-  new Int32Array(...view(schedule.boundaries)).set(axis.boundaries);
+  if (activations === undefined) return;
+  for (const layer of activations.layers) {
+    yield {
+      prefix: `${layer.name}${INFIXES.inputs}`,
+      axis: activations.axis,
+      track: trackOfInputs(activations, layer, "stored"),
+      isByStep: layer.schedule !== null,
+    };
+  }
 }

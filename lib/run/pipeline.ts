@@ -14,7 +14,7 @@ import { countParameters, modelBytes } from "../model/open_model.ts";
 import { fullName } from "../plan/plan_layer.ts";
 import { buildReport, type Report } from "../report/build_report.ts";
 import type { RunCalibration } from "../report/report_calibration.ts";
-import { makeDirectory, writeWhole } from "../safetensors/write.ts";
+import { makeDirectory, writePieces } from "../safetensors/write.ts";
 import type { QuantizeSettings } from "../settings/settings.ts";
 import { checkPlan } from "./check_plan.ts";
 import { checkSpace } from "./check_space.ts";
@@ -133,7 +133,7 @@ export async function runPlan(
     const own = activations && inputsOf(component, activations);
     await hearSignals(signal);
     const schedules = encodeTimeGroups(records, axis, settings.phase, own);
-    await writeWhole(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
+    await writePieces(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
     await writeConfig(part, directory);
     checkWritten(directory, files);
     return records;

@@ -18,7 +18,13 @@ export interface NewTensor {
 }
 
 /** Characters of a header that are put together before they are encoded. */
-const ENCODED_AT_ONCE = 2 ** 20;
+const ENCODED_AT_ONCE = 2 ** 16;
+
+/** Bytes that a character of a text takes in UTF-8, at most: those of two UTF-16 units take four. */
+const MOST_UTF8 = 3;
+
+/** How much larger than needed a buffer is made that has to grow. */
+const GROWTH = 1.5;
 
 /** A header ready to be written, and where each tensor's data goes. */
 export interface EncodedHeader {
@@ -44,15 +50,21 @@ export function encodeHeader(
   const order = knownDtypes().toReversed().flatMap((dtype) =>
     (byDtype.get(dtype) ?? []).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
   );
-  const json: Uint8Array[] = [];
+  const utf8 = new TextEncoder();
+  let buffer = new ArrayBuffer(ENCODED_AT_ONCE);
+  let used = LENGTH_BYTES;
   let text = "{";
+  /** Encodes the entries that wait; hundreds of thousands of them are not kept as texts. */
+  const encode = () => {
+    const room = used + MOST_UTF8 * text.length;
+    // What is outgrown is given up at once, not when garbage is collected.
+    if (room > buffer.byteLength) buffer = buffer.transfer(Math.ceil(room * GROWTH));
+    used += utf8.encodeInto(text, new Uint8Array(buffer, used)).written;
+    text = "";
+  };
   const put = (entry: string) => {
-    // Hundreds of thousands of them are not kept as texts.
-    if (text.length > ENCODED_AT_ONCE) {
-      json.push(new TextEncoder().encode(text));
-      text = "";
-    }
     text += text === "{" ? entry : `,${entry}`;
+    if (text.length > ENCODED_AT_ONCE) encode();
   };
   if (metadata.size > 0) {
     const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -65,21 +77,18 @@ export function encodeHeader(
     put(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`);
     offset += byteLength;
   }
-  json.push(new TextEncoder().encode(`${text}}`));
-  const length = Math.ceil(json.reduce((sum, part) => sum + part.length, 0) / 8) * 8;
+  text += "}";
+  encode();
+  const end = LENGTH_BYTES + Math.ceil((used - LENGTH_BYTES) / 8) * 8;
+  const length = end - LENGTH_BYTES;
   if (length > MAX_HEADER_BYTES) {
     throw new BadInputError(
       `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
         "split the model into more shards",
     );
   }
-  const bytes = new Uint8Array(LENGTH_BYTES + length).fill(0x20, LENGTH_BYTES);
+  const bytes = new Uint8Array(buffer.transfer(end)).fill(0x20, used);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  let at = LENGTH_BYTES;
-  for (const part of json) {
-    bytes.set(part, at);
-    at += part.length;
-  }
   const begins = new Map<string, number>();
   let begin = bytes.length;
   for (const { name, byteLength } of order) {
