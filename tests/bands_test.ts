@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import type { Backend } from "../lib/jobs/backend.ts";
 import { createInline } from "../lib/jobs/inline.ts";
+import { cutBands } from "../lib/jobs/slice.ts";
 import type { Job } from "../lib/jobs/verbs.ts";
 import { quantizeBySlices } from "../lib/layer/quantize_slices.ts";
 import { gatherBands } from "../lib/layer/slice_layer.ts";
@@ -80,6 +81,21 @@ withAdapter.test("every backend does with bands of one job what it does with eac
       }
     });
   }
+});
+
+Deno.test("bands of some columns of a matrix begin where their rows do", () => {
+  const slice = {
+    source: { path: "in", label: "in", begin: 100 },
+    ...{ dtype: "F32" as const, rows: 6, columns: 32, stride: 96, blockRows: 6, blockColumns: 16 },
+  };
+  assert.deepEqual([...cutBands({ slice, bands: [0, 2, 6] })], [
+    { slice: { ...slice, rows: 2 }, row: 0, blocks: { first: 0, count: 2 } },
+    {
+      slice: { ...slice, source: { ...slice.source, begin: 100 + 2 * 96 * 4 }, rows: 4 },
+      row: 2,
+      blocks: { first: 2, count: 2 },
+    },
+  ]);
 });
 
 Deno.test("jobs of several bands tell of each weight's bytes once, half of them where they only encode", async () => {

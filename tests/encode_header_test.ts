@@ -91,6 +91,17 @@ Deno.test("encodeHeader() writes what parseHeader() reads when names and texts a
   }
 });
 
+Deno.test("encodeHeader() writes what parseHeader() reads when names take three bytes a character", () => {
+  for (const [length, count] of [[100, 2000], [100_000, 2]] as const) {
+    const names = Array.from({ length: count }, (_, i) => `${"\u754c".repeat(length)}${i}`);
+    const tensors = names.map((name) => ({ name, dtype: "U8", shape: [1], byteLength: 1 }));
+    const { bytes, byteLength } = encodeHeader(tensors, new Map());
+    assert.ok(bytes.length > 3 * length * count);
+    const header = parseHeader(feedBytes(bytes.subarray(8)), bytes.length - 8, byteLength);
+    assert.deepEqual(header.tensors.map(({ name }) => name), names.sort());
+  }
+});
+
 Deno.test("encodeHeader() leaves the metadata out when it is empty", () => {
   const { bytes, byteLength } = encodeHeader([], new Map());
   assert.equal(jsonOf(bytes), "{}      ");

@@ -435,6 +435,33 @@ Deno.test("optimize() gives no energies of the choice where it would have to kee
   }
 });
 
+Deno.test("chooseParams() gives all-zero blocks the candidates of the time group before, the first ones of the next", () => {
+  const choose = (lists: [scale: number, error: number][][], weight: number) => {
+    const all = lists.flat();
+    const ends = lists.map((_, g) => lists.slice(0, g + 1).flat().length);
+    const path = chooseParams(
+      {
+        scale: all.map(([scale]) => scale),
+        zero_point: all.map(() => 0),
+        error: all.map(([, error]) => error),
+        begin: Uint32Array.from([0, ...ends.slice(0, -1)]),
+        end: Uint32Array.from(ends),
+      },
+      2,
+      weight,
+    );
+    return Array.from(path, (at) => all[at]![0]);
+  };
+  const [one, two]: [number, number][][] = [[[1, 1], [2, 3]], [[3, 4], [4, 1], [5, 5]]];
+  assert.deepEqual(choose([[], one!, [], [], two!, []], 0), [1, 1, 1, 1, 4, 4]);
+  assert.deepEqual(choose([two!, one!], 0), [4, 1]);
+  assert.deepEqual(choose([[], []], 0), []);
+  assert.deepEqual(choose([], 1), []);
+  // What saves less than a tenth of its cost leaves each its own parameters, which come last.
+  assert.deepEqual(choose([[[1, 1], [2, 1.05]], [], [[3, 1], [4, 1.05]]], 0), [2, 2, 4]);
+  assert.deepEqual(choose([[[1, 1], [2, 1.2]], [], [[3, 1], [4, 1.2]]], 0), [1, 1, 3]);
+});
+
 Deno.test("cutBlocks() gives a job what it can hold, or the blocks it looks at together", () => {
   const cut = (rows: number, columns: number, blockColumns: number, groups: number) => {
     const spans = cutBlocks({ rows, columns, blockColumns, dtype: "BF16" }, groups);

@@ -127,6 +127,30 @@ Deno.test("rateBlock() finds less error than the block's own range has when ther
   assert.ok(rateBlock(listBins(counts), range, "BF16", schemeOf(8, "BF16")).error.at(-1)! < 1.1);
 });
 
+Deno.test("rateBlock() tries zero points up to one beyond those that keep either end", () => {
+  for (const bits of [2, 4, 8] as const) {
+    const { counts, range: { lo, hi } } = block(weights(20_000, 0.2), "BF16");
+    const rating = rateBlock(listBins(counts), { lo, hi }, "BF16", schemeOf(bits, "BF16"));
+    const qmax = qmaxOf(bits);
+    const clamp = (zeroPoint: number) => Math.min(Math.max(zeroPoint, 0), qmax);
+    // The first scales lie a quarter of an octave apart, and own parameters come last.
+    const tried = new Map<number, number[]>();
+    for (let k = 0; k < rating.error.length - 1; k++) {
+      const code = rating.code_scale[k]!;
+      if (Math.abs(4 * Math.log2(code) - Math.round(4 * Math.log2(code))) > 1e-5) continue;
+      if (!tried.has(code)) tried.set(code, []);
+      tried.get(code)!.push(rating.zero_point[k]!);
+    }
+    assert.ok(tried.size > 1, `${tried.size} scales`);
+    for (const [code, zeroPoints] of tried) {
+      const ends = [-lo / code, qmax - hi / code].map((end) => clamp(roundHalfEven(end)));
+      assert.equal(Math.min(...zeroPoints), clamp(Math.min(...ends) - 1), `INT${bits} ${code}`);
+      assert.equal(Math.max(...zeroPoints), clamp(Math.max(...ends) + 1), `INT${bits} ${code}`);
+      assert.equal(new Set(zeroPoints).size, zeroPoints.length);
+    }
+  }
+});
+
 Deno.test("rateBlock() gives symmetric candidates the middle zero point alone", () => {
   for (const bits of [2, 4, 8] as const) {
     const { x, counts, range } = block(weights(20_000, 0.5), "BF16");

@@ -7,6 +7,7 @@ import { createWasmKernels } from "../lib/compute/wasm_kernels.ts";
 import { optimizeLayer } from "../lib/layer/optimize_layer.ts";
 import { schemeOf, sliceRows } from "../lib/layer/slice_layer.ts";
 import { smoothLayer } from "../lib/layer/smooth_layer.ts";
+import { addSums } from "../lib/params/measure_quality.ts";
 import { trackOf } from "../lib/params/score_track.ts";
 import {
   cutSegments,
@@ -16,6 +17,7 @@ import {
 } from "../lib/params/smooth_params.ts";
 import type { LayerParams } from "../lib/types.ts";
 import { noise } from "./make_model.ts";
+import { DTYPES } from "./open_contenders.ts";
 import { layerJobOf, silent, withSlice } from "./open_slice.ts";
 
 Deno.test("optimizeLayer() gives a layer of several jobs what a single job gives", async () => {
@@ -57,6 +59,37 @@ Deno.test("optimizeLayer() gives a layer of several jobs what a single job gives
       assert.ok(Math.abs(found.baseline.sums[key] / sum - 1) < 1e-9, key);
     }
   });
+});
+
+Deno.test("optimizeLayer() tells the energies of its choice and of phase baseline's, of every dtype and block", async () => {
+  const bands = [0, 130, 400];
+  const sample = noise(8);
+  // Roughly normal, so that a range is not the best choice.
+  const value = (i: number) => sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2);
+  for (const dtype of DTYPES) {
+    for (const blockColumns of [48, 16]) {
+      const shape = { rows: 400, columns: 48, blockColumns, bits: 2 as const, dtype, value };
+      await withSlice(shape, async (slice) => {
+        const backend = createInline("wasm", "", createWasmKernels(), silent.onBytes);
+        const { params, sums, baseline } = await optimizeLayer(
+          layerJobOf(slice, bands),
+          backend,
+          bands,
+          1,
+        );
+        assert.notDeepEqual(params.scale, baseline.params.scale);
+        for (const [found, of] of [[sums, params], [baseline.sums, baseline.params]] as const) {
+          const own = { slice, bands, bits: slice.bits, params: of };
+          const expected = addSums(await backend.run({ verb: "assess", ...own }));
+          for (const key of ["signal", "decoded", "error"] as const) {
+            const off = Math.abs(found[key] / expected[key] - 1);
+            assert.ok(off < 1e-6, `${dtype} ${blockColumns} ${key}: ${off}`);
+          }
+        }
+        backend.close();
+      });
+    }
+  }
 });
 
 /** Parameters of time groups. */
