@@ -92,6 +92,30 @@ Deno.test("optimizeLayer() tells the energies of its choice and of phase baselin
   }
 });
 
+Deno.test("optimizeLayer() tells the error of the outputs where inputs are known, also of whole slices", async () => {
+  const bands = [0, 13, 40];
+  await withSlice({ rows: 40, columns: 48, bits: 2 }, async (slice) => {
+    const backend = createInline("wasm", "", createWasmKernels(), silent.onBytes);
+    // Nothing to compensate, and each column counts as much as the others.
+    const inputs = {
+      rank: 0,
+      order: Int32Array.from({ length: 48 }, (_, column) => column),
+      sketch: new Float32Array(0),
+      gains: new Float32Array(0),
+      diagonal: new Float32Array(48).fill(1),
+    };
+    const { sums } = await optimizeLayer(
+      { ...layerJobOf(slice, bands), inputs },
+      backend,
+      bands,
+      1,
+    );
+    backend.close();
+    assert.ok(Math.abs(sums.output!.signal / sums.signal - 1) < 1e-5);
+    assert.ok(Math.abs(sums.output!.error / sums.error - 1) < 1e-5);
+  });
+});
+
 /** Parameters of time groups. */
 function groupsOf(bands: number[], blocks: number): LayerParams {
   const size = (bands.length - 1) * blocks;

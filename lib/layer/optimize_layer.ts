@@ -30,6 +30,7 @@ export async function optimizeLayer(
   const blocks = layer.columns / layer.grid.blockColumns;
   const params = { ...emptyParams(bands, blocks), code_scale: new Float32Array(groups * blocks) };
   const own = emptyParams(bands, blocks);
+  /** Energies of phase baseline: of each time group, and of F32 those that are measured later. */
   const ownSums = bands.slice(1).map(() => addSums([]));
   let known: QualitySums[] | undefined;
   await runInOrder(
@@ -45,12 +46,11 @@ export async function optimizeLayer(
     },
   );
   const runs = gatherBands(job, bands);
-  const baseline = layer.dtype === "F32" ? [] : ownSums;
   if (layer.dtype === "F32") {
     await runInOrder(runs, ({ job: { slice, bands }, ...run }) => {
       const params = paramsOfBands(own, run);
       return backend.run({ verb: "assess", slice, bands, bits: layer.bits, params });
-    }, (found) => void baseline.push(...found));
+    }, (found) => void ownSums.push(...found));
   }
   const isKnown = known !== undefined && inputs === undefined;
   const sums: QualitySums[] = [];
@@ -58,7 +58,7 @@ export async function optimizeLayer(
     const encode = { verb: "encode", ...job, params: paramsOfBands(params, run), inputs } as const;
     return backend.run({ ...encode, isKnown });
   }, (found, { first, last }) => void sums.push(...isKnown ? known!.slice(first, last) : found));
-  return { params, sums: addSums(sums), baseline: { params: own, sums: addSums(baseline) } };
+  return { params, sums: addSums(sums), baseline: { params: own, sums: addSums(ownSums) } };
 }
 
 function emptyParams(bands: number[], blocks: number): LayerParams {
