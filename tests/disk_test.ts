@@ -36,6 +36,23 @@ Deno.test("a file is read and written at any place, in any order", async () => {
   });
 });
 
+Deno.test("a file is read where it is told to after a call that failed on its way", async () => {
+  await withFiles({ "file": Uint8Array.from({ length: 12 }, (_, i) => i) }, async (root) => {
+    const file = disk.openSync(join(root, "file"), "read");
+    const read = (at: number) => {
+      const into = new Uint8Array(4);
+      file.readSync(into, at);
+      return [...into];
+    };
+    assert.deepEqual(read(0), [0, 1, 2, 3]);
+    assert.throws(() => file.writeSync(Uint8Array.of(1), 8));
+    assert.deepEqual(read(4), [4, 5, 6, 7]);
+    await assert.rejects(file.write(Uint8Array.of(1), 2));
+    assert.deepEqual(read(8), [8, 9, 10, 11]);
+    file.close();
+  });
+});
+
 Deno.test("openFiles() keeps the two files open that were used last", async () => {
   const names = ["a", "b", "c"];
   const files = Object.fromEntries(names.map((name) => [name, name]));

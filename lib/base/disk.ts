@@ -159,27 +159,35 @@ function optionsOf(how: OpenMode, mode?: number): Deno.OpenOptions {
 }
 
 function fromDeno(file: Deno.FsFile): OpenFile {
-  /** Where the system goes on by itself: to be told is half of what small pieces cost. One call at a time. */
+  /**
+   * Where the system goes on by itself: to be told is half of what small pieces cost. NaN from a call's begin to its
+   * success, since one that fails may have moved it.
+   */
   let position = 0;
+  const leave = (): number => {
+    const left = position;
+    position = NaN;
+    return left;
+  };
   const countFrom = (at: number, count: number): number => {
     position = at + count;
     return count;
   };
   return {
     async read(into, at) {
-      if (at !== position) await file.seek(at, Deno.SeekMode.Start);
+      if (leave() !== at) await file.seek(at, Deno.SeekMode.Start);
       return countFrom(at, await file.read(into) ?? 0);
     },
     readSync(into, at) {
-      if (at !== position) file.seekSync(at, Deno.SeekMode.Start);
+      if (leave() !== at) file.seekSync(at, Deno.SeekMode.Start);
       return countFrom(at, file.readSync(into) ?? 0);
     },
     async write(bytes, at) {
-      if (at !== position) await file.seek(at, Deno.SeekMode.Start);
+      if (leave() !== at) await file.seek(at, Deno.SeekMode.Start);
       return countFrom(at, await file.write(bytes));
     },
     writeSync(bytes, at) {
-      if (at !== position) file.seekSync(at, Deno.SeekMode.Start);
+      if (leave() !== at) file.seekSync(at, Deno.SeekMode.Start);
       return countFrom(at, file.writeSync(bytes));
     },
     truncate: (length) => file.truncate(length),

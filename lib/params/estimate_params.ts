@@ -75,7 +75,12 @@ function exactScale(lo: number, hi: number, bits: Bits, symmetric: boolean): num
 
 /** The zero point with which the lowest code is nearest to the lower end of a range. */
 export function zeroPointOf(lo: number, scale: number, qmax: number): number {
-  return Math.min(Math.max(roundHalfEven(-lo / scale), 0), qmax);
+  return clampCode(-lo / scale, qmax);
+}
+
+/** The code nearest to a value in steps: 0 to qmax. */
+export function clampCode(value: number, qmax: number): number {
+  return Math.min(Math.max(roundHalfEven(value), 0), qmax);
 }
 
 /** Parameters of blocks that share none, [blocks] each. */

@@ -1,6 +1,6 @@
 /** What a quantizer of inputs comes to, from histograms of these: expected squared errors, without the inputs. */
 
-import { roundHalfEven } from "./estimate_params.ts";
+import { clampCode } from "./estimate_params.ts";
 import { type CodeWidth, qmaxOf, type QuantParams } from "../types.ts";
 
 /** A histogram of inputs, in bins of equal width. */
@@ -85,8 +85,8 @@ export function errorOf(
 ): number {
   const { from, width, lo, hi, count, first, second } = sums;
   const last = count.length - 2;
-  const least = clampCode(lo / scale + zero_point, bits);
-  const most = clampCode(hi / scale + zero_point, bits);
+  const least = clampCode(lo / scale + zero_point, qmaxOf(bits));
+  const most = clampCode(hi / scale + zero_point, qmaxOf(bits));
   // Without objects for each code: a search asks for some hundred thousand of them.
   let [n, s, q] = [0, 0, 0];
   let error = 0;
@@ -113,10 +113,6 @@ export function errorOf(
     q = r;
   }
   return error;
-}
-
-function clampCode(value: number, bits: CodeWidth): number {
-  return Math.min(qmaxOf(bits), Math.max(0, roundHalfEven(value)));
 }
 
 /** The input below which a share of all lie. */

@@ -136,7 +136,7 @@ export function optimizeColumns(
     at += right.count;
     [left, right] = [right, left];
   }
-  path[path.length - 1] = indexOfLeast(left);
+  path[path.length - 1] = indexOfLeast(left.cost, left.count);
   for (let g = path.length - 1; g > 0; g--) {
     at -= counts[g]!;
     path[g - 1] = before[at + path[g]!]!;
@@ -189,7 +189,7 @@ function addCosts(
   const { count, inverse, scale, zeroPoint, cost: costs } = left;
   for (let l = 0; l < count; l++) inverse[l] = weight / scale[l]!;
   const zeroPointWeight = weight / qmax;
-  const cheapest = indexOfLeast(left);
+  const cheapest = indexOfLeast(left.cost, left.count);
   for (let r = 0; r < right.count; r++) {
     const ownScale = right.scale[r]!;
     const ownZeroPoint = right.zeroPoint[r]!;
@@ -210,11 +210,11 @@ function addCosts(
   }
 }
 
-/** The first of the least. */
-function indexOfLeast({ count, cost }: Costs): number {
+/** The first of the least among the first `count`. */
+export function indexOfLeast(costs: Float64Array, count: number): number {
   let least = 0;
   for (let i = 1; i < count; i++) {
-    if (cost[i]! < cost[least]!) least = i;
+    if (costs[i]! < costs[least]!) least = i;
   }
   return least;
 }

@@ -3,8 +3,8 @@
  * measured on the values it has, so its cost does not grow with the number of weights.
  */
 
-import { estimateScheme, roundHalfEven } from "./estimate_params.ts";
-import type { CandidateList } from "./optimize_path.ts";
+import { clampCode, estimateScheme, zeroPointOf } from "./estimate_params.ts";
+import { type CandidateList, indexOfLeast } from "./optimize_path.ts";
 import { type Cells, gatherCells, type UsedBins } from "./read_histogram.ts";
 import { createRater, meanSquare } from "./rate_candidate.ts";
 import type { FloatDtype } from "../safetensors/dtype.ts";
@@ -88,6 +88,7 @@ export function rateBlock(
   scheme: Scheme,
 ): BlockCandidates {
   const { bits, symmetric } = scheme;
+  const qmax = qmaxOf(bits);
   const own = estimateScheme(range.lo, range.hi, scheme);
   const cells = gatherCells(bins, dtype, range);
   const sensible = NORMAL_STEP[bits] * rootMeanSquare(cells) / 2;
@@ -106,12 +107,11 @@ export function rateBlock(
     const last = Math.floor(Math.log2(to) * perOctave);
     for (let step = Math.ceil(Math.log2(from) * perOctave); step <= last; step++) {
       const code = Math.fround(2 ** (step / perOctave));
-      let low = own.zero_point;
-      let high = own.zero_point;
-      if (!symmetric) {
-        low = Math.max(0, (near ?? lowestZeroPoint(range, code, bits)) - 1);
-        high = Math.min(qmaxOf(bits), (near ?? highestZeroPoint(range, code, bits)) + 1);
-      }
+      // What keeps the smallest value, and what keeps the largest one.
+      const atLo = near ?? zeroPointOf(range.lo, code, qmax);
+      const atHi = near ?? clampCode(qmax - range.hi / code, qmax);
+      const low = symmetric ? own.zero_point : Math.max(0, Math.min(atLo, atHi) - 1);
+      const high = symmetric ? own.zero_point : Math.min(qmax, Math.max(atLo, atHi) + 1);
       const choices = Math.min(high - low + 1, ZERO_POINTS);
       for (let i = 0; i < choices; i++) {
         const share = choices === 1 ? 0 : (high - low) * i / (choices - 1);
@@ -126,7 +126,7 @@ export function rateBlock(
   tryAll(STEPS.coarse, least, most);
   // At 8 bits, scales closer together differ by less than a choice has to gain.
   if (used > 0 && bits < 8) {
-    const best = indexOfLeast(used);
+    const best = indexOfLeast(tried.error, used);
     const code = tried.code_scale[best]!;
     const [from, to] = [code * 2 ** -REACH, code * 2 ** REACH];
     tryAll(STEPS.fine, Math.max(least, from), Math.min(most, to), tried.zero_point[best]);
@@ -149,36 +149,13 @@ function isTried(candidates: number, code: number, zeroPoint: number): boolean {
   return false;
 }
 
-/** The first of the candidates with the least error. */
-function indexOfLeast(candidates: number): number {
-  let best = 0;
-  for (let i = 1; i < candidates; i++) {
-    if (tried.error[i]! < tried.error[best]!) best = i;
-  }
-  return best;
-}
-
 /** Makes errors of sums of their powers, relative to the least. */
 function relateErrors(candidates: number, norm: number): void {
-  const least = tried.error[indexOfLeast(candidates)]!;
+  const least = tried.error[indexOfLeast(tried.error, candidates)]!;
   for (let i = 0; i < candidates; i++) {
     const error = tried.error[i]!;
     tried.error[i] = error === least ? 1 : (error / least) ** (2 / norm);
   }
-}
-
-/** The lower of the zero points that keep the smallest value and the largest one. */
-function lowestZeroPoint({ lo, hi }: BlockRange, code: number, bits: Bits): number {
-  return Math.min(clampToCodes(-lo / code, bits), clampToCodes(qmaxOf(bits) - hi / code, bits));
-}
-
-/** The higher of them. */
-function highestZeroPoint({ lo, hi }: BlockRange, code: number, bits: Bits): number {
-  return Math.max(clampToCodes(-lo / code, bits), clampToCodes(qmaxOf(bits) - hi / code, bits));
-}
-
-function clampToCodes(value: number, bits: Bits): number {
-  return Math.min(Math.max(roundHalfEven(value), 0), qmaxOf(bits));
 }
 
 /** Of what is not negligible: zeros and the like need no step of their own. */

@@ -58,8 +58,8 @@ export function createRater(
       return Math.min(Math.max(roundToDtype(code * signal / product, scaleDtype), min), max);
     },
     errorOf(code, scale, zeroPoint) {
-      const [lowest, highest] = [-zeroPoint, qmax - zeroPoint];
-      const sum = sumErrors(used, code / unit, lowest, highest, scale / unit, norm);
+      const highest = qmax - zeroPoint;
+      const sum = sumErrors(used, code / unit, -zeroPoint, highest, scale / unit, norm);
       return (rest + sum) / (norm + 1);
     },
   };

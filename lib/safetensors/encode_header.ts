@@ -79,15 +79,14 @@ export function encodeHeader(
   }
   text += "}";
   encode();
-  const end = LENGTH_BYTES + Math.ceil((used - LENGTH_BYTES) / 8) * 8;
-  const length = end - LENGTH_BYTES;
+  const length = Math.ceil((used - LENGTH_BYTES) / 8) * 8;
   if (length > MAX_HEADER_BYTES) {
     throw new BadInputError(
       `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
         "split the model into more shards",
     );
   }
-  const bytes = new Uint8Array(buffer.transfer(end)).fill(0x20, used);
+  const bytes = new Uint8Array(buffer.transfer(LENGTH_BYTES + length)).fill(0x20, used);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   const begins = new Map<string, number>();
   let begin = bytes.length;
