@@ -7,22 +7,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
-import { encodeHeader } from "../lib/safetensors/encode_header.ts";
-import { createFile, openSink } from "../lib/safetensors/write.ts";
-import { encodeFloats, floatBytes, type FloatDtype } from "../lib/safetensors/dtype.ts";
 import type { Bits, Granularity, Phase } from "../lib/types.ts";
-import { noise } from "../tests/make_model.ts";
-
-/** A model of layers of one shape. */
-interface Shape {
-  layers: number;
-  rows: number;
-  columns: number;
-  dtype: FloatDtype;
-}
+import { makeLayers, type Shape } from "./make_layers.ts";
+import { type Cost, measureCost } from "./measure_cost.ts";
 
 const SHAPES: Record<string, Shape> = {
   "1000 x 1024": { layers: 1, rows: 1000, columns: 1024, dtype: "BF16" },
@@ -45,66 +34,19 @@ interface Case {
   groupSize: number | null;
 }
 
-/** What it took. */
-interface Cost {
-  seconds: number;
-  cpuSeconds: number;
-  peakMb: number;
-}
-
-/** Weights made once and repeated from a different place for each tensor. */
-const POOL = 2 ** 21;
-
-/** Writes a model; gives its number of weights. */
-async function makeModel(directory: string, { layers, rows, columns, dtype }: Shape) {
-  const byteLength = rows * columns * floatBytes(dtype);
-  const tensors = Array.from({ length: layers }, (_, i) => ({
-    name: `layers.${i}.weight`,
-    dtype,
-    shape: [rows, columns],
-    byteLength,
-  }));
-  const header = encodeHeader(tensors, new Map([["format", "pt"]]));
-  const sample = noise(1);
-  // Roughly normal, as trained weights are: the sum of three uniform values.
-  const pool = encodeFloats(
-    Float32Array.from(
-      { length: POOL },
-      (_, i) => 0.02 * (sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2)),
-    ),
-    dtype,
-  );
-  const path = join(directory, "model.safetensors");
-  await createFile(path, "model.safetensors", header.byteLength, header.bytes);
-  const sink = openSink(path, "model.safetensors");
-  for (const [index, { name }] of tensors.entries()) {
-    for (let done = 0, from = index * 4096; done < byteLength; from = 0) {
-      const part = pool.subarray(from, Math.min(pool.length, from + byteLength - done));
-      sink.write(header.begins.get(name)! + done, part);
-      done += part.length;
-    }
-  }
-  sink.close();
-  return layers * rows * columns;
-}
-
 /** Runs a case in this process and prints its cost. */
 async function runHere(model: string, output: string, run: Case): Promise<void> {
   const workers = Number(Deno.env.get("WORKERS") ?? 0);
   if (workers > 0) Object.defineProperty(navigator, "hardwareConcurrency", { value: workers });
   const { phase, granularity, bits, timeGroups, groupSize } = run;
-  const start = performance.now();
-  const before = process.cpuUsage();
-  await quantizeModel(model, output, {
-    ...DEFAULT_SETTINGS,
-    ...{ phase, granularity, bits, timeGroups, overwrite: true },
-    groupSize: groupSize ?? (granularity === "row" ? "row" : undefined),
-  });
-  const seconds = (performance.now() - start) / 1000;
-  const { user, system } = process.cpuUsage(before);
-  const status = Deno.readTextFileSync("/proc/self/status");
-  const peakMb = Number(/^VmHWM:\s*(\d+) kB$/m.exec(status)![1]) * 1024 / 1e6;
-  print(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, peakMb } satisfies Cost));
+  const cost = await measureCost(() =>
+    quantizeModel(model, output, {
+      ...DEFAULT_SETTINGS,
+      ...{ phase, granularity, bits, timeGroups, overwrite: true },
+      groupSize: groupSize ?? (granularity === "row" ? "row" : undefined),
+    })
+  );
+  print(JSON.stringify(cost));
 }
 
 function print(line: string): void {
@@ -158,7 +100,7 @@ if (mode === "--run") {
     for (const [shape, own] of Map.groupBy(cases, ({ shape }) => shape)) {
       const model = join(directory, "model");
       Deno.mkdirSync(model);
-      const weights = await makeModel(model, SHAPES[shape]!);
+      const weights = await makeLayers(model, SHAPES[shape]!);
       for (const run of own) {
         const { seconds, cpuSeconds, peakMb } = await runCase(model, join(directory, "out"), run);
         const each = (cpuSeconds * 1e6 / weights).toFixed(3);

@@ -1,18 +1,13 @@
 /** A model to measure with: the shapes of a small language model, 855 MB of BF16 noise. */
 
 import { join } from "node:path";
-import { encodeFloats } from "../lib/safetensors/dtype.ts";
-import { encodeHeader } from "../lib/safetensors/encode_header.ts";
-import { createFile, openSink, syncFile } from "../lib/safetensors/write.ts";
-import { noise } from "../tests/make_model.ts";
+import { syncFile } from "../lib/safetensors/write.ts";
+import { writeWeights } from "./make_layers.ts";
 
 const HIDDEN = 2048;
 const WIDE = 5632;
 const LAYERS = 8;
 const VOCABULARY = 8000;
-
-/** Weights made once and repeated from a different place for each tensor. */
-const POOL = 2 ** 21;
 
 /** What GGUF has to know of a model: one of Dream's, so that it can be written in every format. */
 const CONFIG = {
@@ -51,26 +46,7 @@ export async function makeBenchModel(directory: string): Promise<number> {
     shape,
     byteLength: shape[0] * shape[1] * 2,
   }));
-  const header = encodeHeader(tensors, new Map([["format", "pt"]]));
-  const sample = noise(1);
-  // Roughly normal, as trained weights are: the sum of three uniform values.
-  const values = Float32Array.from(
-    { length: POOL },
-    (_, i) => 0.02 * (sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2)),
-  );
-  const pool = encodeFloats(values, "BF16");
-  const path = join(directory, "model.safetensors");
-  await createFile(path, "model.safetensors", header.byteLength, header.bytes);
-  const sink = openSink(path, "model.safetensors");
-  for (const [index, { name, byteLength }] of tensors.entries()) {
-    const begin = header.begins.get(name)!;
-    for (let done = 0, from = index * 4096; done < byteLength; from = 0) {
-      const part = pool.subarray(from, Math.min(pool.length, from + byteLength - done));
-      sink.write(begin + done, part);
-      done += part.length;
-    }
-  }
-  sink.close();
-  await syncFile(path, "model.safetensors", "all");
-  return header.byteLength;
+  const bytes = await writeWeights(directory, "BF16", tensors);
+  await syncFile(join(directory, "model.safetensors"), "model.safetensors", "all");
+  return bytes;
 }

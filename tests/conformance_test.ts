@@ -8,7 +8,7 @@ import { versionOf } from "../lib/base/file_version.ts";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packedBytes, packRow } from "../lib/compute/pack_codes.ts";
-import type { CheckpointFormat, FilePlan } from "../lib/format/checkpoint_format.ts";
+import type { CheckpointFormat, FilePlan, TensorPart } from "../lib/format/checkpoint_format.ts";
 import { decodeLayer } from "../lib/format/decode_layer.ts";
 import { loadFormat } from "../lib/format/formats.ts";
 import { readCheckpoint as readGguf } from "../lib/format/gguf/read_checkpoint.ts";
@@ -104,16 +104,16 @@ function planLayers(
 
 /** What a run would write into a file, if its layers had these codes and parameters. */
 function fill(
-  { header, layers, copies }: FilePlan,
+  { head, byteLength, layers, copies }: FilePlan,
   model: Model,
   plain: ReadonlyMap<string, Plain>,
   { encodeConstants, encodeParams }: CheckpointFormat,
 ): Uint8Array {
-  const file = new Uint8Array(header.byteLength);
-  file.set(header.bytes);
-  const put = (name: string, offset: number, bytes: Uint8Array) =>
-    file.set(bytes, header.begins.get(name)! + offset);
-  for (const { layer, codes: name, packing } of layers) {
+  const file = new Uint8Array(byteLength);
+  file.set(head);
+  for (const { layer, begins, packing } of layers) {
+    const put = ({ tensor, offset, bytes }: TensorPart) =>
+      file.set(bytes, begins[tensor]! + offset);
     const { rows, columns, bits, grid: { blockColumns } } = layer;
     const { codes, scale, zero_point } = plain.get(layer.name)!;
     const width = packedBytes(columns, bits);
@@ -123,15 +123,16 @@ function fill(
       packRow(own, bits, words.subarray(row * width, (row + 1) * width));
     }
     const grid = { rows, columns, blockRows: 1, blockColumns };
-    put(name, 0, packerOf(packing, bits).pack(words, grid, { scale, zero_point }));
-    for (const part of encodeConstants(layer)) put(part.name, part.offset, part.bytes);
+    const packed = packerOf(packing, bits).pack(words, grid, { scale, zero_point });
+    put({ tensor: 0, offset: 0, bytes: packed });
+    for (const part of encodeConstants(layer)) put(part);
     const bands = Array.from({ length: rows + 1 }, (_, row) => row);
     const params = { bands, blocks: columns / blockColumns, scale, zero_point };
-    for (const part of encodeParams(layer, params)) put(part.name, part.offset, part.bytes);
+    for (const part of encodeParams(layer, params)) put(part);
   }
-  for (const { tensor, name, shard, widen } of copies) {
+  for (const { tensor, begin, shard, widen } of copies) {
     const bytes = readAll(join(model.directory, shard)).slice(tensor.begin, tensor.end);
-    put(name, 0, widen === undefined ? bytes : widenFloats(bytes, widen));
+    file.set(widen === undefined ? bytes : widenFloats(bytes, widen), begin);
   }
   return file;
 }

@@ -115,7 +115,7 @@ export function writeLargeModel(directory: string, layers: number): void {
   file.writeSync(header.bytes);
   file.truncateSync(header.byteLength);
   const values = Float32Array.from({ length: 1000 }, (_, i) => noise(layers)(i));
-  for (const begin of header.begins.values()) {
+  for (const begin of header.begins) {
     file.seekSync(begin, Deno.SeekMode.Start);
     file.writeSync(new Uint8Array(values.buffer));
   }

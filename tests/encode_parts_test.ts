@@ -60,8 +60,9 @@ function putParts(
   found: Map<string, Uint8Array>,
 ): number {
   let parts = 0;
-  for (const { name, offset, bytes } of encodeParams(layer, params, most)) {
-    found.get(name)!.set(bytes, offset);
+  const { codes, others } = packedTensors(layer);
+  for (const { tensor, offset, bytes } of encodeParams(layer, params, most)) {
+    found.get([codes, ...others][tensor]!.name)!.set(bytes, offset);
     parts++;
   }
   return parts;
@@ -124,6 +125,10 @@ Deno.test("encodeParams() puts some rows where they belong, beginning with any w
 
 Deno.test("encodeConstants() gives rows and columns as two I64", () => {
   const parts = encodeConstants(planOf(2, "row"));
-  assert.deepEqual(parts.map(({ name, offset }) => [name, offset]), [["a.weight_shape", 0]]);
+  const { codes, others } = packedTensors(planOf(2, "row"));
+  const nameOf = (tensor: number) => [codes, ...others][tensor]!.name;
+  assert.deepEqual(parts.map(({ tensor, offset }) => [nameOf(tensor), offset]), [
+    ["a.weight_shape", 0],
+  ]);
   assert.deepEqual([...new BigInt64Array(parts[0]!.bytes.slice().buffer)], [53n, 48n]);
 });

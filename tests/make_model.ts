@@ -50,7 +50,7 @@ export function encodeFile(
   );
   const file = new Uint8Array(header.byteLength);
   file.set(header.bytes);
-  for (const { name, data } of tensors) file.set(data, header.begins.get(name)!);
+  for (const [i, { data }] of tensors.entries()) file.set(data, header.begins[i]);
   return file;
 }
 

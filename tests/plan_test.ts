@@ -199,20 +199,21 @@ Deno.test("planShard() lays out the packed tensors of a layer and the copies", (
   assert.deepEqual(tensorsOf(layer!), [
     { name: "a.weight_packed", dtype: "I32", shape: [6, 3], byteLength: 72 },
     { name: "a.weight_scale", dtype: "BF16", shape: [6, 1], byteLength: 12 },
-    { name: "a.weight_zero_point", dtype: "I32", shape: [1, 1], byteLength: 4 },
     { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
+    { name: "a.weight_zero_point", dtype: "I32", shape: [1, 1], byteLength: 4 },
   ]);
   const plan = planShard(shard.name, [shard], new Map([["a.weight", layer!]]), packedTensors);
-  const start = plan.header.bytes.length;
+  const start = plan.head.length;
   assert.equal(start % 8, 0);
-  assert.deepEqual([...plan.header.begins], [
-    ["a.weight_shape", start],
-    ["a.weight_packed", start + 16],
-    ["a.weight_zero_point", start + 88],
-    ["a.bias", start + 92],
-    ["a.weight_scale", start + 104],
+  // Codes, scale, shape, zero point.
+  assert.deepEqual(plan.layers.map(({ begins }) => begins), [
+    [start + 16, start + 104, start, start + 88],
   ]);
-  assert.equal(plan.header.byteLength, start + 116);
+  assert.deepEqual(plan.copies.map(({ tensor, begin }) => [tensor.name, begin]), [
+    ["a.bias", start + 92],
+  ]);
+  assert.equal(plan.byteLength, start + 116);
+  assert.equal(plan.tensorNames, undefined);
 });
 
 // Columns, block size asked for, blocks side by side in a row; words of its packed zero points.
@@ -237,13 +238,13 @@ for (const [columns, groupSize, blocks, words] of ROWS) {
     assert.deepEqual(tensorsOf(layer!), [
       { name: "a.weight_packed", dtype: "I32", shape: [6, packed], byteLength: 24 * packed },
       { name: "a.weight_scale", dtype: "F16", shape: [6, blocks], byteLength: 12 * blocks },
+      { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
       {
         name: "a.weight_zero_point",
         dtype: "I32",
         shape: [words, blocks],
         byteLength: 4 * words * blocks,
       },
-      { name: "a.weight_shape", dtype: "I64", shape: [2], byteLength: 16 },
     ]);
   });
 }

@@ -73,11 +73,8 @@ export function encodeCalibration(calibration: RecordedCalibration): Uint8Array<
   );
   const file = new Uint8Array(header.byteLength);
   file.set(header.bytes);
-  for (const { name, values } of tensors) {
-    file.set(
-      new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-      header.begins.get(name)!,
-    );
+  for (const [i, { values: { buffer, byteOffset, byteLength } }] of tensors.entries()) {
+    file.set(new Uint8Array(buffer, byteOffset, byteLength), header.begins[i]);
   }
   return file;
 }

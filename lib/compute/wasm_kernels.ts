@@ -155,11 +155,15 @@ export function createWasmKernels(): SyncKernels {
   /** What calls give back, used again by the next one: with blocks of 16 it would be as much as the weights. */
   let results = emptyResults(0);
 
+  /** The part of them that the last call gave back: the next one mostly has as many blocks. */
+  let lent = results;
+
   /** Results of so many blocks. */
   function roomFor(blocks: number): BlockResults {
+    if (lent.lo.length === blocks) return lent;
     if (results.lo.length < blocks) results = emptyResults(blocks);
     const { lo, hi, scale, code_scale, zero_point } = results;
-    return {
+    return lent = {
       lo: lo.subarray(0, blocks),
       hi: hi.subarray(0, blocks),
       scale: scale.subarray(0, blocks),

@@ -8,10 +8,10 @@ import type { TensorInfo } from "../safetensors/header.ts";
 import type { Bits, FilePlace, FormatName, LayerParams } from "../types.ts";
 import type { AffineParams, Packing } from "./pack_rows.ts";
 
-/** Bytes of a tensor. */
+/** Bytes of one of a layer's tensors. */
 export interface TensorPart {
-  /** The tensor. */
-  name: string;
+  /** Which of them: the first is that of the codes. */
+  tensor: number;
   /** First byte of the part in it. */
   offset: number;
   /** The part. */
@@ -31,8 +31,8 @@ export interface RowOrder {
 export interface StoredLayer extends RowOrder {
   /** The layer. */
   layer: LayerPlan;
-  /** Name of the tensor of its codes. */
-  codes: string;
+  /** First byte of each of its tensors in the file, that of its codes first: a name takes more memory. */
+  begins: readonly number[];
   /** How they are laid out. */
   packing: Packing;
   /** Bytes of all its tensors. */
@@ -45,8 +45,8 @@ export interface StoredCopy extends RowOrder {
   tensor: TensorInfo;
   /** Name of the shard that holds it. */
   shard: string;
-  /** Its name in the file. */
-  name: string;
+  /** Its first byte in the file. */
+  begin: number;
   /** The source's dtype, where it is written as F32 instead. */
   widen?: NarrowDtype | undefined;
 }
@@ -55,18 +55,16 @@ export interface StoredCopy extends RowOrder {
 export interface FilePlan {
   /** File name. */
   name: string;
-  /** What it begins with, and where each tensor goes. */
-  header: {
-    bytes: Uint8Array<ArrayBuffer>;
-    begins: ReadonlyMap<string, number>;
-    byteLength: number;
-  };
+  /** What it begins with. */
+  head: Uint8Array<ArrayBuffer>;
+  /** Its length. */
+  byteLength: number;
   /** Layers whose codes go here. */
   layers: StoredLayer[];
   /** Everything else. */
   copies: StoredCopy[];
-  /** Names of all tensors. */
-  tensorNames: string[];
+  /** Names of all tensors, where an index lists them. */
+  tensorNames: string[] | undefined;
 }
 
 /** A checkpoint to be written. */

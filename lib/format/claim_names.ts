@@ -11,29 +11,43 @@ interface Owner {
   shard: string;
 }
 
-/** Takes names for a tensor of the source; throws a `BadInputError` where one is taken already. */
-export type ClaimNames = (names: Iterable<string>, owner: Owner) => void;
+/** The names of a checkpoint's tensors: one checkpoint, whatever files it has, since a loader joins them. */
+export interface Claims {
+  /** Takes a name for a tensor of the source; throws a `BadInputError` where it is taken already. */
+  claim: (name: string, owner: Owner) => void;
+  /**
+   * Checks names that are made of a layer's own, so that no other layer has them; throws a `BadInputError` where one
+   * is taken already. They are not taken: those of very many layers would fill the memory.
+   */
+  check: (names: readonly string[], owner: Owner) => void;
+}
 
 /**
- * Starts with no name taken: one checkpoint, whatever files it has, since a loader joins them.
+ * Starts with no name taken.
  *
  * @param advice What helps, for the message.
  */
-export function startClaims(advice: string): ClaimNames {
+export function startClaims(advice: string): Claims {
   const owners = new Map<string, Owner>();
-  return (names, owner) => {
-    for (const name of new Set(names)) {
+  const refuse = (name: string, owners: Owner[]): never => {
+    const both = owners.map(({ tensor, shard }) => `${quote(tensor)} of ${quote(shard)}`);
+    throw new BadInputError(
+      `Cannot write tensor ${quote(name)}: ${
+        both.join(" and ")
+      } would both take the name: ${advice}`,
+    );
+  };
+  return {
+    claim(name, owner) {
       const other = owners.get(name);
-      if (other === undefined) {
-        owners.set(name, owner);
-        continue;
+      if (other !== undefined) refuse(name, [other, owner]);
+      owners.set(name, owner);
+    },
+    check(names, owner) {
+      for (const name of names) {
+        const other = owners.get(name);
+        if (other !== undefined) refuse(name, [owner, other]);
       }
-      const both = [other, owner].map(({ tensor, shard }) => `${quote(tensor)} of ${quote(shard)}`);
-      throw new BadInputError(
-        `Cannot write tensor ${quote(name)}: ${
-          both.join(" and ")
-        } would both take the name: ${advice}`,
-      );
-    }
+    },
   };
 }

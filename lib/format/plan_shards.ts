@@ -7,10 +7,9 @@ import type { Model } from "../model/open_model.ts";
 import type { LayerPlan } from "../plan/plan_layer.ts";
 import { bitsPerElement } from "../safetensors/dtype.ts";
 import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
-import type { TensorInfo } from "../safetensors/header.ts";
 import type { FilePlan, StoredCopy, StoredLayer } from "./checkpoint_format.ts";
 import type { Packing } from "./pack_rows.ts";
-import { type ClaimNames, startClaims } from "./claim_names.ts";
+import { type Claims, startClaims } from "./claim_names.ts";
 
 /** The tensors that stand for a layer's weight. */
 export interface LayerTensors {
@@ -18,9 +17,9 @@ export interface LayerTensors {
   codes: NewTensor;
   /** How they are laid out. */
   packing: Packing;
-  /** The others. */
+  /** The others, in an order that tells which is which; the first one is tensor 1 of the layer. */
   others: NewTensor[];
-  /** Names that a loader takes for a part of the layer, whether or not it has that part. */
+  /** Names that a loader takes for a part of the layer, those of its tensors and of parts that it has not. */
   reserved: string[];
 }
 
@@ -33,6 +32,14 @@ export function newTensor(name: string, dtype: string, shape: number[]): NewTens
 /** A file of weights of the source. */
 export type SourceShard = Pick<Model["shards"][number], "name" | "tensors" | "metadata">;
 
+/** What a checkpoint's files have in common. */
+interface Joint {
+  /** In which the names of all tensors are taken that stay as they are. */
+  claims: Claims;
+  /** Whether an index lists its tensors. */
+  isListed: boolean;
+}
+
 /**
  * Plans one output file.
  *
@@ -40,7 +47,6 @@ export type SourceShard = Pick<Model["shards"][number], "name" | "tensors" | "me
  * @param shards The source's files whose tensors go there.
  * @param layers The layers to quantize, of these shards or any other, by the names of their tensors.
  * @param store The tensors of a layer.
- * @param claim Takes the names of the checkpoint's tensors.
  * @throws {BadInputError} Two tensors would share a name, or the header would be too large.
  */
 export function planShard(
@@ -48,50 +54,65 @@ export function planShard(
   shards: readonly SourceShard[],
   layers: ReadonlyMap<string, LayerPlan>,
   store: (layer: LayerPlan) => LayerTensors,
-  claim: ClaimNames = claimTensors(),
+  { claims, isListed }: Joint = { claims: claimCopies(shards, layers), isListed: false },
 ): FilePlan {
-  const own: StoredLayer[] = [];
+  const tensors: NewTensor[] = [];
+  const own: (StoredLayer & { begins: number[] })[] = [];
   const copies: StoredCopy[] = [];
-  const take = (shard: string, tensor: TensorInfo): NewTensor[] => {
-    const layer = layers.get(tensor.name);
-    if (layer === undefined) {
-      const { name, dtype, shape, begin, end } = tensor;
-      claim([name], { tensor: name, shard });
-      copies.push({ tensor, shard, name });
-      return [{ name, dtype, shape, byteLength: end - begin }];
+  for (const { name: shard, tensors: originals } of shards) {
+    for (const tensor of originals) {
+      const layer = layers.get(tensor.name);
+      if (layer === undefined) {
+        const { name, dtype, shape, begin, end } = tensor;
+        copies.push({ tensor, shard, begin: tensors.length });
+        tensors.push({ name, dtype, shape, byteLength: end - begin });
+        continue;
+      }
+      const { codes, packing, others, reserved } = store(layer);
+      claims.check(reserved, { tensor: tensor.name, shard });
+      const byteLength = others.reduce((size, one) => size + one.byteLength, codes.byteLength);
+      const begins = [codes, ...others].map((_, i) => tensors.length + i);
+      own.push({ layer, packing, byteLength, begins });
+      tensors.push(codes, ...others);
     }
-    const { codes, packing, others, reserved } = store(layer);
-    const tensors = [codes, ...others];
-    claim([...tensors.map(({ name }) => name), ...reserved], { tensor: tensor.name, shard });
-    const byteLength = tensors.reduce((size, { byteLength }) => size + byteLength, 0);
-    own.push({ layer, codes: codes.name, packing, byteLength });
-    return tensors;
-  };
-  const tensors = shards.flatMap((shard) =>
-    shard.tensors.flatMap((tensor) => take(shard.name, tensor))
-  );
+  }
   // Loaders of the transformers family refuse a file that does not say where it comes from.
   const metadata = shards[0]?.metadata ?? new Map([["format", "pt"]]);
+  const { bytes, begins, byteLength } = encodeHeader(tensors, metadata);
+  // Until now it was known which tensors these are, and not where they lie.
+  for (const copy of copies) copy.begin = begins[copy.begin]!;
+  for (const layer of own) layer.begins.forEach((at, i) => layer.begins[i] = begins[at]!);
   return {
     name,
-    header: encodeHeader(tensors, metadata),
+    head: bytes,
+    byteLength,
     layers: own,
     copies,
-    tensorNames: tensors.map(({ name }) => name),
+    tensorNames: isListed ? tensors.map(({ name }) => name) : undefined,
   };
 }
 
 /** Plans the files of a checkpoint that has the source's own ones. */
 export function planShards(
-  { shards }: Model,
+  { shards, index }: Model,
   layers: readonly LayerPlan[],
   store: (layer: LayerPlan) => LayerTensors,
 ): FilePlan[] {
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
-  const claim = claimTensors();
-  return shards.map((shard) => planShard(shard.name, [shard], byTensor, store, claim));
+  const joint = { claims: claimCopies(shards, byTensor), isListed: index !== undefined };
+  return shards.map((shard) => planShard(shard.name, [shard], byTensor, store, joint));
 }
 
-function claimTensors(): ClaimNames {
-  return startClaims("leave the layer out with --ignore, or rename the other tensor");
+/** Takes the names of all tensors that stay as they are. */
+function claimCopies(
+  shards: readonly SourceShard[],
+  layers: ReadonlyMap<string, LayerPlan>,
+): Claims {
+  const claims = startClaims("leave the layer out with --ignore, or rename the other tensor");
+  for (const { name: shard, tensors } of shards) {
+    for (const { name } of tensors) {
+      if (!layers.has(name)) claims.claim(name, { tensor: name, shard });
+    }
+  }
+  return claims;
 }

@@ -35,10 +35,16 @@ export async function compareBytes(
   return -1;
 }
 
-/** Word by word, then byte by byte in the word that differs. */
-function findDifference(left: Uint8Array, right: Uint8Array, count: number): number {
+/**
+ * The first byte in which two runs of bytes differ, or -1: word by word, then byte by byte in the word that differs.
+ *
+ * @param left Lies at a multiple of 4 in its buffer, as `right` does.
+ * @param count Bytes that are compared.
+ */
+export function findDifference(left: Uint8Array, right: Uint8Array, count: number): number {
   const words = Math.floor(count / 4);
-  const [a, b] = [new Uint32Array(left.buffer, 0, words), new Uint32Array(right.buffer, 0, words)];
+  const a = new Uint32Array(left.buffer, left.byteOffset, words);
+  const b = new Uint32Array(right.buffer, right.byteOffset, words);
   let word = 0;
   while (word < words && a[word] === b[word]) word++;
   for (let i = word * 4; i < count; i++) {

@@ -32,39 +32,43 @@ const READ_BYTES = 2 ** 16;
 export async function countCodes(job: CountCodesJob, { files }: Desk): Promise<number[]> {
   const { slice: { columns, dtype, source }, rows } = job;
   const rowBytes = columns * floatBytes(dtype);
-  const values = new Float32Array(columns);
   const counts = new Array<number>(CODE_BINS).fill(0);
   for (let s = 0; s < rows.length;) {
     const first = rows[s]!;
     let near = s + 1;
     while (near < rows.length && (rows[near]! + 1 - first) * rowBytes <= READ_BYTES) near++;
-    const bytes = new Uint8Array((rows[near - 1]! + 1 - first) * rowBytes);
+    const count = rows[near - 1]! + 1 - first;
+    const bytes = new Uint8Array(count * rowBytes);
+    const values = new Float32Array(count * columns);
     await files.read(source, first * rowBytes, bytes);
-    for (; s < near; s++) {
-      const at = (rows[s]! - first) * rowBytes;
-      decodeFloats(bytes.subarray(at, at + rowBytes), dtype, values);
-      countRow(job, s, values, counts);
-    }
+    decodeFloats(bytes, dtype, values);
+    for (; s < near; s++) countRow(job, s, values, (rows[s]! - first) * columns, counts);
   }
   return counts;
 }
 
-/** Counts the weights of the sample's row `s`. */
+/**
+ * Counts the weights of the sample's row `s`.
+ *
+ * @param first Where its values begin.
+ */
 function countRow(
-  { bits, rows, scale, zero_point }: CountCodesJob,
+  { slice: { columns }, bits, rows, scale, zero_point }: CountCodesJob,
   s: number,
   values: Float32Array,
+  first: number,
   counts: number[],
 ): void {
   const { from, width } = codeAxis(bits);
   const across = scale.length / rows.length;
-  const blockColumns = values.length / across;
+  const blockColumns = columns / across;
   for (let block = 0; block < across; block++) {
     const at = s * across + block;
     const own = scale[at]!;
     const shift = zero_point[at]! - from;
-    for (let c = block * blockColumns; c < (block + 1) * blockColumns; c++) {
-      const value = values[c]!;
+    const start = first + block * blockColumns;
+    for (let i = start; i < start + blockColumns; i++) {
+      const value = values[i]!;
       if (value === 0) continue;
       const bin = Math.floor((value / own + shift) / width);
       const kept = Math.min(CODE_BINS - 1, Math.max(0, bin));

@@ -75,14 +75,17 @@ async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
 }
 
 async function openWasm(work: number, { onBytes }: BackendHooks): Promise<Backend> {
-  let description = "SIMD WebAssembly on one thread";
-  const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
-  if (work >= POOL_BYTES && workers > 1) {
-    const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
-    if (mayStartWorkers()) return createPool(workers, onBytes);
-    description += ", since without permission to read the program no worker starts";
-  }
   const { createInline } = await import("./inline.ts");
   const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
-  return createInline("wasm", description, createWasmKernels(), onBytes);
+  const openHere = (description: string) =>
+    createInline("wasm", description, createWasmKernels(), onBytes);
+  const alone = "SIMD WebAssembly on one thread";
+  const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
+  if (work < POOL_BYTES || workers < 2) return openHere(alone);
+  const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
+  if (!mayStartWorkers()) {
+    return openHere(`${alone}, since without permission to read the program no worker starts`);
+  }
+  const { keepSmall } = await import("./keep_small.ts");
+  return keepSmall(openHere(alone), () => createPool(workers, onBytes));
 }

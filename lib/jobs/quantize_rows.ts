@@ -63,9 +63,9 @@ export async function quantizeRows(
   const params = emptyParams(rows * (columns / blockColumns), isSearched);
   const filled = new Uint8Array(params.scale.length);
   const found = emptyRows(rows);
-  const ranged = emptyRows(rows);
-  const room = createRoom();
   const isCompared = isSearched || inputs !== undefined;
+  const ranged = isCompared ? emptyRows(rows) : undefined;
+  const room = createRoom();
   const plain = inputs && withoutGains(inputs);
   const outputs: OutputSums[] = [];
   let tiles = 0;
@@ -78,7 +78,7 @@ export async function quantizeRows(
     const ranges = await kernels.range(held(), tile);
     if (!estimateBlocks(ranges, job, own)) return undefined;
     const best: BlockParams = isSearched ? await kernels.search(held(), tile, own, job) : own;
-    if (isCompared) {
+    if (ranged !== undefined) {
       const { sums } = await kernels.encode(held(), tile, bits, own, true);
       addTile(ranged, own, own, plan.row, blocksAcross(tile), sums);
     }
@@ -97,7 +97,7 @@ export async function quantizeRows(
     await writeTile(job, desk, plan, tile, packed, best);
     await desk.onBytes(length);
   }
-  if (!isCompared) return { params, filled, ...complete(found) };
+  if (ranged === undefined) return { params, filled, ...complete(found) };
   const own = complete(ranged);
   const output = plain && outputs.reduce((sum, { signal, error }) => ({
     signal: sum.signal + signal,
@@ -141,9 +141,11 @@ async function sampleOutput(
 
 /** Room for the parameters of a tile's blocks, used again by the next one. */
 function createRoom(): (blocks: number) => OwnParams {
-  let all = emptyOwn(0);
+  let all: OwnParams | undefined;
   return (blocks) => {
-    if (all.scale.length < blocks) all = emptyOwn(blocks);
+    if (all === undefined || all.scale.length < blocks) all = emptyOwn(blocks);
+    // Mostly: views would cost as much as a small layer's own work.
+    if (all.scale.length === blocks) return all;
     return {
       scale: all.scale.subarray(0, blocks),
       zero_point: all.zero_point.subarray(0, blocks),

@@ -33,9 +33,14 @@ type Results = { [V in keyof Verbs]: Awaited<ReturnType<Verbs[V]>> };
 /** What a job gives back, as plain data. */
 export type ResultOf<J extends Job> = Results[J["verb"]];
 
+type Run = (job: Job, desk: Desk) => Promise<unknown>;
+
+/** What was loaded: an import takes longer than a small job, even of what is there already. */
+const loaded: { [V in Job["verb"]]?: Run } = {};
+
 /** Runs a job on this thread. */
 export async function runJob<J extends Job>(job: J, desk: Desk): Promise<ResultOf<J>> {
   // The compiler does not see that a verb's function takes the job of that verb.
-  const run = await VERBS[job.verb]() as unknown as (job: J, desk: Desk) => Promise<ResultOf<J>>;
-  return await run(job, desk);
+  const run = loaded[job.verb] ??= await VERBS[job.verb]() as unknown as Run;
+  return await run(job, desk) as ResultOf<J>;
 }

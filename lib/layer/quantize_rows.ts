@@ -115,6 +115,7 @@ function describeGroups(
   rowsOf: (piece: Piece) => RowSums,
 ): Pick<GroupsRecord, "scale" | "zero_point"> {
   const join = (part: (piece: Piece) => Float64Array) => {
+    if (pieces.length === 1) return part(pieces[0]!);
     const all = new Float64Array(boundaries.at(-1)!);
     let row = 0;
     for (const piece of pieces) {

@@ -29,9 +29,10 @@ export function sampleCodes(job: LayerJob): CodeSample {
       for (const [s, row] of taken.entries()) {
         if (row < bands[0]! || row >= bands.at(-1)!) continue;
         while (bands[band + 1]! <= row) band++;
-        const [from, to] = [band * blocks, (band + 1) * blocks];
-        scale.set(scales.subarray(from, to), s * across);
-        zero_point.set(zeroPoints.subarray(from, to), s * across);
+        for (let block = 0; block < blocks; block++) {
+          scale[s * across + block] = scales[band * blocks + block]!;
+          zero_point[s * across + block] = zeroPoints[band * blocks + block]!;
+        }
       }
     },
     job: () => {

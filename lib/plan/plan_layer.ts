@@ -86,6 +86,7 @@ export function modulationOptions(settings: QuantizeSettings): LayerOptions | un
  *
  * @param tensor A matrix [rows, columns] with at least `timeGroups` rows.
  * @param shard Name of the shard that holds it.
+ * @param planAxis Gives the axis of so many rows, see {@linkcode planAxisOf}.
  * @returns `undefined`: the format cannot store it.
  * @throws {BadInputError} It is no matrix of F32, F16 or BF16, or has too few rows.
  */
@@ -94,12 +95,13 @@ export function planLayer(
   shard: string,
   options: LayerOptions,
   storage: LayerStorage,
+  planAxis: (rows: number) => TimeAxis = planAxisOf(options),
 ): LayerPlan | undefined {
   const [rows = 0, columns = 0] = tensor.shape;
   const { dtype } = tensor;
   if (!isFloatDtype(dtype)) throw new BadInputError(`Cannot quantize ${quote(tensor.name)}`);
   const { bits, granularity, groupSize } = options;
-  const boundaries = planTimeGroups(rows, options.timeGroups);
+  const axis = planAxis(rows);
   const holds = (blockColumns: number) => storage.holds(bits, blockColumns, columns);
   const blocks = granularity === "row"
     ? cutRow(columns, groupSize, holds)
@@ -115,8 +117,21 @@ export function planLayer(
     symmetric: storage.isSymmetric(bits, options.symmetric),
     rows,
     columns,
-    grid: { bands: granularity === "row" ? null : boundaries, ...blocks },
-    axis: { source: "positional", boundaries },
+    grid: { bands: granularity === "row" ? null : axis.boundaries, ...blocks },
+    axis,
+  };
+}
+
+/** Plans the axes of layers, one for all that have as many rows: a hundred thousand of them take memory. */
+export function planAxisOf(
+  { timeGroups }: Pick<LayerOptions, "timeGroups">,
+): (rows: number) => TimeAxis {
+  const known = new Map<number, TimeAxis>();
+  return (rows) => {
+    const axis = known.get(rows) ??
+      { source: "positional", boundaries: planTimeGroups(rows, timeGroups) };
+    known.set(rows, axis);
+    return axis;
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type LayerStorage,
   modulationOptions,
   moduleName,
+  planAxisOf,
   planLayer,
 } from "./plan_layer.ts";
 import { classifyLayer } from "./classify_layer.ts";
@@ -74,6 +75,7 @@ export function selectLayers(
   const unheld: Selection["unheld"] = [];
   const ordinary = layerOptions(settings);
   const modulation = defaultIgnore ? modulationOptions(settings) : ordinary;
+  const planAxis = planAxisOf(settings);
   const skip = ({ name }: TensorInfo, [obstacle, reason]: Refusal) => {
     skipped.push({ name, reason });
     if (!obstacles.has(obstacle)) obstacles.set(obstacle, { name, reason });
@@ -94,7 +96,7 @@ export function selectLayers(
       }
       const isModulation = classifyLayer(name, [rows, columns]) === "modulation";
       const options = isModulation ? modulation ?? ordinary : ordinary;
-      const layer = planLayer(tensor, shard.name, options, storage);
+      const layer = planLayer(tensor, shard.name, options, storage, planAxis);
       if (layer === undefined) {
         unheld.push({ name, columns });
         skip(tensor, ["blocks", `${columns} columns fill no blocks of the format`]);

@@ -30,10 +30,16 @@ export function encodeTimeGroups(
   // Made twice, since those of many layers would take more than what is written.
   const schedules = () => listSchedules(records, activations);
   const tensors: NewTensor[] = [];
+  const shapes = new Map<number, number[]>();
+  const shapeOf = (length: number) => {
+    const shape = shapes.get(length) ?? [length];
+    shapes.set(length, shape);
+    return shape;
+  };
   for (const { prefix, axis, track, isByStep } of schedules()) {
-    const length = [isByStep ? track.starts.at(-1)! : track.scale.length];
+    const length = shapeOf(isByStep ? track.starts.at(-1)! : track.scale.length);
     tensors.push(
-      newTensor(`${prefix}boundaries`, "I32", [axis.boundaries.length]),
+      newTensor(`${prefix}boundaries`, "I32", shapeOf(axis.boundaries.length)),
       newTensor(`${prefix}scale`, "F32", length),
       newTensor(`${prefix}zero_point`, "I32", length),
     );
@@ -52,9 +58,8 @@ export function encodeTimeGroups(
   // All values take 4 bytes.
   const values = new Uint8Array(byteLength - bytes.length);
   const [floats, integers] = [new Float32Array(values.buffer), new Int32Array(values.buffer)];
-  const placeOf = ({ name }: NewTensor) => (begins.get(name)! - bytes.length) / 4;
-  const places = tensors.map(placeOf).values();
-  const next = () => places.next().value!;
+  let tensor = 0;
+  const next = () => (begins[tensor++]! - bytes.length) / 4;
   for (const { axis, track, isByStep } of schedules()) {
     integers.set(axis.boundaries, next());
     const [scale, zeroPoint] = [next(), next()];

@@ -134,6 +134,8 @@ export async function runPlan(
     await hearSignals(signal);
     const schedules = encodeTimeGroups(records, axis, settings.phase, own);
     await writePieces(join(directory, OUTPUT_MARK), OUTPUT_MARK, schedules);
+    // Given up at once, not when garbage is collected: of very many layers they take tens of megabytes.
+    for (const { buffer } of schedules) buffer.transfer(0);
     await writeConfig(part, directory);
     checkWritten(directory, files);
     return records;

@@ -177,5 +177,5 @@ export function ratedBytes(
 
 /** Bytes of the weight files of a checkpoint. */
 export function bytesOfFiles({ files }: CheckpointPlan): number {
-  return files.reduce((size, { header }) => size + header.byteLength, 0);
+  return files.reduce((size, { byteLength }) => size + byteLength, 0);
 }

@@ -1,13 +1,5 @@
 /** Runs many pieces of work, a few of them at a time. */
 
-/** A piece of work, and how much of it there is. */
-export interface Task {
-  /** Source bytes. */
-  bytes: number;
-  /** Does it. */
-  run: () => Promise<void>;
-}
-
 /**
  * Tasks under way at once: enough that no worker waits, and few enough that what a phase reads twice is
  * still in the page cache the second time.
@@ -18,10 +10,13 @@ export const TASKS_AT_ONCE = 32;
  * Runs tasks, the largest first, so that no worker is left with one at the end. After the first that
  * fails none is begun; those under way may still be when its error comes.
  *
+ * @param tasks Plain data with the source bytes of each, since there may be hundreds of thousands.
+ * @param run Does one.
  * @param count Tasks under way at once.
  */
-export async function runTasks(
+export async function runTasks<Task extends { bytes: number }>(
   tasks: readonly Task[],
+  run: (task: Task) => Promise<void>,
   count: number = TASKS_AT_ONCE,
 ): Promise<void> {
   const waiting = tasks.toSorted((a, b) => b.bytes - a.bytes).values();
@@ -30,7 +25,7 @@ export async function runTasks(
     try {
       for (const task of waiting) {
         if (hasFailed) return;
-        await task.run();
+        await run(task);
       }
     } catch (error) {
       hasFailed = true;

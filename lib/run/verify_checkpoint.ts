@@ -13,7 +13,7 @@ import { floatBytes } from "../safetensors/dtype.ts";
 import type { FilePlace, FormatName, QualitySums } from "../types.ts";
 import type { RunHooks } from "./pipeline.ts";
 import { planVerification, type VerificationPlan } from "./plan_verification.ts";
-import { runTasks, type Task } from "./run_tasks.ts";
+import { runTasks } from "./run_tasks.ts";
 import { stopOnAbort } from "./stop_on_abort.ts";
 import { cutEvenly, rowsOf } from "./write_files.ts";
 
@@ -63,13 +63,7 @@ export async function runVerification(
   });
   const files = openFiles(false);
   const found = new Map<WrittenLayer, QualitySums>();
-  const task = (name: string, bytes: number, work: () => Promise<void>): Task => ({
-    bytes,
-    run: async () => {
-      await work();
-      finished = name;
-    },
-  });
+  const task = (name: string, bytes: number, work: () => Promise<void>) => ({ name, bytes, work });
   const tasks = [
     ...layers.map(({ name, layer, original }) =>
       task(name, bytesOf(original), async () => {
@@ -93,7 +87,11 @@ export async function runVerification(
     ),
   ];
   try {
-    await stopOnAbort(signal, runTasks(tasks));
+    const running = runTasks(tasks, async ({ name, work }) => {
+      await work();
+      finished = name;
+    });
+    await stopOnAbort(signal, running);
   } finally {
     backend.close();
     files.close();

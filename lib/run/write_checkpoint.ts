@@ -5,8 +5,9 @@ import { BadInputError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import type { FilePlan } from "../format/checkpoint_format.ts";
 import { appendEntry } from "../format/append_entry.ts";
+import { findDifference } from "../jobs/compare_bytes.ts";
 import type { ShardIndex } from "../model/open_model.ts";
-import { openSource } from "../safetensors/read.ts";
+import { type FileSource, openSource } from "../safetensors/read.ts";
 import { plainJson } from "../safetensors/scan_json.ts";
 import { writeWhole } from "../safetensors/write.ts";
 import type { PartPlan } from "./plan_run.ts";
@@ -32,11 +33,11 @@ export async function writeConfig(
 /** Text of the index that belongs to the output files: true total size, tensors in the order of their names. */
 export function formatIndex(index: ShardIndex, files: readonly FilePlan[]): string {
   const total_size = files.reduce(
-    (size, { header }) => size + header.byteLength - header.bytes.length,
+    (size, { byteLength, head }) => size + byteLength - head.length,
     0,
   );
   const metadata = { ...(plainJson(index.metadata) as Record<string, unknown>), total_size };
-  const places = files.flatMap(({ name, tensorNames }) =>
+  const places = files.flatMap(({ name, tensorNames = [] }) =>
     tensorNames.map((tensor): [string, string] => [tensor, name])
   ).sort(([a], [b]) => (a < b ? -1 : 1));
   // Written line by line: an object literal would reorder names that look like numbers.
@@ -53,16 +54,12 @@ export function formatIndex(index: ShardIndex, files: readonly FilePlan[]): stri
  * @throws {BadInputError} One is not: the disk lost it, or something else wrote to it.
  */
 export function checkWritten(directory: string, files: readonly FilePlan[]): void {
-  for (const { name, header } of files) {
+  for (const { name, head, byteLength } of files) {
     // Not taken for a file of the model, which has the same name.
     const label = `${name} of the output`;
     const source = openSource(join(directory, name), label);
     try {
-      const found = new Uint8Array(Math.min(header.bytes.length, source.byteLength));
-      source.readInto(0, found);
-      let same = 0;
-      while (same < found.length && found[same] === header.bytes[same]) same++;
-      if (same === header.bytes.length && source.byteLength === header.byteLength) continue;
+      if (source.byteLength === byteLength && beginsWith(source, head)) continue;
       throw new BadInputError(
         `Cannot read ${quote(label)}: it is not what was written: check the disk, and run again`,
       );
@@ -70,4 +67,19 @@ export function checkWritten(directory: string, files: readonly FilePlan[]): voi
       source.close();
     }
   }
+}
+
+/** Bytes compared at a time. */
+const COMPARED_AT_ONCE = 2 ** 16;
+
+/** Whether a file that is long enough begins with some bytes. */
+function beginsWith(source: FileSource, head: Uint8Array): boolean {
+  const found = new Uint8Array(Math.min(COMPARED_AT_ONCE, head.length));
+  for (let at = 0; at < head.length; at += found.length) {
+    const expected = head.subarray(at, at + found.length);
+    const own = found.subarray(0, expected.length);
+    source.readInto(at, own);
+    if (findDifference(own, expected, own.length) >= 0) return false;
+  }
+  return true;
 }

@@ -3,7 +3,12 @@
 import { join } from "node:path";
 import { escapeText } from "../base/text.ts";
 import type { Calibration } from "../calibration/calibration.ts";
-import type { CheckpointFormat, StoredCopy, TensorPart } from "../format/checkpoint_format.ts";
+import type {
+  CheckpointFormat,
+  StoredCopy,
+  StoredLayer,
+  TensorPart,
+} from "../format/checkpoint_format.ts";
 import type { Backend } from "../jobs/backend.ts";
 import { openFiles } from "../jobs/open_files.ts";
 import { type LayerRecord, recordLayer } from "../layer/layer_record.ts";
@@ -18,7 +23,7 @@ import type { FilePlace } from "../types.ts";
 import type { RowRun } from "../layer/slice_layer.ts";
 import type { PartPlan } from "./plan_run.ts";
 import { shareInputs } from "./share_inputs.ts";
-import { runTasks, type Task, TASKS_AT_ONCE } from "./run_tasks.ts";
+import { runTasks, TASKS_AT_ONCE } from "./run_tasks.ts";
 
 /** Bytes of a copy that one worker makes. */
 const COPY_BYTES = 16 * 2 ** 20;
@@ -38,6 +43,14 @@ export interface Writing {
   onFinished: OnFinished;
 }
 
+/** A layer to quantize, or some copies to make. */
+type Task =
+  & { bytes: number; target: Target }
+  & (
+    | { stored: StoredLayer }
+    | { batch: Batch }
+  );
+
 /**
  * Writes all weight files of a model.
  *
@@ -55,61 +68,65 @@ export async function writeFiles(
   const inputs = shareInputs(calibration, selection.layers, settings, backend);
   const flusher = createFlusher();
   const targets = openFiles(false);
-  const tasks: Task[] = [];
   const sources = new Map(model.shards.map(({ name, path }) => [name, { path, label: name }]));
-  for (const { name, header, layers, copies } of files) {
+  const tasks: Task[] = [];
+  for (const { name, head, byteLength, layers, copies } of files) {
     const target = { path: join(directory, name), label: name };
-    await createFile(target.path, target.label, header.byteLength, header.bytes);
-    const place = (name: string) => ({ ...target, begin: header.begins.get(name)! });
-    const add = (tensor: TensorInfo, run: () => Promise<void>) =>
-      tasks.push({ bytes: tensor.end - tensor.begin, run: () => flusher.watch(target, run) });
-    for (const { layer, codes, packing, headRows, byteLength } of layers) {
-      add(layer.tensor, async () => {
-        const source = sources.get(layer.shard)!;
-        const job = { layer, source, target: place(codes), packing, headRows };
-        const write = async (parts: Iterable<TensorPart>) => {
-          for (const { name, offset, bytes } of parts) {
-            await targets.write(place(name), offset, bytes);
-          }
-        };
-        await write(encodeConstants(layer));
-        await inputs.lend(layer, async (known) => {
-          const found = await quantizeLayer(
-            { ...job, inputs: known },
-            backend,
-            settings,
-            (params) => write(encodeParams(layer, params)),
-          );
-          records.set(layer, recordLayer(layer, found, byteLength, known));
-        });
-        onFinished(
-          layer.name,
-          `Quantized ${escapeText(layer.name)} [${layer.rows}, ${layer.columns}]`,
-        );
-      });
-    }
+    await createFile(target.path, target.label, byteLength, head);
+    for (const stored of layers) tasks.push({ bytes: bytesOf(stored.layer), target, stored });
     for (const batch of joinSmall(copies)) {
-      const [first] = batch;
-      const source = sources.get(first.shard)!;
-      const run = async () => {
-        if (batch.length > 1) await copySmall(batch, source, place, backend);
-        else await copyTensor(first, source, place(first.name), backend);
-        for (const { tensor } of batch) onFinished(tensor.name);
-      };
-      const bytes = batch.reduce((sum, { tensor: { begin, end } }) => sum + end - begin, 0);
-      tasks.push({ bytes, run: () => flusher.watch(target, run) });
+      tasks.push({ bytes: batch.reduce((sum, copy) => sum + bytesOf(copy), 0), target, batch });
     }
   }
+  const quantize = async (stored: StoredLayer, target: Target) => {
+    const { layer, begins, packing, headRows, byteLength } = stored;
+    const place = (tensor: number) => ({ ...target, begin: begins[tensor]! });
+    const write = async (parts: Iterable<TensorPart>) => {
+      for (const { tensor, offset, bytes } of parts) {
+        await targets.write(place(tensor), offset, bytes);
+      }
+    };
+    await write(encodeConstants(layer));
+    await inputs.lend(layer, async (known) => {
+      const source = sources.get(layer.shard)!;
+      const found = await quantizeLayer(
+        { layer, source, target: place(0), packing, headRows, inputs: known },
+        backend,
+        settings,
+        (params) => write(encodeParams(layer, params)),
+      );
+      records.set(layer, recordLayer(layer, found, byteLength, known));
+    });
+    const { name, rows, columns } = layer;
+    onFinished(name, `Quantized ${escapeText(name)} [${rows}, ${columns}]`);
+  };
+  const copy = async (batch: Batch, target: Target) => {
+    const [first] = batch;
+    const source = sources.get(first.shard)!;
+    if (batch.length > 1) await copySmall(batch, source, target, backend);
+    else await copyTensor(first, source, target, backend);
+    for (const { tensor } of batch) onFinished(tensor.name);
+  };
+  const run = (task: Task) =>
+    flusher.watch(
+      task.target,
+      () => "batch" in task ? copy(task.batch, task.target) : quantize(task.stored, task.target),
+    );
   const lanes = countLanes(selection, settings);
   // Of each layer at work the inputs are in memory.
   const most = calibration === undefined ? lanes : Math.min(lanes, CALIBRATED_AT_ONCE);
   try {
-    await flusher.during(runTasks(tasks, most));
+    await flusher.during(runTasks(tasks, run, most));
   } finally {
     targets.close();
   }
   for (const { name } of files) await syncFile(join(directory, name), name, "all");
   return selection.layers.map((layer) => records.get(layer)!);
+}
+
+/** Bytes of the source tensor. */
+function bytesOf({ tensor: { begin, end } }: { tensor: TensorInfo }): number {
+  return end - begin;
 }
 
 /** Largest tensor that shares a job with others, in bytes, and most of them in one. */
@@ -121,8 +138,8 @@ type Batch = [StoredCopy, ...StoredCopy[]];
 /** Copies in their order, small ones of one shard together: by themselves each would cost a job. */
 function joinSmall(copies: readonly StoredCopy[]): Batch[] {
   const batches: Batch[] = [];
-  const isSmall = ({ tensor: { begin, end }, headRows, widen }: StoredCopy) =>
-    end - begin <= SMALL_BYTES && headRows === undefined && widen === undefined;
+  const isSmall = (copy: StoredCopy) =>
+    bytesOf(copy) <= SMALL_BYTES && copy.headRows === undefined && copy.widen === undefined;
   for (const copy of copies) {
     const last = batches.at(-1);
     const joins = last !== undefined && last.length < MOST_JOINED &&
@@ -136,33 +153,33 @@ function joinSmall(copies: readonly StoredCopy[]): Batch[] {
 async function copySmall(
   batch: Batch,
   source: Target,
-  place: (name: string) => FilePlace,
+  target: Target,
   backend: Backend,
 ): Promise<void> {
-  const { path, label } = place(batch[0].name);
-  const pieces = batch.map(({ name, tensor: { begin, end } }) => ({
-    from: begin,
-    to: place(name).begin,
-    byteLength: end - begin,
+  const pieces = batch.map((copy) => ({
+    from: copy.tensor.begin,
+    to: copy.begin,
+    byteLength: bytesOf(copy),
   }));
-  const [from, to] = [{ ...source, begin: 0 }, { path, label, begin: 0 }];
+  const [from, to] = [{ ...source, begin: 0 }, { ...target, begin: 0 }];
   await backend.run({ verb: "copy", source: from, target: to, pieces });
 }
 
 /** Copies a tensor, in pieces that several workers can share. */
 async function copyTensor(
-  { tensor, headRows, widen }: StoredCopy,
-  source: Omit<FilePlace, "begin">,
-  target: FilePlace,
+  copy: StoredCopy,
+  source: Target,
+  target: Target,
   backend: Backend,
 ): Promise<void> {
-  const { begin, end } = tensor;
+  const { tensor, headRows, widen } = copy;
+  const [from, to] = [{ ...source, begin: tensor.begin }, { ...target, begin: copy.begin }];
   if (headRows === undefined && widen === undefined) {
-    await copyBytes({ ...source, begin }, target, end - begin, backend);
+    await copyBytes(from, to, bytesOf(copy), backend);
     return;
   }
   const rows = rowsOf(tensor);
-  const place = { source: { ...source, begin }, target, headRows, widen, rowBytes: rows.rowBytes };
+  const place = { source: from, target: to, headRows, widen, rowBytes: rows.rowBytes };
   await Promise.all(
     cutEvenly(rows.count, Math.max(1, Math.floor(COPY_BYTES / rows.rowBytes)))
       .map(({ from, to }) => backend.run({ verb: "rewriteRows", ...place, from, to })),

@@ -30,8 +30,8 @@ const GROWTH = 1.5;
 export interface EncodedHeader {
   /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** First byte of each tensor, counted from the start of the file. */
-  begins: Map<string, number>;
+  /** First byte of each tensor given, in their order, counted from the start of the file. */
+  begins: Float64Array;
   /** Length of the whole file in bytes. */
   byteLength: number;
 }
@@ -46,9 +46,10 @@ export function encodeHeader(
   tensors: readonly NewTensor[],
   metadata: ReadonlyMap<string, string>,
 ): EncodedHeader {
-  const byDtype = Map.groupBy(tensors, ({ dtype }) => dtype);
+  const byDtype = Map.groupBy(tensors.keys(), (i) => tensors[i]!.dtype);
+  const byName = (a: number, b: number) => compareNames(tensors[a]!, tensors[b]!);
   const order = knownDtypes().toReversed().flatMap((dtype) =>
-    (byDtype.get(dtype) ?? []).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+    (byDtype.get(dtype) ?? []).sort(byName)
   );
   const utf8 = new TextEncoder();
   let buffer = new ArrayBuffer(ENCODED_AT_ONCE);
@@ -71,8 +72,12 @@ export function encodeHeader(
     const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
     put(`"__metadata__":{${pairs.join(",")}}`);
   }
+  refuseTwins(order.map((i) => tensors[i]!.name));
+  const begins = new Float64Array(tensors.length);
   let offset = 0;
-  for (const { name, dtype, shape, byteLength } of order) {
+  for (const i of order) {
+    const { name, dtype, shape, byteLength } = tensors[i]!;
+    begins[i] = offset;
     const range = `[${offset},${offset + byteLength}]`;
     put(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`);
     offset += byteLength;
@@ -88,14 +93,20 @@ export function encodeHeader(
   }
   const bytes = new Uint8Array(buffer.transfer(LENGTH_BYTES + length)).fill(0x20, used);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  const begins = new Map<string, number>();
-  let begin = bytes.length;
-  for (const { name, byteLength } of order) {
-    if (name === "__metadata__" || begins.has(name)) {
-      throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
-    }
-    begins.set(name, begin);
-    begin += byteLength;
+  for (let i = 0; i < begins.length; i++) begins[i]! += bytes.length;
+  return { bytes, begins, byteLength: bytes.length + offset };
+}
+
+/** Checks that no name is used twice; sorting them takes less memory than a set. */
+function refuseTwins(names: string[]): void {
+  names.sort();
+  for (const [i, name] of names.entries()) {
+    if (name !== "__metadata__" && name !== names[i + 1]) continue;
+    throw new BadInputError(`Cannot write tensor ${quote(name)}: the name is already taken`);
   }
-  return { bytes, begins, byteLength: begin };
+}
+
+/** The order of two tensors, by their names. */
+export function compareNames(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

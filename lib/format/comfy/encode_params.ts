@@ -5,15 +5,14 @@ import { encodeFloats, floatBytes } from "../../safetensors/dtype.ts";
 import { type LayerParams, middleOf } from "../../types.ts";
 import type { TensorPart } from "../checkpoint_format.ts";
 import { expandParams } from "../expand_params.ts";
-import { comfyNames } from "./layer_tensors.ts";
+import { PARTS } from "./layer_tensors.ts";
 
 /** Encodes the scales and zeros of some rows of a layer, see `CheckpointFormat`. */
 export function* encodeParams(
-  { name, bits, rows, scaleDtype }: LayerPlan,
+  { bits, rows, scaleDtype }: LayerPlan,
   params: LayerParams,
   most?: number,
 ): Generator<TensorPart> {
-  const names = comfyNames(name);
   const width = floatBytes(scaleDtype);
   const middle = middleOf(bits);
   for (const { from, count, blocks, scale, zero_point } of expandParams(params, most)) {
@@ -27,17 +26,17 @@ export function* encodeParams(
         if (bits < 8) zeros[to] = (middle - zero_point[at]!) * own;
       }
     }
-    const tensors = new Map([[names.scale, scales]]);
-    if (bits < 8) tensors.set(names.zeros, zeros);
-    for (const [name, values] of tensors) {
+    const tensors: [number, Float32Array][] = [[PARTS.scale, scales]];
+    if (bits < 8) tensors.push([PARTS.zeros, zeros]);
+    for (const [tensor, values] of tensors) {
       const bytes = encodeFloats(values, scaleDtype);
       if (count === rows) {
-        yield { name, offset: 0, bytes };
+        yield { tensor, offset: 0, bytes };
         continue;
       }
       for (let block = 0; block < blocks; block++) {
         const part = bytes.subarray(block * count * width, (block + 1) * count * width);
-        yield { name, offset: (block * rows + from) * width, bytes: part };
+        yield { tensor, offset: (block * rows + from) * width, bytes: part };
       }
     }
   }

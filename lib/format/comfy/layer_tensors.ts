@@ -17,6 +17,9 @@ export function comfyNames(
   };
 }
 
+/** Which of a layer's tensors is which. */
+export const PARTS = { scale: 1, quant: 2, zeros: 3 } as const;
+
 /** What a layer says of itself, byte for byte. */
 export function describeQuant(bits: Bits, blockColumns: number): string {
   return bits === 8
@@ -33,20 +36,21 @@ export function layerTensors(layer: LayerPlan): LayerTensors {
   const names = comfyNames(layer.name);
   const quant = describeQuant(bits, blockColumns);
   const blocks = columns / blockColumns;
-  const params = bits === 8 ? [newTensor(names.scale, scaleDtype, [rows, 1])] : [
-    newTensor(names.scale, scaleDtype, [blocks, rows]),
-    newTensor(names.zeros, scaleDtype, [blocks, rows]),
-  ];
+  const shape = bits === 8 ? [rows, 1] : [blocks, rows];
   return {
     codes: newTensor(names.weight, "I8", [rows, (columns * bits) / 8]),
     packing: bits === 8 ? "signed" : "bytes",
-    others: [...params, newTensor(names.quant, "U8", [quant.length])],
+    others: [
+      newTensor(names.scale, scaleDtype, shape),
+      newTensor(names.quant, "U8", [quant.length]),
+      ...bits === 8 ? [] : [newTensor(names.zeros, scaleDtype, shape)],
+    ],
     reserved: Object.values(names),
   };
 }
 
 /** What a layer says of itself, as a tensor. */
-export function encodeConstants({ name, bits, grid: { blockColumns } }: LayerPlan): TensorPart[] {
+export function encodeConstants({ bits, grid: { blockColumns } }: LayerPlan): TensorPart[] {
   const bytes = new TextEncoder().encode(describeQuant(bits, blockColumns));
-  return [{ name: comfyNames(name).quant, offset: 0, bytes }];
+  return [{ tensor: PARTS.quant, offset: 0, bytes }];
 }

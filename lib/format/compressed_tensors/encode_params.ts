@@ -6,21 +6,20 @@ import { encodeFloats, floatBytes } from "../../safetensors/dtype.ts";
 import type { LayerParams } from "../../types.ts";
 import type { TensorPart } from "../checkpoint_format.ts";
 import { expandParams } from "../expand_params.ts";
-import { packedNames } from "./layer_tensors.ts";
+import { PARTS } from "./layer_tensors.ts";
 
 /** Encodes the scales and the packed zero points of some rows of a layer, see `CheckpointFormat`. */
 export function* encodeParams(
-  { name, bits, scaleDtype, symmetric }: LayerPlan,
+  { bits, scaleDtype, symmetric }: LayerPlan,
   params: LayerParams,
   most?: number,
 ): Generator<TensorPart> {
-  const names = packedNames(name);
   for (const { from, blocks, scale, zero_point } of expandParams(params, most)) {
     const bytes = encodeFloats(scale, scaleDtype);
-    yield { name: names.scale, offset: from * blocks * floatBytes(scaleDtype), bytes };
+    yield { tensor: PARTS.scale, offset: from * blocks * floatBytes(scaleDtype), bytes };
     if (symmetric) continue;
     yield {
-      name: names.zeroPoint,
+      tensor: PARTS.zeroPoint,
       offset: packedBytes(from, bits) * blocks,
       bytes: packZeroPoints(zero_point, blocks, bits),
     };

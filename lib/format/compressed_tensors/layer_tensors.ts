@@ -17,6 +17,9 @@ export function packedNames(
   };
 }
 
+/** Which of a layer's tensors is which. */
+export const PARTS = { scale: 1, shape: 2, zeroPoint: 3 } as const;
+
 /** The tensors that stand for a layer's weight in the checkpoint. */
 export function packedTensors(layer: LayerPlan): LayerTensors {
   const { rows, columns, bits, scaleDtype, symmetric, grid: { blockColumns } } = layer;
@@ -27,17 +30,17 @@ export function packedTensors(layer: LayerPlan): LayerTensors {
     packing: "words",
     others: [
       newTensor(names.scale, scaleDtype, [rows, blocks]),
+      newTensor(names.shape, "I64", [2]),
       ...symmetric
         ? []
         : [newTensor(names.zeroPoint, "I32", [packedBytes(rows, bits) / 4, blocks])],
-      newTensor(names.shape, "I64", [2]),
     ],
     reserved: Object.values(names),
   };
 }
 
 /** Rows and columns of a layer's weight, as the tensor of its shape. */
-export function encodeConstants({ name, rows, columns }: LayerPlan): TensorPart[] {
+export function encodeConstants({ rows, columns }: LayerPlan): TensorPart[] {
   const shape = new BigInt64Array([BigInt(rows), BigInt(columns)]);
-  return [{ name: packedNames(name).shape, offset: 0, bytes: new Uint8Array(shape.buffer) }];
+  return [{ tensor: PARTS.shape, offset: 0, bytes: new Uint8Array(shape.buffer) }];
 }

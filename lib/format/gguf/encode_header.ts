@@ -5,7 +5,7 @@
 
 import { BadInputError } from "../../base/errors.ts";
 import { quote } from "../../base/text.ts";
-import type { EncodedHeader } from "../../safetensors/encode_header.ts";
+import { compareNames, type EncodedHeader } from "../../safetensors/encode_header.ts";
 import { type GgufPair, type GgufValue, MAGIC, VALUE_TYPES } from "./value_types.ts";
 
 /** A tensor to be written. */
@@ -60,12 +60,15 @@ export function encodeGgufHeader(
     out.text(pair.key);
     writeValue(out, pair);
   }
-  const order = [...tensors].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const offsets = new Map<string, number>();
+  const order = [...tensors.keys()].sort((a, b) => compareNames(tensors[a]!, tensors[b]!));
+  const taken = new Set<string>();
+  const begins = new Float64Array(tensors.length);
   let offset = 0;
-  for (const tensor of order) {
-    checkTensor(tensor, offsets, limits);
-    offsets.set(tensor.name, offset);
+  for (const i of order) {
+    const tensor = tensors[i]!;
+    checkTensor(tensor, taken, limits);
+    taken.add(tensor.name);
+    begins[i] = offset;
     out.text(tensor.name);
     out.u32(tensor.shape.length);
     for (const dimension of tensor.shape.toReversed()) out.u64(dimension);
@@ -74,7 +77,7 @@ export function encodeGgufHeader(
     offset = alignUp(offset + tensor.byteLength, ALIGNMENT);
   }
   const bytes = out.take(ALIGNMENT);
-  const begins = new Map([...offsets].map(([name, begin]) => [name, bytes.length + begin]));
+  for (let i = 0; i < begins.length; i++) begins[i]! += bytes.length;
   return { bytes, begins, byteLength: bytes.length + offset };
 }
 
@@ -85,7 +88,7 @@ export function alignUp(value: number, alignment: number): number {
 
 function checkTensor(
   { name, shape }: NewGgufTensor,
-  taken: ReadonlyMap<string, number>,
+  taken: ReadonlySet<string>,
   { nameBytes, dimensions }: TensorLimits,
 ): void {
   const fail = (what: string): never => {

@@ -58,21 +58,21 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
   const architecture = recognizeArchitecture(config, names) ?? refuseArchitecture(model);
   const targets = nameTensors(architecture, names, config);
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
-  const own: StoredLayer[] = [];
-  const copies: StoredCopy[] = [];
-  const claim = startClaims("rename one of them, or give another --format");
-  const written = tensors.map(({ shard, tensor }): NewGgufTensor => {
+  const own: (Omit<StoredLayer, "begins"> & { at: number })[] = [];
+  const copies: (Omit<StoredCopy, "begin"> & { at: number })[] = [];
+  const { claim } = startClaims("rename one of them, or give another --format");
+  const written = tensors.map(({ shard, tensor }, at): NewGgufTensor => {
     const { name, headRows } = targets.get(tensor.name)!;
     const layer = byTensor.get(tensor.name);
-    claim([name], { tensor: tensor.name, shard });
+    claim(name, { tensor: tensor.name, shard });
     if (layer === undefined) {
       const { type, widen, byteLength } = planCopy(tensor);
-      copies.push({ tensor, shard, name, headRows, widen });
+      copies.push({ tensor, shard, at, headRows, widen });
       return { name, shape: tensor.shape, type, byteLength };
     }
     const packing = blockTypeOf(layer);
     const byteLength = blockBytes(packing, layer.rows, layer.columns);
-    own.push({ layer, codes: name, packing, headRows, byteLength });
+    own.push({ layer, at, packing, headRows, byteLength });
     return { name, shape: tensor.shape, type: BLOCK_TYPES[packing].type, byteLength };
   });
   const pairs = describeModel({
@@ -80,12 +80,15 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     config,
     tokenizer: readTokenizer(model, architecture),
   });
+  const limits = isLanguage(architecture) ? GGML_LIMITS : undefined;
+  const { bytes, begins, byteLength } = encodeGgufHeader(pairs, written, limits);
   return {
     name: fileName(model),
-    header: encodeGgufHeader(pairs, written, isLanguage(architecture) ? GGML_LIMITS : undefined),
-    layers: own,
-    copies,
-    tensorNames: written.map(({ name }) => name),
+    head: bytes,
+    byteLength,
+    layers: own.map(({ at, ...layer }) => ({ ...layer, begins: [begins[at]!] })),
+    copies: copies.map(({ at, ...copy }) => ({ ...copy, begin: begins[at]! })),
+    tensorNames: undefined,
   };
 }
 

@@ -5,21 +5,21 @@ import { encodeFloats, floatBytes } from "../../safetensors/dtype.ts";
 import type { LayerParams } from "../../types.ts";
 import type { TensorPart } from "../checkpoint_format.ts";
 import { expandParams } from "../expand_params.ts";
-import { sdnqNames } from "./layer_tensors.ts";
+import { PARTS } from "./layer_tensors.ts";
 
 /** Encodes the scales and zero points of some rows of a layer, see `CheckpointFormat`. */
 export function* encodeParams(
-  { name, bits, scaleDtype }: LayerPlan,
+  { bits, scaleDtype }: LayerPlan,
   params: LayerParams,
   most?: number,
 ): Generator<TensorPart> {
-  const names = sdnqNames(name);
   for (const { from, blocks, scale, zero_point } of expandParams(params, most)) {
     const first = from * blocks;
     const bytes = encodeFloats(scale, scaleDtype);
-    yield { name: names.scale, offset: first * floatBytes(scaleDtype), bytes };
+    yield { tensor: PARTS.scale, offset: first * floatBytes(scaleDtype), bytes };
     if (bits === 8) continue;
     const zeroPoints = scale.map((scale, i) => -zero_point[i]! * scale);
-    yield { name: names.zeroPoint, offset: first * 4, bytes: encodeFloats(zeroPoints, "F32") };
+    const floats = encodeFloats(zeroPoints, "F32");
+    yield { tensor: PARTS.zeroPoint, offset: first * 4, bytes: floats };
   }
 }

@@ -12,6 +12,9 @@ export function sdnqNames(layer: string): { weight: string; scale: string; zeroP
   };
 }
 
+/** Which of a layer's tensors is which. */
+export const PARTS = { scale: 1, zeroPoint: 2 } as const;
+
 /** The shape of scales and zero points, and of whole rows of codes: without blocks where there is one a row. */
 export function shapeOfParams(rows: number, blocks: number): number[] {
   return blocks === 1 ? [rows, 1] : [rows, blocks, 1];
