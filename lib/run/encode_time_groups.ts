@@ -3,7 +3,7 @@
 import { newTensor } from "../format/plan_shards.ts";
 import { type ActivationRecords, trackOfInputs } from "../layer/activation_record.ts";
 import { type LayerRecord, trackOfGroups } from "../layer/layer_record.ts";
-import { encodeHeader, type NewTensor } from "../safetensors/encode_header.ts";
+import { encodeEntries, type NewTensor } from "../safetensors/encode_header.ts";
 import type { ParamTrack, TimeAxis } from "../types.ts";
 
 /** What the file says it is. */
@@ -27,26 +27,6 @@ export function encodeTimeGroups(
   phase: string,
   activations?: ActivationRecords,
 ): [header: Uint8Array<ArrayBuffer>, values: Uint8Array<ArrayBuffer>] {
-  // Made twice, since those of many layers would take more than what is written.
-  const schedules = () => listSchedules(records, activations);
-  const tensors: NewTensor[] = [];
-  const shapes = new Map<number, number[]>();
-  const shapeOf = (length: number) => {
-    const shape = shapes.get(length) ?? [length];
-    shapes.set(length, shape);
-    return shape;
-  };
-  for (const { prefix, axis, track, isByStep } of schedules()) {
-    const length = shapeOf(isByStep ? track.starts.at(-1)! : track.scale.length);
-    tensors.push(
-      newTensor(`${prefix}boundaries`, "I32", shapeOf(axis.boundaries.length)),
-      newTensor(`${prefix}scale`, "F32", length),
-      newTensor(`${prefix}zero_point`, "I32", length),
-    );
-  }
-  if (activations !== undefined) {
-    tensors.push(newTensor("timesteps", "F32", [activations.timesteps.length]));
-  }
   const metadata = {
     format: SCHEDULE_FORMAT,
     version: LAYOUT_VERSION,
@@ -54,24 +34,56 @@ export function encodeTimeGroups(
     phase,
     ...activations && { input_bits: String(activations.bits) },
   };
-  const { bytes, begins, byteLength } = encodeHeader(tensors, new Map(Object.entries(metadata)));
+  // Gone through twice, since the schedules of many layers would take more than what is written.
+  const header = encodeEntries(
+    listTensors(records, activations),
+    new Map(Object.entries(metadata)),
+  );
+  const size = listTensors(records, activations).reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  );
+  const values = new Uint8Array(size);
   // All values take 4 bytes.
-  const values = new Uint8Array(byteLength - bytes.length);
   const [floats, integers] = [new Float32Array(values.buffer), new Int32Array(values.buffer)];
-  let tensor = 0;
-  const next = () => (begins[tensor++]! - bytes.length) / 4;
-  for (const { axis, track, isByStep } of schedules()) {
-    integers.set(axis.boundaries, next());
-    const [scale, zeroPoint] = [next(), next()];
-    for (let segment = 0; segment < track.scale.length; segment++) {
-      const from = isByStep ? track.starts[segment]! : segment;
-      const to = isByStep ? track.starts[segment + 1]! : segment + 1;
-      floats.fill(track.scale[segment]!, scale + from, scale + to);
-      integers.fill(Math.round(track.zero_point[segment]!), zeroPoint + from, zeroPoint + to);
+  let at = 0;
+  for (const schedule of listSchedules(records, activations)) {
+    const { axis: { boundaries }, track: { starts, scale, zero_point }, isByStep } = schedule;
+    integers.set(boundaries, at);
+    at += boundaries.length;
+    const length = lengthOf(schedule);
+    for (let segment = 0; segment < scale.length; segment++) {
+      const from = at + (isByStep ? starts[segment]! : segment);
+      const to = at + (isByStep ? starts[segment + 1]! : segment + 1);
+      floats.fill(scale[segment]!, from, to);
+      integers.fill(Math.round(zero_point[segment]!), from + length, to + length);
     }
+    at += 2 * length;
   }
-  if (activations !== undefined) floats.set(activations.timesteps, next());
-  return [bytes, values];
+  if (activations !== undefined) floats.set(activations.timesteps, at);
+  return [header, values];
+}
+
+/** The tensors of the file, in their order. */
+function* listTensors(
+  records: readonly LayerRecord[],
+  activations: ActivationRecords | undefined,
+): Generator<NewTensor> {
+  for (const schedule of listSchedules(records, activations)) {
+    const { prefix, axis } = schedule;
+    const length = lengthOf(schedule);
+    yield newTensor(`${prefix}boundaries`, "I32", [axis.boundaries.length]);
+    yield newTensor(`${prefix}scale`, "F32", [length]);
+    yield newTensor(`${prefix}zero_point`, "I32", [length]);
+  }
+  if (activations !== undefined) {
+    yield newTensor("timesteps", "F32", [activations.timesteps.length]);
+  }
+}
+
+/** How many scales a schedule has, and zero points. */
+function lengthOf({ track: { starts, scale }, isByStep }: Schedule): number {
+  return isByStep ? starts.at(-1)! : scale.length;
 }
 
 /** What stands between a layer's name and that of a tensor of its schedule. */

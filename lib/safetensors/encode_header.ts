@@ -20,12 +20,6 @@ export interface NewTensor {
 /** Characters of a header that are put together before they are encoded. */
 const ENCODED_AT_ONCE = 2 ** 16;
 
-/** Bytes that a character of a text takes in UTF-8, at most: those of two UTF-16 units take four. */
-const MOST_UTF8 = 3;
-
-/** How much larger than needed a buffer is made that has to grow. */
-const GROWTH = 1.5;
-
 /** A header ready to be written, and where each tensor's data goes. */
 export interface EncodedHeader {
   /** Length prefix and JSON, padded with spaces to a multiple of 8 bytes. */
@@ -51,50 +45,69 @@ export function encodeHeader(
   const order = knownDtypes().toReversed().flatMap((dtype) =>
     (byDtype.get(dtype) ?? []).sort(byName)
   );
+  refuseTwins(order.map((i) => tensors[i]!.name));
+  const bytes = encodeEntries(order.values().map((i) => tensors[i]!), metadata);
+  const begins = new Float64Array(tensors.length);
+  let begin = bytes.length;
+  for (const i of order) {
+    begins[i] = begin;
+    begin += tensors[i]!.byteLength;
+  }
+  return { bytes, begins, byteLength: begin };
+}
+
+/**
+ * The header of a file whose tensors lie one behind the other as they come. Nothing is kept of each, so that there may
+ * be hundreds of thousands.
+ *
+ * @param tensors All have other names, none `__metadata__`, and their dtypes are of one width, or the widest come first.
+ * @throws {BadInputError} The header would pass 100 MB.
+ */
+export function encodeEntries(
+  tensors: Iterable<NewTensor>,
+  metadata: ReadonlyMap<string, string>,
+): Uint8Array<ArrayBuffer> {
   const utf8 = new TextEncoder();
-  let buffer = new ArrayBuffer(ENCODED_AT_ONCE);
-  let used = LENGTH_BYTES;
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   let text = "{";
-  /** Encodes the entries that wait; hundreds of thousands of them are not kept as texts. */
-  const encode = () => {
-    const room = used + MOST_UTF8 * text.length;
-    // What is outgrown is given up at once, not when garbage is collected.
-    if (room > buffer.byteLength) buffer = buffer.transfer(Math.ceil(room * GROWTH));
-    used += utf8.encodeInto(text, new Uint8Array(buffer, used)).written;
-    text = "";
-  };
   const put = (entry: string) => {
     text += text === "{" ? entry : `,${entry}`;
-    if (text.length > ENCODED_AT_ONCE) encode();
+    if (text.length < ENCODED_AT_ONCE) return;
+    parts.push(utf8.encode(text));
+    // What is put next has a comma before it.
+    text = "";
   };
   if (metadata.size > 0) {
     const sorted = [...metadata].sort(([a], [b]) => (a < b ? -1 : 1));
     const pairs = sorted.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
     put(`"__metadata__":{${pairs.join(",")}}`);
   }
-  refuseTwins(order.map((i) => tensors[i]!.name));
-  const begins = new Float64Array(tensors.length);
   let offset = 0;
-  for (const i of order) {
-    const { name, dtype, shape, byteLength } = tensors[i]!;
-    begins[i] = offset;
+  for (const { name, dtype, shape, byteLength } of tensors) {
     const range = `[${offset},${offset + byteLength}]`;
     put(`${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape}],"data_offsets":${range}}`);
     offset += byteLength;
   }
-  text += "}";
-  encode();
-  const length = Math.ceil((used - LENGTH_BYTES) / 8) * 8;
+  parts.push(utf8.encode(`${text}}`));
+  const used = parts.reduce((size, { length }) => size + length, 0);
+  const length = Math.ceil(used / 8) * 8;
   if (length > MAX_HEADER_BYTES) {
     throw new BadInputError(
       `Cannot write the header: ${length} bytes, at most ${MAX_HEADER_BYTES} are allowed: ` +
         "split the model into more shards",
     );
   }
-  const bytes = new Uint8Array(buffer.transfer(LENGTH_BYTES + length)).fill(0x20, used);
+  const bytes = new Uint8Array(LENGTH_BYTES + length);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
-  for (let i = 0; i < begins.length; i++) begins[i]! += bytes.length;
-  return { bytes, begins, byteLength: bytes.length + offset };
+  let at = LENGTH_BYTES;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+    // Given up at once, not when garbage is collected: together they are as large as the header.
+    part.buffer.transfer(0);
+  }
+  bytes.fill(0x20, at);
+  return bytes;
 }
 
 /** Checks that no name is used twice; sorting them takes less memory than a set. */
