@@ -277,7 +277,7 @@ withAdapter.test("withFallback() goes on with wasm, with one warning and the sam
     const warnings: string[] = [];
     const backend = withFallback(
       createWebGpu(device, "solo", "test", silent.onBytes),
-      () => openBackend("wasm", 0, silent),
+      () => openBackend("wasm", { work: 0 }, silent),
       (reason) => warnings.push(reason),
     );
     const first = backend.run({ verb: "measure", slice });
@@ -305,12 +305,12 @@ Deno.test("openBackend() takes WebAssembly for auto and asks for no device, howe
   try {
     await withSlice({ rows: 40, columns: 64 }, async (slice, read) => {
       for (const bytes of [0, 2 ** 40]) {
-        const backend = await openBackend("auto", bytes, silent);
+        const backend = await openBackend("auto", { work: bytes }, silent);
         await outcomeOf(backend, slice, read);
         assert.deepEqual([backend.name, asked], ["wasm", 0]);
       }
       // The device is asked for in this way where it is wanted.
-      await openBackend("webgpu", 0, silent).then((gpu) => gpu.close(), () => {});
+      await openBackend("webgpu", { work: 0 }, silent).then((gpu) => gpu.close(), () => {});
       assert.equal(asked, 1);
     });
   } finally {

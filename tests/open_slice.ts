@@ -29,10 +29,10 @@ export const silent = { onBytes: () => {} };
 
 /** Each backend, opened as a run would; without an adapter the last one fails. */
 export const OPEN: Record<string, () => Promise<Backend>> = {
-  "the reference": () => openBackend("reference", 0, silent),
-  "wasm on this thread": () => openBackend("wasm", 0, silent),
+  "the reference": () => openBackend("reference", { work: 0 }, silent),
+  "wasm on this thread": () => openBackend("wasm", { work: 0 }, silent),
   "wasm in workers": () => Promise.resolve(createPool(2, silent.onBytes)),
-  "webgpu": () => openBackend("webgpu", 0, silent),
+  "webgpu": () => openBackend("webgpu", { work: 0 }, silent),
 };
 
 /** What a slice looks like. */

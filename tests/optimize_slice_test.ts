@@ -322,7 +322,7 @@ Deno.test("a slice is optimized in the dtype that its scales are stored in, what
   const sample = noise(3);
   const value = (i: number) => 0.02 * (sample(3 * i) + sample(3 * i + 1) + sample(3 * i + 2));
   await withSlice({ rows: 40, columns: 64, dtype: "BF16", bits: 2, value }, async (slice) => {
-    const backend = await openBackend("reference", 0, silent);
+    const backend = await openBackend("reference", { work: 0 }, silent);
     const job = optimizeJob(slice, 1);
     const found = (await backend.run({ ...job, scaleDtype: "F32" }))!;
     const same = (await backend.run(job))!;
@@ -341,7 +341,7 @@ withAdapter.test("withFallback() optimizes with wasm when the device is lost", a
     const device = await openDevice((await probeWebGpu())!);
     const backend = withFallback(
       createWebGpu(device, "solo", "test", silent.onBytes),
-      () => openBackend("wasm", 0, silent),
+      () => openBackend("wasm", { work: 0 }, silent),
       () => {},
     );
     const first = backend.run(job);

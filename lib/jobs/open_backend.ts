@@ -12,6 +12,14 @@ export const MAX_WORKERS = 8;
 /** Source bytes below which a pool does not pay: two workers start in the time one thread quantizes this much. */
 const POOL_BYTES = 48 * 2 ** 20;
 
+/** What a run asks of the machine. */
+export interface Demand {
+  /** What it will do, as source bytes that take as long to be quantized by their ranges. */
+  work: number;
+  /** Workers that it has the memory for. */
+  workers?: number;
+}
+
 /** What a backend tells while it works. */
 export interface BackendHooks {
   /** Source bytes worked through; may wait, or throw to stop the run. */
@@ -24,12 +32,11 @@ export interface BackendHooks {
  * @param choice Which one; all give the same bytes. `auto` takes WebAssembly, whatever else there is: it was
  *   the fastest beside a large GPU too, since Deno answers a read-back only every 10 ms and weights travel
  *   to the device and back.
- * @param work What the run will do, as source bytes that take as long to be quantized by their ranges.
  * @throws {BadInputError} WebGPU was asked for, and there is no adapter.
  */
 export async function openBackend(
   choice: BackendChoice,
-  work: number,
+  demand: Demand,
   hooks: BackendHooks,
 ): Promise<Backend> {
   switch (choice) {
@@ -39,7 +46,7 @@ export async function openBackend(
       return await openWebGpu(hooks);
     case "auto":
     case "wasm":
-      return await openWasm(work, hooks);
+      return await openWasm(demand, hooks);
   }
 }
 
@@ -74,13 +81,16 @@ async function openReference({ onBytes }: BackendHooks): Promise<Backend> {
   );
 }
 
-async function openWasm(work: number, { onBytes }: BackendHooks): Promise<Backend> {
+async function openWasm(
+  { work, workers: most = MAX_WORKERS }: Demand,
+  { onBytes }: BackendHooks,
+): Promise<Backend> {
   const { createInline } = await import("./inline.ts");
   const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
   const openHere = (description: string) =>
     createInline("wasm", description, createWasmKernels(), onBytes);
   const alone = "SIMD WebAssembly on one thread";
-  const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS);
+  const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS, most);
   if (work < POOL_BYTES || workers < 2) return openHere(alone);
   const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
   if (!mayStartWorkers()) {

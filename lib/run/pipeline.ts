@@ -27,7 +27,7 @@ import {
   openPlan,
   type PartPlan,
   type PlannedCalibration,
-  ratedBytes,
+  ratingCost,
   type RunPlan,
   sourceBytes,
 } from "./plan_run.ts";
@@ -69,8 +69,9 @@ export async function runPlan(
   const { signal } = hooks;
   refuseAborted(signal);
   let finished = "";
-  const work = sourceBytes(plan) + ratedBytes(plan, settings) + histogramBytes(plan, settings);
-  const opening = openBackend(settings.backend, work, {
+  const { bytes, workers } = ratingCost(plan, settings);
+  const work = sourceBytes(plan) + bytes + histogramBytes(plan, settings);
+  const opening = openBackend(settings.backend, { work, workers }, {
     onBytes: (bytes) => hooks.onProgress?.(finished, bytes),
   });
   const filling = opening.then(fill);

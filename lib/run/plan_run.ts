@@ -160,19 +160,36 @@ export function sourceBytes({ parts }: Pick<RunPlan, "parts">): number {
 /** Source bytes that are quantized by their ranges in the time that phase optimize takes for a block of a time group. */
 const RATED_BYTES = 2 ** 14;
 
-/** Source bytes that take as long as the blocks that phase optimize by slices chooses parameters of. */
-export function ratedBytes(
+/**
+ * Memory of phase optimize by slices, in MB: what it may take, and what it takes by itself, in each worker, and for a
+ * million blocks of the time groups of a layer. Measured, see docs/speed.md.
+ */
+const RATING_MB = { most: 400, own: 190, worker: 28, millionBlocks: 34 };
+
+/** What choosing parameters by slices takes. */
+export interface RatingCost {
+  /** Source bytes that take as long. */
+  bytes: number;
+  /** Workers that have room, at least 1. */
+  workers: number;
+}
+
+/** What phase optimize by slices takes for the blocks that it chooses parameters of; others have none. */
+export function ratingCost(
   { parts }: Pick<RunPlan, "parts">,
   { phase }: Pick<QuantizeSettings, "phase">,
-): number {
-  if (phase !== "optimize") return 0;
-  let blocks = 0;
-  for (const { selection } of parts) {
+): RatingCost {
+  let [blocks, most] = [0, 0];
+  for (const { selection } of phase === "optimize" ? parts : []) {
     for (const { grid: { bands, blockColumns }, columns } of selection.layers) {
-      if (bands !== null) blocks += (bands.length - 1) * columns / blockColumns;
+      const own = bands === null ? 0 : (bands.length - 1) * columns / blockColumns;
+      blocks += own;
+      most = Math.max(most, own);
     }
   }
-  return blocks * RATED_BYTES;
+  const { most: room, own, worker, millionBlocks } = RATING_MB;
+  const workers = Math.floor((room - own - millionBlocks * most / 1e6) / worker);
+  return { bytes: blocks * RATED_BYTES, workers: blocks === 0 ? Infinity : Math.max(1, workers) };
 }
 
 /** Bytes of the weight files of a checkpoint. */

@@ -58,7 +58,7 @@ export async function runVerification(
   const { layers, copies, files: others } = plan;
   let finished = "";
   // WebAssembly whatever the model was quantized with: the fastest, and no driver of a device to hang in.
-  const backend = await openBackend("wasm", plan.sourceBytes, {
+  const backend = await openBackend("wasm", { work: plan.sourceBytes }, {
     onBytes: (bytes) => onProgress?.(finished, bytes),
   });
   const files = openFiles(false);

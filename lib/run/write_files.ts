@@ -222,8 +222,11 @@ export function rowsOf({ shape, begin, end }: TensorInfo): { count: number; rowB
 /** Layers at work at once whose inputs are known: a few megabytes each, twice the sketch. */
 const CALIBRATED_AT_ONCE = 6;
 
-/** Blocks whose parameters may be in memory at once, with all that is made of them on the way. */
-const KEPT_AT_ONCE = 2 ** 21;
+/**
+ * Blocks whose parameters may be in memory at once, with all that is made of them on the way: by slices that is far
+ * more, and such a layer is many jobs.
+ */
+const KEPT_AT_ONCE = { rows: 2 ** 21, slices: 2 ** 15 };
 
 /**
  * How many tasks a run may have under way: few enough that memory stays flat. Of layers cut into many jobs
@@ -234,9 +237,9 @@ function countLanes({ layers }: Selection, settings: QuantizeSettings): number {
   const most = layers.reduce((most, { rows, columns, grid }) => {
     const blocks = columns / grid.blockColumns;
     const share = grid.bands !== null
-      ? settings.timeGroups * blocks / KEPT_AT_ONCE
+      ? settings.timeGroups * blocks / KEPT_AT_ONCE.slices
       : keepsRows
-      ? rows * blocks / KEPT_AT_ONCE
+      ? rows * blocks / KEPT_AT_ONCE.rows
       : 0;
     return Math.max(most, share);
   }, 0);
