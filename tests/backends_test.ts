@@ -295,6 +295,30 @@ withAdapter.test("withFallback() goes on with wasm, with one warning and the sam
   });
 });
 
+Deno.test("openBackend() starts as many workers as there is room for, when the first large job comes", async () => {
+  await withSlice({ rows: 128, columns: 65 }, async (slice, read) => {
+    const own = Object.getOwnPropertyDescriptor(navigator, "hardwareConcurrency");
+    Object.defineProperty(navigator, "hardwareConcurrency", { value: 3, configurable: true });
+    try {
+      for (
+        const [workers, expected] of [[2, "in 2 workers"], [undefined, "in 3 workers"], [
+          1,
+          "on one thread",
+        ]] as const
+      ) {
+        const demand = { work: 2 ** 40, ...workers !== undefined && { workers } };
+        const backend = await openBackend("wasm", demand, silent);
+        assert.equal(backend.description, "SIMD WebAssembly on one thread");
+        await outcomeOf(backend, slice, read);
+        assert.equal(backend.description, `SIMD WebAssembly ${expected}`);
+      }
+    } finally {
+      if (own !== undefined) Object.defineProperty(navigator, "hardwareConcurrency", own);
+      else Reflect.deleteProperty(navigator, "hardwareConcurrency");
+    }
+  });
+});
+
 Deno.test("openBackend() takes WebAssembly for auto and asks for no device, however large the model", async () => {
   const { requestAdapter } = GPU.prototype;
   let asked = 0;

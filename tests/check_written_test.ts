@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { basename, dirname, join } from "node:path";
 import { disk } from "../lib/base/disk.ts";
+import { checkWritten } from "../lib/run/write_checkpoint.ts";
+import { assertBadInput } from "./assert_bad_input.ts";
 import { namesIn, withSmallModel } from "./directories.ts";
+import { withFiles } from "./make_model.ts";
 import { runMain } from "./run_cli.ts";
 
 const WHOLE = "it is not what was written: check the disk, and run again";
@@ -31,6 +34,23 @@ function headerOf(path: string): number {
   const bytes = Deno.readFileSync(path);
   return 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
 }
+
+Deno.test("checkWritten() compares all of a header of many pieces", async () => {
+  const head = new Uint8Array(2 ** 17 + 24).map((_, i) => i % 251);
+  const byteLength = head.length + 8;
+  for (const at of [0, 2 ** 16 - 1, 2 ** 16, 2 ** 17 + 23, undefined]) {
+    const file = new Uint8Array(byteLength);
+    file.set(head);
+    if (at !== undefined) file[at] = file[at]! ^ 1;
+    await withFiles({ "a.safetensors": file }, (directory) => {
+      const plan = { head, byteLength, layers: [], copies: [], tensorNames: undefined };
+      const check = () => checkWritten(directory, [{ name: "a.safetensors", ...plan }]);
+      if (at === undefined) check();
+      else assertBadInput(check, `Cannot read "a.safetensors of the output": ${WHOLE}`);
+      return Promise.resolve();
+    });
+  }
+});
 
 for (const format of ["compressed-tensors", "comfy"]) {
   for (const [what, damage, message] of DAMAGES) {

@@ -95,6 +95,20 @@ for (const [flags, taken] of TAKEN) {
   }
 }
 
+Deno.test("main() refuses a model with a part of a layer in a shard before the layer's", async () => {
+  const { code, stderr } = await runOn(
+    shardsOf([vector("b.bias", 4), vector("a.weight_scale", 4)], [layer("a")]),
+    [],
+  );
+  assert.equal(
+    stderr,
+    `error: Cannot write tensor "a.weight_scale": "a.weight" of "${SHARDS[1]}" and ` +
+      `"a.weight_scale" of "${SHARDS[0]}" would both take the name: leave the layer out with ` +
+      "--ignore, or rename the other tensor\n",
+  );
+  assert.equal(code, 2);
+});
+
 Deno.test("main() refuses a model with two tensors of one name in GGUF", async () => {
   const tensors = [layer(`${PREFIX}a`)];
   const { code, stderr } = await runOn(shardsOf(tensors, [layer("a")]), ["--format", "gguf"]);

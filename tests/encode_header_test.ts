@@ -1,7 +1,7 @@
 /** The writing half of lib/safetensors/header.ts: what a header looks like, and what is never written. */
 
 import assert from "node:assert/strict";
-import { encodeHeader, type NewTensor } from "../lib/safetensors/encode_header.ts";
+import { encodeEntries, encodeHeader, type NewTensor } from "../lib/safetensors/encode_header.ts";
 import { MAX_HEADER_BYTES, parseHeader } from "../lib/safetensors/header.ts";
 import { feedBytes } from "../lib/safetensors/json_feed.ts";
 import { assertBadInput } from "./assert_bad_input.ts";
@@ -100,6 +100,35 @@ Deno.test("encodeHeader() writes what parseHeader() reads when names take three 
     const header = parseHeader(feedBytes(bytes.subarray(8)), bytes.length - 8, byteLength);
     assert.deepEqual(header.tensors.map(({ name }) => name), names.sort());
   }
+});
+
+Deno.test("encodeHeader() refuses tensors of two dtypes that have one name", () => {
+  const tensors = ["U8", "I8"].map((dtype) => ({ name: "a", dtype, shape: [1], byteLength: 1 }));
+  assertBadInput(
+    () => encodeHeader(tensors, new Map()),
+    'Cannot write tensor "a": the name is already taken',
+  );
+});
+
+Deno.test("encodeEntries() keeps the order of tensors, and reads them once", () => {
+  const names = Array.from({ length: 3000 }, (_, i) => `t${i * 7 % 3000}`);
+  const bytes = encodeEntries(
+    names.values().map((name) => ({ name, dtype: "F32", shape: [2], byteLength: 8 })),
+    new Map([["format", "pt"]]),
+  );
+  // More than is put together at a time.
+  assert.ok(bytes.length > 2 * 2 ** 16);
+  const header = parseHeader(
+    feedBytes(bytes.subarray(8)),
+    bytes.length - 8,
+    bytes.length + 8 * names.length,
+  );
+  assert.deepEqual(header.tensors.map(({ name }) => name), names);
+  assert.deepEqual(
+    header.tensors.map(({ begin }) => begin),
+    names.map((_, i) => bytes.length + 8 * i),
+  );
+  assert.equal(header.metadata?.get("format"), "pt");
 });
 
 Deno.test("encodeHeader() leaves the metadata out when it is empty", () => {
