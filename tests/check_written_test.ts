@@ -36,12 +36,14 @@ function headerOf(path: string): number {
 }
 
 Deno.test("checkWritten() compares all of a header of many pieces", async () => {
-  const head = new Uint8Array(2 ** 17 + 24).map((_, i) => i % 251);
+  const piece = 2 ** 16;
+  const head = new Uint8Array(2 * piece + 24).map((_, i) => i % 251);
   const byteLength = head.length + 8;
-  for (const at of [0, 2 ** 16 - 1, 2 ** 16, 2 ** 17 + 23, undefined]) {
+  for (const at of [0, piece - 1, piece, 2 * piece + 23, "the first piece twice", undefined]) {
     const file = new Uint8Array(byteLength);
     file.set(head);
-    if (at !== undefined) file[at] = file[at]! ^ 1;
+    if (typeof at === "number") file[at] = file[at]! ^ 1;
+    else if (at !== undefined) file.copyWithin(piece, 0, piece);
     await withFiles({ "a.safetensors": file }, (directory) => {
       const plan = { head, byteLength, layers: [], copies: [], tensorNames: undefined };
       const check = () => checkWritten(directory, [{ name: "a.safetensors", ...plan }]);

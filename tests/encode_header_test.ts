@@ -103,7 +103,12 @@ Deno.test("encodeHeader() writes what parseHeader() reads when names take three 
 });
 
 Deno.test("encodeHeader() refuses tensors of two dtypes that have one name", () => {
-  const tensors = ["U8", "I8"].map((dtype) => ({ name: "a", dtype, shape: [1], byteLength: 1 }));
+  const tensors = [["a", "U8"], ["b", "U8"], ["a", "I8"], ["c", "I8"]].map(([name, dtype]) => ({
+    name: name!,
+    dtype: dtype!,
+    shape: [1],
+    byteLength: 1,
+  }));
   assertBadInput(
     () => encodeHeader(tensors, new Map()),
     'Cannot write tensor "a": the name is already taken',

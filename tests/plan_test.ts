@@ -71,6 +71,26 @@ Deno.test("planLayer() gives each row blocks of its own by rows, and the rows of
   });
 });
 
+Deno.test("selectLayers() gives layers of as many rows one axis, and others their own", () => {
+  const tensors = [16, 8, 16, 9].map((rows, i) => ({
+    name: `${i}.weight`,
+    dtype: "BF16",
+    shape: [rows, 16],
+    begin: 0,
+    end: 0,
+  }));
+  const settings = { ...DEFAULT_SETTINGS, timeGroups: 2 };
+  const { layers } = selectLayers([{ name: "m", tensors }], settings, STORAGE);
+  const axes = layers.map(({ axis }) => axis);
+  assert.deepEqual(axes.map(({ boundaries }) => boundaries), [
+    [0, 8, 16],
+    [0, 4, 8],
+    [0, 8, 16],
+    [0, 4, 9],
+  ]);
+  assert.equal(axes[0], axes[2]);
+});
+
 Deno.test("planLayer() refuses a matrix with fewer rows than time groups, and what is no matrix of floats", () => {
   for (const granularity of ["row", "slice"] as const) {
     const options: LayerOptions = {

@@ -36,7 +36,7 @@ Deno.test("ratingCost() is that of all blocks in time, and of the largest layer'
   });
   // 400 MB less 190 and 34 for a million blocks, 28 for each worker.
   assert.equal(costOf([[8192, 4096]]).workers, 7);
-  assert.equal(costOf([[8192, 28672], [1000, 256]]).workers, 5);
+  assert.equal(costOf([[8192, 28672], [1000, 256], [8192, 28672]]).workers, 5);
   assert.equal(costOf([[1000, 57344]]).workers, 3);
   assert.equal(costOf([[1000, 2 ** 20]]).workers, 1);
 });

@@ -340,6 +340,28 @@ Deno.test("ratios are rated by the errors of their rows, alike on every backend"
   });
 });
 
+Deno.test("a layer of several jobs has the means of all of its rows", async () => {
+  // 8192 rows are one job, of tiles of 1024; the last ones are shorter.
+  const rows = 8200;
+  const value = (i: number) => noise(61)(i) * (i < 6150 * 256 ? 1 : 10);
+  const model = encodeFile([matrix("layer.weight", rows, 256, value)]);
+  await withFiles({ "model/model.safetensors": model }, async (directory) => {
+    const [path, output] = [join(directory, "model"), join(directory, "out")];
+    const { layers: [layer] } = await quantizeModel(path, output, {
+      ...DEFAULT_SETTINGS,
+      groupSize: 16,
+    });
+    assert.deepEqual(layer!.boundaries, [0, 2050, 4100, 6150, 8200]);
+    const stored = scalesIn(output);
+    for (const [g, scale] of layer!.scale.entries()) {
+      const own = stored.subarray(2050 * 16 * g, 2050 * 16 * (g + 1));
+      const mean = own.reduce((sum, scale) => sum + scale, 0) / own.length;
+      assert.ok(Math.abs(scale - mean) < 1e-6 * mean, `${scale} ${mean}`);
+    }
+    assert.ok(layer!.scale[3]! > 9 * layer!.scale[2]!);
+  });
+});
+
 Deno.test("the parameters of a layer come out the same in one part or in several", () => {
   const rows = 80;
   const plan = planRows(rows, 64, "F32", 32);

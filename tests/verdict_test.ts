@@ -128,12 +128,12 @@ Deno.test("shareErrors() weighs by what is measured of any layer", () => {
 
 Deno.test("rankDamage() puts the largest share first, and what has none by its SQNR behind", () => {
   const layers = [
-    makeLayer("d", { sqnr_db: 3 }),
-    makeLayer("c", { sqnr_db: 2 }),
+    makeLayer("c", { sqnr_db: 3 }),
+    makeLayer("d", { sqnr_db: 2 }),
     makeLayer("a", { error_share: 0.1, violation_count: 2 }),
     makeLayer("b", { error_share: 0.9, source_bytes: 10, output_bytes: 4 }),
   ];
-  assert.deepEqual(rankDamage(layers).map(({ name }) => name), ["b", "a", "c", "d"]);
+  assert.deepEqual(rankDamage(layers).map(({ name }) => name), ["b", "a", "d", "c"]);
   assert.equal(savedBytes(layers[3]!), 6);
   assert.equal(countRough(layers), 1);
 });
