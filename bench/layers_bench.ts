@@ -20,7 +20,7 @@ const QUANTIZE = ["--model", "model", "--output", "out", "--report", "report.jso
 const RUNS: Record<string, string[]> = {
   "inspect": ["inspect", "model"],
   "quantize one layer, copy the others": [...QUANTIZE, "--ignore", "layers.[!0]*"],
-  "quantize": [...QUANTIZE, "--overwrite"],
+  "quantize": QUANTIZE,
   "verify": ["verify", "out", "--against", "model"],
 };
 
@@ -70,6 +70,7 @@ async function printCosts(directory: string): Promise<void> {
   print("| run | MB at most | processor seconds | seconds |");
   print("| --- | --- | --- | --- |");
   for (const [name, argv] of Object.entries(RUNS)) {
+    if (argv === QUANTIZE) removeOutputs(directory);
     const { seconds, cpuSeconds, peakMb } = await costOf(argv, directory);
     print(`| ${name} | ${peakMb.toFixed(0)} | ${cpuSeconds.toFixed(1)} | ${seconds.toFixed(1)} |`);
   }

@@ -135,6 +135,32 @@ Deno.test("main() removes nothing of a report before its writing has ended", asy
   });
 });
 
+Deno.test("main() makes no file after it has removed the others, however long one of them took", async () => {
+  await withSmallModel(async ({ root, run }) => {
+    const { open } = disk;
+    const controller = new AbortController();
+    // Longer than what was begun is waited for.
+    disk.open = async (path, how, mode) => {
+      const file = await open(path, how, mode);
+      if (how !== "create" || !path.includes("report.json")) return file;
+      const sync = async () => {
+        controller.abort();
+        await wait(1000);
+      };
+      return { ...file, sync };
+    };
+    try {
+      const { signal } = controller;
+      const { code } = await runIn({ signal }, ...run, "--html-report", join(root, "page.html"));
+      assert.equal(code, 130);
+      await wait(1000);
+    } finally {
+      disk.open = open;
+    }
+    assert.deepEqual(namesIn(root), ["model"]);
+  });
+});
+
 Deno.test("quantizeModel() commits nothing when the signal is heard after the last tensor", async () => {
   const model = smallModel()["model/model.safetensors"]!;
   await withFiles({ "model/model.safetensors": model }, async (root) => {

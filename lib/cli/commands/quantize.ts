@@ -1,6 +1,6 @@
 /** `isotherm --model DIR --output DIR`: the run, its report and its log. */
 
-import { writePieces, writeWhole } from "../../safetensors/write.ts";
+import { writePieces } from "../../safetensors/write.ts";
 import { countLeft, countNouns, escapeText } from "../../base/text.ts";
 import { loadBaseline } from "../../report/load_report.ts";
 import { groupSizeOf } from "../../settings/settings.ts";
@@ -8,7 +8,7 @@ import type { Invocation } from "../parse_args.ts";
 import { runPlan } from "../../run/pipeline.ts";
 import { checkPlan } from "../../run/check_plan.ts";
 import { checkSpace } from "../../run/check_space.ts";
-import { hearSignals, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
+import { hearSignals, refuseAborted, settle, stopOnAbort } from "../../run/stop_on_abort.ts";
 import { listWarnings } from "../../run/list_warnings.ts";
 import { sideBytes } from "../../run/take_side_files.ts";
 import { openPlan, type PartPlan, type RunPlan, sourceBytes } from "../../run/plan_run.ts";
@@ -110,20 +110,20 @@ export async function quantize(invocation: Invocation, io: Io): Promise<void> {
       : comparing!.render(comparison, invocation.report);
     const closing = nextSteps(report, invocation, io.entry);
     const utf8 = new TextEncoder();
-    await writePieces(reportFile.path, invocation.report, encodePieces(report));
+    // Once a signal was heard all is removed, and a file that is made later would stay.
+    const write = async ({ path }: PendingOutput, label: string, pieces: Iterable<Uint8Array>) => {
+      refuseAborted(io.signal);
+      await writePieces(path, label, pieces);
+    };
+    await write(reportFile, invocation.report, encodePieces(report));
     const logText = [...log.lines(), `${block}${difference}`, ...closing, ""].join("\n");
-    await writeWhole(logFile.path, logName(invocation.report), utf8.encode(logText));
+    await write(logFile, logName(invocation.report), [utf8.encode(logText)]);
     if (htmlFile !== undefined) {
-      await writeWhole(
-        htmlFile.path,
-        htmlReport!,
-        utf8.encode(
-          await renderHtml!(report, {
-            ...comparison && { comparison },
-            advised: { entry: io.entry, paths: pathsOf(invocation) },
-          }),
-        ),
-      );
+      const page = await renderHtml!(report, {
+        ...comparison && { comparison },
+        advised: { entry: io.entry, paths: pathsOf(invocation) },
+      });
+      await write(htmlFile, htmlReport!, [utf8.encode(page)]);
     }
     // Printed before anything is put in place: a result nobody could read leaves nothing behind.
     if (!invocation.json) await io.stdout(block);
