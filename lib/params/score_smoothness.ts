@@ -93,11 +93,12 @@ export function scoreJumps(
   checkThreshold(threshold);
   const costs = jumps.map(({ scale_jump, zero_point_jump }) => (scale_jump + zero_point_jump) / 2);
   const sum = costs.reduce((total, cost) => total + cost, 0);
-  const violations = jumps.flatMap((jump, boundary_idx) =>
-    jump.scale_jump > threshold
-      ? [{ boundary_idx, ...jump, severity: severityOf(jump.scale_jump) }]
-      : []
-  );
+  const rough = [...jumps.keys()].filter((b) => jumps[b]!.scale_jump > threshold);
+  // A list that grows takes more room than it needs, and there may be a hundred thousand.
+  const violations = rough.map((boundary_idx) => {
+    const { scale_jump, zero_point_jump } = jumps[boundary_idx]!;
+    return { boundary_idx, scale_jump, zero_point_jump, severity: severityOf(scale_jump) };
+  });
   return {
     smoothness_score: costs.length === 0 ? 1 : 1 - Math.min(1, sum / costs.length),
     violation_count: violations.length,
