@@ -34,7 +34,7 @@ export function encodeTimeGroups(
     phase,
     ...activations && { input_bits: String(activations.bits) },
   };
-  // Gone through twice, since the schedules of many layers would take more than what is written.
+  // Gone through anew each time: the schedules of many layers would take more than what is written.
   const header = encodeEntries(
     listTensors(records, activations),
     new Map(Object.entries(metadata)),
