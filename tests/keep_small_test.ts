@@ -20,17 +20,28 @@ function recorder(name: string, events: string[]): Backend {
 }
 
 /** Runs jobs, and gives what became of them. */
-function follow(jobs: readonly Job[]): { events: string[]; description: string } {
+async function follow(
+  jobs: readonly Job[],
+): Promise<{ events: string[]; description: string }> {
   const events: string[] = [];
-  const backend = keepSmall(recorder("here", events), () => {
-    events.push("pool started");
-    return recorder("pool", events);
-  });
-  for (const job of jobs) backend.run(job);
+  const start = (name: string) => {
+    events.push(`${name} opened`);
+    return recorder(name, events);
+  };
+  const backend = keepSmall("alone", () => Promise.resolve(start("here")), () => start("pool"));
+  for (const job of jobs) {
+    backend.run(job);
+    // What is opened asks later.
+    await turn();
+  }
   const { description } = backend;
   backend.close();
+  await turn();
   return { events, description };
 }
+
+/** Lets what is ready go on. */
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 /** Jobs about a layer, of the verbs that are given. */
 function jobsOf(slice: TestSlice) {
@@ -61,32 +72,31 @@ function jobsOf(slice: TestSlice) {
 }
 
 Deno.test("keepSmall() runs four verbs here when a slice has 16 KiB, and starts no pool", async () => {
-  await withSlice({ rows: 128, columns: 64 }, (slice) => {
+  await withSlice({ rows: 128, columns: 64 }, async (slice) => {
     const { quantizeRows, quantize, countCodes, check } = jobsOf(slice);
-    assert.deepEqual(follow([quantizeRows, quantize, countCodes, check]), {
+    assert.deepEqual(await follow([quantizeRows, quantize, countCodes, check]), {
       events: [
+        "here opened",
         "here quantizeRows",
         "here quantize",
         "here countCodes",
         "here check",
         "here closed",
       ],
-      description: "here",
+      description: "alone",
     });
-    return Promise.resolve();
   });
 });
 
-Deno.test("keepSmall() starts the pool once when jobs are larger or take longer", async () => {
+Deno.test("keepSmall() starts the pool once when jobs are larger or take longer, and opens nothing here", async () => {
   await withSlice({ rows: 128, columns: 65 }, async (large) => {
-    await withSlice({ rows: 4, columns: 4 }, (small) => {
+    await withSlice({ rows: 4, columns: 4 }, async (small) => {
       const { quantizeRows, quantize, countCodes, check } = jobsOf(large);
       const { compensated, encode, measure } = jobsOf(small);
       const jobs = [quantizeRows, quantize, countCodes, check, compensated, encode, measure];
-      assert.deepEqual(follow([jobsOf(small).check, ...jobs]), {
+      assert.deepEqual(await follow(jobs), {
         events: [
-          "here check",
-          "pool started",
+          "pool opened",
           "pool quantizeRows",
           "pool quantize",
           "pool countCodes",
@@ -94,23 +104,43 @@ Deno.test("keepSmall() starts the pool once when jobs are larger or take longer"
           "pool quantizeRows",
           "pool encode",
           "pool measure",
-          "here closed",
           "pool closed",
         ],
         description: "pool",
       });
-      return Promise.resolve();
     });
   });
 });
 
-Deno.test("keepSmall() starts no pool when it is closed", async () => {
-  await withSlice({ rows: 128, columns: 65 }, (large) => {
-    const events: string[] = [];
-    const backend = keepSmall(recorder("here", events), () => assert.fail("started"));
-    backend.close();
-    backend.run(jobsOf(large).quantize);
-    assert.deepEqual(events, ["here closed", "here quantize"]);
-    return Promise.resolve();
+Deno.test("keepSmall() takes jobs of both kinds, and closes both", async () => {
+  await withSlice({ rows: 128, columns: 65 }, async (large) => {
+    await withSlice({ rows: 4, columns: 4 }, async (small) => {
+      assert.deepEqual(await follow([jobsOf(small).check, jobsOf(large).check]), {
+        events: [
+          "here opened",
+          "here check",
+          "pool opened",
+          "pool check",
+          "pool closed",
+          "here closed",
+        ],
+        description: "pool",
+      });
+    });
+  });
+});
+
+Deno.test("keepSmall() opens nothing when it is closed", async () => {
+  await withSlice({ rows: 128, columns: 65 }, async (large) => {
+    await withSlice({ rows: 4, columns: 4 }, async (small) => {
+      const open = () => assert.fail("opened");
+      const backend = keepSmall("alone", open, open);
+      backend.close();
+      for (const slice of [large, small]) {
+        await assert.rejects(backend.run(jobsOf(slice).quantize), {
+          message: "The backend is closed",
+        });
+      }
+    });
   });
 });

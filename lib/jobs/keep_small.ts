@@ -8,26 +8,33 @@ import type { Job, ResultOf } from "./verbs.ts";
 const SMALL_BYTES = 2 ** 14;
 
 /**
- * Runs small jobs here, all others in a pool, which is started when the first of those comes.
+ * Runs small jobs here, all others in a pool. Each of the two is opened when the first job for it comes: most models
+ * have no small ones, and some have no others.
  *
- * @param here What this thread computes with.
+ * @param description Of what this thread computes with.
+ * @param openHere Opens that.
  */
-export function keepSmall(here: Backend, startPool: () => Backend): Backend {
+export function keepSmall(
+  description: string,
+  openHere: () => Promise<Backend>,
+  startPool: () => Backend,
+): Backend {
+  let here: Promise<Backend> | undefined;
   let pool: Backend | undefined;
   let isClosed = false;
   return {
-    name: here.name,
+    name: "wasm",
     get description() {
-      return (pool ?? here).description;
+      return pool?.description ?? description;
     },
-    run<J extends Job>(job: J): Promise<ResultOf<J>> {
-      if (isSmall(job) || isClosed) return here.run(job);
-      pool ??= startPool();
-      return pool.run(job);
+    async run<J extends Job>(job: J): Promise<ResultOf<J>> {
+      if (isClosed) throw new Error("The backend is closed");
+      if (isSmall(job)) return await (await (here ??= openHere())).run(job);
+      return await (pool ??= startPool()).run(job);
     },
     close() {
       isClosed = true;
-      here.close();
+      here?.then((backend) => backend.close(), () => {});
       pool?.close();
     },
   };

@@ -85,17 +85,20 @@ async function openWasm(
   { work, workers: most = MAX_WORKERS }: Demand,
   { onBytes }: BackendHooks,
 ): Promise<Backend> {
-  const { createInline } = await import("./inline.ts");
-  const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
-  const openHere = (description: string) =>
-    createInline("wasm", description, createWasmKernels(), onBytes);
+  const openHere = async (description: string) => {
+    const { createInline } = await import("./inline.ts");
+    const { createWasmKernels } = await import("../compute/wasm_kernels.ts");
+    return createInline("wasm", description, createWasmKernels(), onBytes);
+  };
   const alone = "SIMD WebAssembly on one thread";
   const workers = Math.min(navigator.hardwareConcurrency, MAX_WORKERS, most);
-  if (work < POOL_BYTES || workers < 2) return openHere(alone);
+  if (work < POOL_BYTES || workers < 2) return await openHere(alone);
   const { createPool, mayStartWorkers } = await import("./worker_pool.ts");
   if (!mayStartWorkers()) {
-    return openHere(`${alone}, since without permission to read the program no worker starts`);
+    return await openHere(
+      `${alone}, since without permission to read the program no worker starts`,
+    );
   }
   const { keepSmall } = await import("./keep_small.ts");
-  return keepSmall(openHere(alone), () => createPool(workers, onBytes));
+  return keepSmall(alone, () => openHere(alone), () => createPool(workers, onBytes));
 }
