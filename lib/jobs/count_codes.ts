@@ -32,43 +32,39 @@ const READ_BYTES = 2 ** 16;
 export async function countCodes(job: CountCodesJob, { files }: Desk): Promise<number[]> {
   const { slice: { columns, dtype, source }, rows } = job;
   const rowBytes = columns * floatBytes(dtype);
+  const values = new Float32Array(columns);
   const counts = new Array<number>(CODE_BINS).fill(0);
   for (let s = 0; s < rows.length;) {
     const first = rows[s]!;
     let near = s + 1;
     while (near < rows.length && (rows[near]! + 1 - first) * rowBytes <= READ_BYTES) near++;
-    const count = rows[near - 1]! + 1 - first;
-    const bytes = new Uint8Array(count * rowBytes);
-    const values = new Float32Array(count * columns);
+    const bytes = new Uint8Array((rows[near - 1]! + 1 - first) * rowBytes);
     await files.read(source, first * rowBytes, bytes);
-    decodeFloats(bytes, dtype, values);
-    for (; s < near; s++) countRow(job, s, values, (rows[s]! - first) * columns, counts);
+    for (; s < near; s++) {
+      const at = (rows[s]! - first) * rowBytes;
+      decodeFloats(bytes.subarray(at, at + rowBytes), dtype, values);
+      countRow(job, s, values, counts);
+    }
   }
   return counts;
 }
 
-/**
- * Counts the weights of the sample's row `s`.
- *
- * @param first Where its values begin.
- */
+/** Counts the weights of the sample's row `s`. */
 function countRow(
-  { slice: { columns }, bits, rows, scale, zero_point }: CountCodesJob,
+  { bits, rows, scale, zero_point }: CountCodesJob,
   s: number,
   values: Float32Array,
-  first: number,
   counts: number[],
 ): void {
   const { from, width } = codeAxis(bits);
   const across = scale.length / rows.length;
-  const blockColumns = columns / across;
+  const blockColumns = values.length / across;
   for (let block = 0; block < across; block++) {
     const at = s * across + block;
     const own = scale[at]!;
     const shift = zero_point[at]! - from;
-    const start = first + block * blockColumns;
-    for (let i = start; i < start + blockColumns; i++) {
-      const value = values[i]!;
+    for (let c = block * blockColumns; c < (block + 1) * blockColumns; c++) {
+      const value = values[c]!;
       if (value === 0) continue;
       const bin = Math.floor((value / own + shift) / width);
       const kept = Math.min(CODE_BINS - 1, Math.max(0, bin));
