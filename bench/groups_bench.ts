@@ -5,13 +5,11 @@
  * starts as many workers as if there were as many cores.
  */
 
-import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DEFAULT_SETTINGS, quantizeModel } from "../mod.ts";
 import type { Bits, Granularity, Phase } from "../lib/types.ts";
 import { makeLayers, type Shape } from "./make_layers.ts";
-import { type Cost, measureCost } from "./measure_cost.ts";
+import { costApart, measureCost } from "./measure_cost.ts";
 
 const SHAPES: Record<string, Shape> = {
   "1000 x 1024": { layers: 1, rows: 1000, columns: 1024, dtype: "BF16" },
@@ -53,16 +51,6 @@ function print(line: string): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 }
 
-/** Runs a case in a process of its own. */
-async function runCase(model: string, output: string, run: Case): Promise<Cost> {
-  const self = fileURLToPath(import.meta.url);
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-all", self, "--run", model, output, JSON.stringify(run)],
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return JSON.parse(new TextDecoder().decode(stdout)) as Cost;
-}
-
 function nameOf({ phase, granularity, bits, shape, timeGroups, groupSize }: Case): string {
   const blocks = groupSize === null ? "whole" : `of ${groupSize}`;
   return `${phase}, ${granularity}, INT${bits}, ${shape}, G=${timeGroups}, blocks ${blocks}`;
@@ -102,7 +90,10 @@ if (mode === "--run") {
       Deno.mkdirSync(model);
       const weights = await makeLayers(model, SHAPES[shape]!);
       for (const run of own) {
-        const { seconds, cpuSeconds, peakMb } = await runCase(model, join(directory, "out"), run);
+        const { seconds, cpuSeconds, peakMb } = await costApart(
+          import.meta.url,
+          [model, join(directory, "out"), JSON.stringify(run)],
+        );
         const each = (cpuSeconds * 1e6 / weights).toFixed(3);
         print(`| ${nameOf(run)} | ${peakMb.toFixed(0)} | ${each} | ${seconds.toFixed(2)} |`);
       }
