@@ -71,6 +71,16 @@ function jobsOf(slice: TestSlice) {
   } satisfies Record<string, Job>;
 }
 
+/** A slice that is small, and one that is a little larger than that. */
+async function withSlices(
+  use: (small: TestSlice, large: TestSlice) => Promise<void>,
+): Promise<void> {
+  await withSlice(
+    { rows: 4, columns: 4 },
+    (small) => withSlice({ rows: 128, columns: 65 }, (large) => use(small, large)),
+  );
+}
+
 Deno.test("keepSmall() runs four verbs here when a slice has 16 KiB, and starts no pool", async () => {
   await withSlice({ rows: 128, columns: 64 }, async (slice) => {
     const { quantizeRows, quantize, countCodes, check } = jobsOf(slice);
@@ -89,58 +99,52 @@ Deno.test("keepSmall() runs four verbs here when a slice has 16 KiB, and starts 
 });
 
 Deno.test("keepSmall() starts the pool once when jobs are larger or take longer, and opens nothing here", async () => {
-  await withSlice({ rows: 128, columns: 65 }, async (large) => {
-    await withSlice({ rows: 4, columns: 4 }, async (small) => {
-      const { quantizeRows, quantize, countCodes, check } = jobsOf(large);
-      const { compensated, encode, measure } = jobsOf(small);
-      const jobs = [quantizeRows, quantize, countCodes, check, compensated, encode, measure];
-      assert.deepEqual(await follow(jobs), {
-        events: [
-          "pool opened",
-          "pool quantizeRows",
-          "pool quantize",
-          "pool countCodes",
-          "pool check",
-          "pool quantizeRows",
-          "pool encode",
-          "pool measure",
-          "pool closed",
-        ],
-        description: "pool",
-      });
+  await withSlices(async (small, large) => {
+    const { quantizeRows, quantize, countCodes, check } = jobsOf(large);
+    const { compensated, encode, measure } = jobsOf(small);
+    const jobs = [quantizeRows, quantize, countCodes, check, compensated, encode, measure];
+    assert.deepEqual(await follow(jobs), {
+      events: [
+        "pool opened",
+        "pool quantizeRows",
+        "pool quantize",
+        "pool countCodes",
+        "pool check",
+        "pool quantizeRows",
+        "pool encode",
+        "pool measure",
+        "pool closed",
+      ],
+      description: "pool",
     });
   });
 });
 
 Deno.test("keepSmall() takes jobs of both kinds, and closes both", async () => {
-  await withSlice({ rows: 128, columns: 65 }, async (large) => {
-    await withSlice({ rows: 4, columns: 4 }, async (small) => {
-      assert.deepEqual(await follow([jobsOf(small).check, jobsOf(large).check]), {
-        events: [
-          "here opened",
-          "here check",
-          "pool opened",
-          "pool check",
-          "pool closed",
-          "here closed",
-        ],
-        description: "pool",
-      });
+  await withSlices(async (small, large) => {
+    assert.deepEqual(await follow([jobsOf(small).check, jobsOf(large).check]), {
+      events: [
+        "here opened",
+        "here check",
+        "pool opened",
+        "pool check",
+        "pool closed",
+        "here closed",
+      ],
+      description: "pool",
     });
   });
 });
 
 Deno.test("keepSmall() opens nothing when it is closed", async () => {
-  await withSlice({ rows: 128, columns: 65 }, async (large) => {
-    await withSlice({ rows: 4, columns: 4 }, async (small) => {
-      const open = () => assert.fail("opened");
-      const backend = keepSmall("alone", open, open);
-      backend.close();
-      for (const slice of [large, small]) {
-        await assert.rejects(backend.run(jobsOf(slice).quantize), {
-          message: "The backend is closed",
-        });
-      }
-    });
+  await withSlices(async (small, large) => {
+    const open = () => assert.fail("opened");
+    const backend = keepSmall("alone", open, open);
+    backend.close();
+    for (const slice of [large, small]) {
+      await assert.rejects(backend.run(jobsOf(slice).quantize), {
+        message: "The backend is closed",
+      });
+    }
   });
 });

@@ -29,8 +29,8 @@ export interface Claims {
  */
 export function startClaims(advice: string): Claims {
   const owners = new Map<string, Owner>();
-  const refuse = (name: string, owners: Owner[]): never => {
-    const both = owners.map(({ tensor, shard }) => `${quote(tensor)} of ${quote(shard)}`);
+  const refuse = (name: string, rivals: Owner[]): never => {
+    const both = rivals.map(({ tensor, shard }) => `${quote(tensor)} of ${quote(shard)}`);
     throw new BadInputError(
       `Cannot write tensor ${quote(name)}: ${
         both.join(" and ")

@@ -40,6 +40,25 @@ interface Joint {
   isListed: boolean;
 }
 
+/** A layer whose places are still to come. */
+export type PlacedLayer = StoredLayer & { begins: number[] };
+
+/**
+ * Says where layers and copies lie that have numbers of tensors for places until the header is laid out. They are not
+ * made anew, since there may be a hundred thousand.
+ *
+ * @param begins First byte of each tensor.
+ */
+export function fixPlaces(
+  layers: PlacedLayer[],
+  copies: StoredCopy[],
+  begins: Float64Array,
+): Pick<FilePlan, "layers" | "copies"> {
+  for (const layer of layers) layer.begins.forEach((at, i) => layer.begins[i] = begins[at]!);
+  for (const copy of copies) copy.begin = begins[copy.begin]!;
+  return { layers, copies };
+}
+
 /**
  * Plans one output file.
  *
@@ -57,7 +76,7 @@ export function planShard(
   { claims, isListed }: Joint = { claims: claimCopies(shards, layers), isListed: false },
 ): FilePlan {
   const tensors: NewTensor[] = [];
-  const own: (StoredLayer & { begins: number[] })[] = [];
+  const own: PlacedLayer[] = [];
   const copies: StoredCopy[] = [];
   for (const { name: shard, tensors: originals } of shards) {
     for (const tensor of originals) {
@@ -79,15 +98,11 @@ export function planShard(
   // Loaders of the transformers family refuse a file that does not say where it comes from.
   const metadata = shards[0]?.metadata ?? new Map([["format", "pt"]]);
   const { bytes, begins, byteLength } = encodeHeader(tensors, metadata);
-  // Until now it was known which tensors these are, and not where they lie.
-  for (const copy of copies) copy.begin = begins[copy.begin]!;
-  for (const layer of own) layer.begins.forEach((at, i) => layer.begins[i] = begins[at]!);
   return {
     name,
     head: bytes,
     byteLength,
-    layers: own,
-    copies,
+    ...fixPlaces(own, copies, begins),
     tensorNames: isListed ? tensors.map(({ name }) => name) : undefined,
   };
 }

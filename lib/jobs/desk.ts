@@ -23,7 +23,7 @@ export interface Desk {
 }
 
 /** Bytes of a slice's weights. */
-function sliceBytes({ rows, columns, dtype }: Slice): number {
+export function sliceBytes({ rows, columns, dtype }: Slice): number {
   return rows * columns * floatBytes(dtype);
 }
 

@@ -1,7 +1,7 @@
 /** A pool that is spared small jobs: to hand one to a worker and to get it back takes longer than to do it. */
 
-import { floatBytes } from "../safetensors/dtype.ts";
 import type { Backend } from "./backend.ts";
+import { sliceBytes } from "./desk.ts";
 import type { Job, ResultOf } from "./verbs.ts";
 
 /** Bytes of a slice up to which a job is done on this thread. */
@@ -44,16 +44,12 @@ export function keepSmall(
 function isSmall(job: Job): boolean {
   switch (job.verb) {
     case "quantizeRows":
-      return job.inputs === undefined && isShort(job);
+      return job.inputs === undefined && sliceBytes(job.slice) <= SMALL_BYTES;
     case "check":
     case "countCodes":
     case "quantize":
-      return isShort(job);
+      return sliceBytes(job.slice) <= SMALL_BYTES;
     default:
       return false;
   }
-}
-
-function isShort({ slice: { rows, columns, dtype } }: Extract<Job, { slice: unknown }>): boolean {
-  return rows * columns * floatBytes(dtype) <= SMALL_BYTES;
 }

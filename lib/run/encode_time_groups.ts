@@ -34,16 +34,12 @@ export function encodeTimeGroups(
     phase,
     ...activations && { input_bits: String(activations.bits) },
   };
-  // Gone through anew each time: the schedules of many layers would take more than what is written.
-  const header = encodeEntries(
+  // Gone through twice: the schedules of many layers would take more than what is written.
+  const { bytes, byteLength } = encodeEntries(
     listTensors(records, activations),
     new Map(Object.entries(metadata)),
   );
-  const size = listTensors(records, activations).reduce(
-    (sum, { byteLength }) => sum + byteLength,
-    0,
-  );
-  const values = new Uint8Array(size);
+  const values = new Uint8Array(byteLength - bytes.length);
   // All values take 4 bytes.
   const [floats, integers] = [new Float32Array(values.buffer), new Int32Array(values.buffer)];
   let at = 0;
@@ -61,7 +57,7 @@ export function encodeTimeGroups(
     at += 2 * length;
   }
   if (activations !== undefined) floats.set(activations.timesteps, at);
-  return [header, values];
+  return [bytes, values];
 }
 
 /** The tensors of the file, in their order. */

@@ -46,14 +46,14 @@ export function encodeHeader(
     (byDtype.get(dtype) ?? []).sort(byName)
   );
   refuseTwins(order.map((i) => tensors[i]!.name));
-  const bytes = encodeEntries(order.values().map((i) => tensors[i]!), metadata);
+  const header = encodeEntries(order.values().map((i) => tensors[i]!), metadata);
   const begins = new Float64Array(tensors.length);
-  let begin = bytes.length;
+  let begin = header.bytes.length;
   for (const i of order) {
     begins[i] = begin;
     begin += tensors[i]!.byteLength;
   }
-  return { bytes, begins, byteLength: begin };
+  return { ...header, begins };
 }
 
 /**
@@ -66,7 +66,7 @@ export function encodeHeader(
 export function encodeEntries(
   tensors: Iterable<NewTensor>,
   metadata: ReadonlyMap<string, string>,
-): Uint8Array<ArrayBuffer> {
+): Omit<EncodedHeader, "begins"> {
   const utf8 = new TextEncoder();
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let text = "{";
@@ -107,7 +107,7 @@ export function encodeEntries(
     part.buffer.transfer(0);
   }
   bytes.fill(0x20, at);
-  return bytes;
+  return { bytes, byteLength: bytes.length + offset };
 }
 
 /** Checks that no name is used twice; sorting them takes less memory than a set. */

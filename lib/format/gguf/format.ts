@@ -7,7 +7,8 @@ import type { LayerPlan } from "../../plan/plan_layer.ts";
 import { isFloatDtype, type NarrowDtype } from "../../safetensors/dtype.ts";
 import type { TensorInfo } from "../../safetensors/header.ts";
 import { startClaims } from "../claim_names.ts";
-import type { CheckpointFormat, FilePlan, StoredCopy, StoredLayer } from "../checkpoint_format.ts";
+import type { CheckpointFormat, FilePlan, StoredCopy } from "../checkpoint_format.ts";
+import { fixPlaces, type PlacedLayer } from "../plan_shards.ts";
 import { BLOCK_TYPES, blockBytes, type BlockType } from "./block_types.ts";
 import { describeModel } from "./describe_model.ts";
 import { encodeGgufHeader, GGML_LIMITS, type NewGgufTensor } from "./encode_header.ts";
@@ -58,8 +59,8 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
   const architecture = recognizeArchitecture(config, names) ?? refuseArchitecture(model);
   const targets = nameTensors(architecture, names, config);
   const byTensor = new Map(layers.map((layer) => [layer.tensor.name, layer]));
-  const own: (Omit<StoredLayer, "begins"> & { at: number })[] = [];
-  const copies: (Omit<StoredCopy, "begin"> & { at: number })[] = [];
+  const own: PlacedLayer[] = [];
+  const copies: StoredCopy[] = [];
   const { claim } = startClaims("rename one of them, or give another --format");
   const written = tensors.map(({ shard, tensor }, at): NewGgufTensor => {
     const { name, headRows } = targets.get(tensor.name)!;
@@ -67,12 +68,12 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     claim(name, { tensor: tensor.name, shard });
     if (layer === undefined) {
       const { type, widen, byteLength } = planCopy(tensor);
-      copies.push({ tensor, shard, at, headRows, widen });
+      copies.push({ tensor, shard, begin: at, headRows, widen });
       return { name, shape: tensor.shape, type, byteLength };
     }
     const packing = blockTypeOf(layer);
     const byteLength = blockBytes(packing, layer.rows, layer.columns);
-    own.push({ layer, at, packing, headRows, byteLength });
+    own.push({ layer, begins: [at], packing, headRows, byteLength });
     return { name, shape: tensor.shape, type: BLOCK_TYPES[packing].type, byteLength };
   });
   const pairs = describeModel({
@@ -86,8 +87,7 @@ function planFile(model: Model, layers: readonly LayerPlan[]): FilePlan {
     name: fileName(model),
     head: bytes,
     byteLength,
-    layers: own.map(({ at, ...layer }) => ({ ...layer, begins: [begins[at]!] })),
-    copies: copies.map(({ at, ...copy }) => ({ ...copy, begin: begins[at]! })),
+    ...fixPlaces(own, copies, begins),
     tensorNames: undefined,
   };
 }
